@@ -1,0 +1,3 @@
+"""engine/api."""
+
+from __future__ import annotations

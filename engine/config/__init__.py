@@ -1,0 +1,3 @@
+"""engine/config."""
+
+from __future__ import annotations

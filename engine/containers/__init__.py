@@ -1,0 +1,3 @@
+"""engine/containers."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""engine/execution."""
+
+from __future__ import annotations

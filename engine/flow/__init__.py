@@ -1,0 +1,3 @@
+"""engine/flow."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""engine/live."""
+
+from __future__ import annotations

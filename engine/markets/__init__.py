@@ -1,0 +1,3 @@
+"""engine/markets."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""engine/model."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""engine/portfolio."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""engine/risk."""
+
+from __future__ import annotations

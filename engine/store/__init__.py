@@ -1,0 +1,3 @@
+"""engine/store."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""engine/strategies."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""engine/testing."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""tui/formatting."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""tui/modals."""
+
+from __future__ import annotations

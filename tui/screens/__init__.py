@@ -1,0 +1,3 @@
+"""tui/screens."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""tui/state."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""tui/widgets."""
+
+from __future__ import annotations
