@@ -1,3 +1,51 @@
-"""engine/api."""
+"""The door: the console and the command line import the engine through this package only.
+
+Names load on first use, so that ``import engine.api`` costs nothing before something is needed.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from engine.api.commands import (
+        Command,
+        CreateExecutor,
+        StopExecutor,
+        StopSession,
+        StoreExecutor,
+        UpdateExecutor,
+    )
+    from engine.api.engine import Engine
+    from engine.api.thread import EngineThread
+
+_HOMES: Final = {
+    "Command": "commands",
+    "CreateExecutor": "commands",
+    "StopExecutor": "commands",
+    "StopSession": "commands",
+    "StoreExecutor": "commands",
+    "UpdateExecutor": "commands",
+    "Engine": "engine",
+    "EngineThread": "thread",
+}
+
+__all__ = [
+    "Command",
+    "CreateExecutor",
+    "Engine",
+    "EngineThread",
+    "StopExecutor",
+    "StopSession",
+    "StoreExecutor",
+    "UpdateExecutor",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import the module that owns *name* when the name is first used."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)

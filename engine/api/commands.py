@@ -1,0 +1,57 @@
+"""Commands: frozen requests at the door. Each becomes one tracked ``flow.Event``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Command(BaseModel):
+    """What every command says: which session it is for and who asks."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    session: str = Field(min_length=1)
+    actor: str = "operator"
+
+
+class CreateExecutor(Command):
+    """Create and start a trading executor.
+
+    ``config`` holds the fields of the executor's configuration model as a form or a file gives
+    them: text, numbers, nested mappings. It is validated by the model of ``executor_type``.
+    """
+
+    executor_type: str
+    config: dict[str, Any]
+    controller_id: str = "main"
+
+
+class StopExecutor(Command):
+    """Stop an executor: flatten its position, or keep it as a position hold.
+
+    ``keep_position=None`` leaves the choice to the executor's own configuration.
+    """
+
+    executor_id: str
+    keep_position: bool | None = None
+
+
+class UpdateExecutor(Command):
+    """Change a running executor by the update type of its configuration."""
+
+    executor_id: str
+    changes: dict[str, Any]
+
+
+class StoreExecutor(Command):
+    """Move a terminated executor from the table into the archive."""
+
+    executor_id: str
+
+
+class StopSession(Command):
+    """End a session: flatten every executor, or keep the positions."""
+
+    policy: Literal["flatten", "keep"] = "keep"
