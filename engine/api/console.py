@@ -53,7 +53,7 @@ class ConsoleEngine(Protocol):
 
         ``sort`` is one of created, id, type, pair, side, state, amount, entry, mark, pnl, pnl_pct,
         fees, age. The filter grammar: words match anywhere, ``field:value``, ``field<num``,
-        ``field>num``, a leading ``!`` negates, quotes group; a mistake is reported in ``filter_error``.
+        ``field>num``, a leading ``!`` negates, quotes group; ``filter_error`` reports a mistake.
         """
         ...
 

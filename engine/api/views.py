@@ -304,8 +304,8 @@ class LogRow:
 class FormField:
     """One field of a form made from a configuration model.
 
-    ``kind`` says which control fits: text, choice, number, percent, duration. ``name`` is dotted for
-    nested fields (``triple_barrier_config.stop_loss``). ``help`` says what is accepted.
+    ``kind`` says which control fits: text, choice, number, percent, duration. ``name`` is dotted
+    for nested fields (``triple_barrier_config.stop_loss``). ``help`` says what is accepted.
     """
 
     name: str

@@ -1,0 +1,199 @@
+"""Orders: what is asked, where it stands, which transitions are legal (backtest.md section 6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, unique
+from typing import Final
+
+from engine.model.instruments import ConnectorPair
+
+
+@unique
+class TradeType(Enum):
+    """Side of a trade. RANGE belongs to liquidity provision and is refused everywhere else."""
+
+    BUY = 1
+    SELL = 2
+    RANGE = 3
+
+    @property
+    def sign(self) -> int:
+        """Return +1 for BUY, -1 for SELL."""
+        return 1 if self is TradeType.BUY else -1
+
+    @property
+    def opposite(self) -> TradeType:
+        """Return the other side."""
+        return TradeType.SELL if self is TradeType.BUY else TradeType.BUY
+
+
+@unique
+class OrderType(Enum):
+    """Order type; 4 to 6 are AMM types and unused here."""
+
+    MARKET = 1
+    LIMIT = 2
+    LIMIT_MAKER = 3
+
+    @property
+    def is_limit_type(self) -> bool:
+        """Whether the order has a limit price."""
+        return self is not OrderType.MARKET
+
+
+@unique
+class PositionAction(Enum):
+    """Whether an order opens or closes a perpetual position."""
+
+    OPEN = "OPEN"
+    CLOSE = "CLOSE"
+    NIL = "NIL"
+
+
+@unique
+class PositionMode(Enum):
+    """Whether opposite positions of one market are netted."""
+
+    HEDGE = "HEDGE"
+    ONEWAY = "ONEWAY"
+
+
+@unique
+class OrderState(Enum):
+    """State of an order as executors and reports see it (executors.md 1.2)."""
+
+    PENDING_CREATE = 0
+    OPEN = 1
+    PENDING_CANCEL = 2
+    CANCELED = 3
+    PARTIALLY_FILLED = 4
+    FILLED = 5
+    FAILED = 6
+
+
+@unique
+class OrderStatus(Enum):
+    """Place of an order in the order manager's life cycle (backtest.md 6.3)."""
+
+    RECEIVED = 0
+    VALIDATED = 1
+    ROUTED = 2
+    PARTIAL = 3
+    FILLED = 4
+    CANCELLED = 5
+    REJECTED = 6
+    EXPIRED = 7
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the order can no longer change."""
+        return self.value >= OrderStatus.FILLED.value
+
+
+_S = OrderStatus
+TRANSITIONS: Final[dict[OrderStatus, frozenset[OrderStatus]]] = {
+    _S.RECEIVED: frozenset({_S.VALIDATED, _S.CANCELLED, _S.REJECTED}),
+    _S.VALIDATED: frozenset({_S.ROUTED, _S.CANCELLED, _S.REJECTED}),
+    _S.ROUTED: frozenset({_S.PARTIAL, _S.FILLED, _S.CANCELLED, _S.REJECTED, _S.EXPIRED}),
+    _S.PARTIAL: frozenset({_S.PARTIAL, _S.FILLED, _S.CANCELLED, _S.EXPIRED}),
+} | {status: frozenset() for status in OrderStatus if status.is_terminal}
+"""Legal transitions (ORD-1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """What an executor or a strategy wants to have placed.
+
+    ``lots`` is positive; ``limit_ticks`` is None for MARKET. ``owner_id`` is the executor's or the
+    strategy's id, ``role`` says what the order is for the owner: entry, take_profit, close, ...
+    """
+
+    client_order_id: str
+    market: ConnectorPair
+    side: TradeType
+    order_type: OrderType
+    lots: int
+    limit_ticks: int | None
+    position_action: PositionAction
+    leverage: int
+    owner_id: str
+    role: str
+    reduce_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as the order manager knows it; a change makes a new value."""
+
+    request: OrderRequest
+    seq: int
+    status: OrderStatus
+    created_ns: int
+    updated_ns: int
+    reason: str = ""
+    filled_lots: int = 0
+    filled_atoms: int = 0
+    fee_atoms: int = 0
+    is_cancel_requested: bool = False
+
+    @property
+    def remaining_lots(self) -> int:
+        """Return what is not filled yet."""
+        return self.request.lots - self.filled_lots
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it can still fill."""
+        return not self.status.is_terminal
+
+    @property
+    def state(self) -> OrderState:
+        """Return the state in the executors' vocabulary."""
+        if self.is_open and self.is_cancel_requested:
+            return OrderState.PENDING_CANCEL
+        return _STATE_OF_STATUS[self.status]
+
+
+_STATE_OF_STATUS: Final = {
+    OrderStatus.RECEIVED: OrderState.PENDING_CREATE,
+    OrderStatus.VALIDATED: OrderState.PENDING_CREATE,
+    OrderStatus.ROUTED: OrderState.OPEN,
+    OrderStatus.PARTIAL: OrderState.PARTIALLY_FILLED,
+    OrderStatus.FILLED: OrderState.FILLED,
+    OrderStatus.CANCELLED: OrderState.CANCELED,
+    OrderStatus.REJECTED: OrderState.FAILED,
+    OrderStatus.EXPIRED: OrderState.CANCELED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution. ``notional_atoms`` and ``fee_atoms`` are in the quote asset's atoms.
+
+    ``fee_atoms`` is positive when we pay. ``fee_base_lots`` is the part of the fee that the
+    venue took out of the base amount (its value is contained in ``fee_atoms``).
+    """
+
+    fill_id: str
+    client_order_id: str
+    owner_id: str
+    role: str
+    market: ConnectorPair
+    side: TradeType
+    lots: int
+    ticks: int
+    notional_atoms: int
+    fee_atoms: int
+    is_maker: bool
+    ts_ns: int
+    fee_base_lots: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequest:
+    """Wish to cancel one order."""
+
+    client_order_id: str
+    market: ConnectorPair
+    owner_id: str
