@@ -1,0 +1,123 @@
+"""Inputs of a session: all that its state machine ever sees, with their journal form.
+
+The journal form is text: ``(ts_ns, kind, payload)``. Decoding an encoded input gives an equal one,
+so that a recorded journal replays to the same state.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from engine import flow
+from engine.model.instruments import ConnectorPair
+from engine.model.quotes import QuoteTick
+
+
+@dataclass(frozen=True, slots=True)
+class TimerInput:
+    """The clock reached a whole interval."""
+
+    ts_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActionInput:
+    """Somebody outside the session asks for an executor action.
+
+    ``verb`` is create, stop, update or store; ``arguments`` are JSON values as validated at the
+    door. ``request_id`` ties the result to the command that asked.
+    """
+
+    ts_ns: int
+    request_id: str
+    actor: str
+    verb: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StopInput:
+    """The session is to end: flatten what is open, or keep it."""
+
+    ts_ns: int
+    keep_positions: bool
+    actor: str
+
+
+SessionInput: TypeAlias = QuoteTick | TimerInput | ActionInput | StopInput
+
+QUOTE: Final = "quote"
+TIMER: Final = "timer"
+ACTION: Final = "action"
+STOP: Final = "stop"
+
+
+class JournalFormatError(flow.ValidationError):
+    """A journal entry cannot be read."""
+
+
+def encode(item: SessionInput) -> tuple[int, str, str]:
+    """Return (ts_ns, kind, payload) of *item*."""
+    match item:
+        case QuoteTick():
+            market = item.market
+            return (
+                item.ts_ns,
+                QUOTE,
+                f"{market.connector_name} {market.trading_pair} {item.bid_ticks} {item.ask_ticks} "
+                f"{item.bid_lots} {item.ask_lots} {item.source_ns}",
+            )
+        case TimerInput():
+            return item.ts_ns, TIMER, ""
+        case ActionInput():
+            return (
+                item.ts_ns,
+                ACTION,
+                _json(
+                    {
+                        "request_id": item.request_id,
+                        "actor": item.actor,
+                        "verb": item.verb,
+                        "arguments": item.arguments,
+                    }
+                ),
+            )
+        case StopInput():
+            return (
+                item.ts_ns,
+                STOP,
+                _json({"keep_positions": item.keep_positions, "actor": item.actor}),
+            )
+
+
+def decode(ts_ns: int, kind: str, payload: str) -> SessionInput:
+    """Return the input of a journal entry.
+
+    Raises:
+        JournalFormatError: the kind is unknown or the payload does not fit it.
+    """
+    try:
+        match kind:
+            case "quote":
+                connector, pair, *numbers = payload.split(" ")
+                bid, ask, bid_lots, ask_lots, source_ns = map(int, numbers)
+                market = ConnectorPair(connector, pair)
+                return QuoteTick(market, ts_ns, bid, ask, bid_lots, ask_lots, source_ns)
+            case "timer":
+                return TimerInput(ts_ns)
+            case "action":
+                return ActionInput(ts_ns, **json.loads(payload))
+            case "stop":
+                return StopInput(ts_ns, **json.loads(payload))
+    except (ValueError, TypeError) as error:
+        raise JournalFormatError(
+            f"journal entry at {ts_ns} of kind {kind!r} cannot be read: {error}", cause=error
+        ) from error
+    raise JournalFormatError(f"journal entry at {ts_ns} has the unknown kind {kind!r}")
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,216 @@
+"""The command line. Textual and the engine are loaded only in the branch that needs them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from tui import paths
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from engine.api.views import StopReport
+    from tui.app import ConsoleApp
+
+_EXAMPLES: Final = """\
+examples:
+  quarterdeck                                   open the console on the built-in paper session
+  quarterdeck run my-session.yaml               open it on your own session
+  quarterdeck run deterministic.yaml --headless --json
+  quarterdeck run paper.yaml --headless --for 30
+  quarterdeck check my-session.yaml             say what is wrong with a file, or nothing
+  quarterdeck sessions                          list past sessions
+
+exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 128+n ended by signal n
+"""
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carry out the command line and return the exit code."""
+    parser = _parser()
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    try:
+        match options.command:
+            case "check":
+                return _check(options)
+            case "sessions":
+                return _sessions(options)
+            case _:
+                return _run(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone; Python must not try to flush it again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="quarterdeck",
+        description="The operator's console for automated trading.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    _add_data_dir(parser, default=None)
+    commands = parser.add_subparsers(dest="command", metavar="command")
+    run_parser = commands.add_parser("run", help="run a session (the default command)")
+    run_parser.add_argument(
+        "config", nargs="?", metavar="CONFIG", help="session file or bundled sample; default paper"
+    )
+    run_parser.add_argument("--headless", action="store_true", help="no console: print status lines")
+    run_parser.add_argument(
+        "--for", dest="seconds", type=_positive_seconds, metavar="SECONDS", help="end after SECONDS"
+    )
+    run_parser.add_argument(
+        "--json", action="store_true", help="headless: print one JSON object at the end"
+    )
+    run_parser.add_argument("--theme", metavar="NAME", help="theme of the console, this time")
+    check = commands.add_parser("check", help="validate a session file")
+    check.add_argument("config", metavar="CONFIG", help="session file or bundled sample")
+    sessions = commands.add_parser("sessions", help="list past sessions from the store")
+    sessions.add_argument("--json", action="store_true", help="print a JSON array")
+    for sub in (run_parser, check, sessions):
+        _add_data_dir(sub, default=argparse.SUPPRESS)
+    return parser
+
+
+def _add_data_dir(parser: argparse.ArgumentParser, *, default: str | None) -> None:
+    parser.add_argument(
+        "--data-dir",
+        metavar="DIR",
+        default=default,
+        help=f"where the state lives (also {paths.DATA_DIR_VARIABLE})",
+    )
+
+
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        sys.stdout.write(f"quarterdeck {version('quarterdeck')}\n")
+        parser.exit()
+
+
+def _positive_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _check(options: argparse.Namespace) -> int:
+    from engine.api import check_session_file
+
+    problems = check_session_file(paths.session_file(options.config))
+    for problem in problems:
+        sys.stderr.write(f"{problem}\n")
+    return 2 if problems else 0
+
+
+def _sessions(options: argparse.Namespace) -> int:
+    from engine.api import list_sessions
+    from tui.formatting.session_table import session_lines
+
+    try:
+        rows = list_sessions(paths.data_dir(options.data_dir))
+    except ValueError as error:
+        sys.stderr.write(f"quarterdeck: {error}\n")
+        return 1
+    if options.json:
+        sys.stdout.write(json.dumps([dict(row) for row in rows], indent=2) + "\n")
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in session_lines(rows))
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = paths.session_file(getattr(options, "config", None))
+    data_dir = paths.data_dir(options.data_dir)
+    seconds = getattr(options, "seconds", None)
+    as_json = getattr(options, "json", False)
+    reason = None if getattr(options, "headless", False) or as_json else _no_terminal_reason()
+    if reason:
+        sys.stderr.write(f"quarterdeck: {reason}; running without the console (--headless)\n")
+    if reason or as_json or getattr(options, "headless", False):
+        from tui.headless import run_headless
+
+        return run_headless(config, data_dir, seconds=seconds, as_json=as_json)
+    return _run_console(config, data_dir, seconds=seconds, theme=getattr(options, "theme", None))
+
+
+def _no_terminal_reason() -> str | None:
+    if not sys.stdout.isatty():
+        return "standard output is not a terminal"
+    if not sys.stdin.isatty():
+        return "standard input is not a terminal"
+    if os.environ.get("TERM", "dumb") == "dumb":
+        return "the terminal cannot draw (TERM is dumb or not set)"
+    return None
+
+
+def _run_console(config: Path, data_dir: Path, *, seconds: float | None, theme: str | None) -> int:
+    if not config.is_file():
+        # Said before the screen is touched; everything else about the file is said by its loader.
+        sys.stderr.write(f"{config}: no such file\n")
+        return 2
+    import anyio
+
+    from engine.api.thread import EngineThread
+    from tui.app import ConsoleApp
+    from tui.settings import Settings
+
+    engine = EngineThread(config=config, data_dir=data_dir, seconds=seconds)
+    app = ConsoleApp(
+        engine,
+        on_first_paint=engine.start,
+        settings=Settings.load(paths.config_dir(), theme=theme),
+        themes_dir=paths.asset_dir("themes"),
+    )
+    try:
+        anyio.run(_console_and_signals, app)
+    finally:
+        report = engine.stop()
+    return _say_goodbye(app, report)
+
+
+async def _console_and_signals(app: ConsoleApp) -> None:
+    """Run the console beside one task that turns signals into a clean exit."""
+    import signal
+
+    import anyio
+
+    async def watch() -> None:
+        wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        with anyio.open_signal_receiver(*wanted) as signals:
+            async for number in signals:
+                app.exit(return_code=128 + number)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch, name="signals")
+        try:
+            await app.run_async()
+        finally:
+            tasks.cancel_scope.cancel()
+
+
+def _say_goodbye(app: ConsoleApp, report: StopReport) -> int:
+    lines = [report.message, *(f"  left: {item}" for item in report.left)]
+    try:
+        sys.stderr.writelines(f"{line}\n" for line in lines if line)
+    except OSError:
+        # The terminal has gone (SIGHUP): nobody can read it, the log file has it.
+        return app.return_code or report.exit_code
+    return app.return_code or report.exit_code

@@ -1,0 +1,59 @@
+"""A session without a terminal: status lines while it runs, one JSON object at the end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from engine.api import Engine, EngineStartError
+
+STATUS_INTERVAL_S: Final = 2.0
+
+
+def run_headless(config: Path, data_dir: Path, *, seconds: float | None, as_json: bool) -> int:
+    """Run the session of *config* until it ends, *seconds* have passed or a signal comes.
+
+    Status lines go to standard output, or to standard error with ``as_json``.
+    """
+    return anyio.run(_run, config, data_dir, seconds, as_json)
+
+
+async def _run(config: Path, data_dir: Path, seconds: float | None, as_json: bool) -> int:  # noqa: FBT001 (anyio.run passes positional arguments only)
+    talk = sys.stderr if as_json else sys.stdout
+    exit_code = 0
+
+    async def watch_signals() -> None:
+        nonlocal exit_code
+        wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        with anyio.open_signal_receiver(*wanted) as signals:
+            async for number in signals:
+                exit_code = 128 + number
+                engine.request_stop()
+
+    async def print_status() -> None:
+        while True:
+            await anyio.sleep(STATUS_INTERVAL_S)
+            talk.write(f"{engine.status_line()}\n")
+            talk.flush()
+
+    try:
+        async with Engine.open(config=config, data_dir=data_dir, seconds=seconds) as engine:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(watch_signals, name="signals")
+                tasks.start_soon(print_status, name="status lines")
+                await engine.wait_until_ended()
+                tasks.cancel_scope.cancel()
+    except EngineStartError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    report = engine.report()
+    talk.write(f"{engine.status_line()}\n")
+    talk.writelines(f"  left: {item}\n" for item in report.left)
+    if as_json:
+        sys.stdout.write(json.dumps(engine.summary()) + "\n")
+    return exit_code or report.exit_code

@@ -1,0 +1,71 @@
+"""Where things are: assets in the wheel or the checkout, state where the platform wants it."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Final
+
+DATA_DIR_VARIABLE: Final = "QUARTERDECK_DATA_DIR"
+CONFIG_DIR_VARIABLE: Final = "QUARTERDECK_CONFIG_DIR"
+
+
+def asset_dir(name: str) -> Traversable:
+    """Return the directory *name*, from the wheel or from the checkout.
+
+    Raises:
+        FileNotFoundError: it is in neither.
+    """
+    bundled = files("tui").joinpath("_data", name)
+    if bundled.is_dir():
+        return bundled
+    checkout = Path(__file__).resolve().parent.parent / name
+    if checkout.is_dir():
+        return checkout
+    raise FileNotFoundError(f"no asset directory {name!r} in the wheel or the checkout")
+
+
+def data_dir(override: str | None = None) -> Path:
+    """Return the state directory: *override*, else the environment's, else the platform's.
+
+    Nothing is created.
+    """
+    chosen = override or os.environ.get(DATA_DIR_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_data_path
+
+    return user_data_path("quarterdeck", appauthor=False)
+
+
+def config_dir() -> Path:
+    """Return the directory of the user's settings; nothing is created."""
+    chosen = os.environ.get(CONFIG_DIR_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    from platformdirs import user_config_path
+
+    return user_config_path("quarterdeck", appauthor=False)
+
+
+def session_file(given: str | None) -> Path:
+    """Return the path of a session configuration.
+
+    None is the embedded default. A path that does not exist here but names a bundled sample
+    (``paper.yaml``, ``sample_configs/paper.yaml``) is that sample, so the README's commands work in
+    any directory. Any other path is returned as it is; loading it reports what is wrong.
+    """
+    if given is None:
+        return _sample("paper.yaml")
+    path = Path(given).expanduser()
+    if not path.exists() and not path.is_absolute():
+        sample = _sample(given.removeprefix("sample_configs/"))
+        if sample.is_file():
+            return sample
+    return path
+
+
+def _sample(name: str) -> Path:
+    return Path(str(asset_dir("sample_configs").joinpath(name)))
