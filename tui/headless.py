@@ -42,12 +42,14 @@ async def _run(config: Path, data_dir: Path, seconds: float | None, as_json: boo
             talk.flush()
 
     try:
-        async with Engine.open(config=config, data_dir=data_dir, seconds=seconds) as engine:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(watch_signals, name="signals")
-                tasks.start_soon(print_status, name="status lines")
-                await engine.wait_until_ended()
-                tasks.cancel_scope.cancel()
+        async with (
+            Engine.open(config=config, data_dir=data_dir, seconds=seconds) as engine,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(watch_signals, name="signals")
+            tasks.start_soon(print_status, name="status lines")
+            await engine.wait_until_ended()
+            tasks.cancel_scope.cancel()
     except EngineStartError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

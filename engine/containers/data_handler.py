@@ -84,7 +84,9 @@ class DataHandler:
         opens_ns = quote.ts_ns - quote.ts_ns % self._bar_ns
         bar = state.open_bar
         if bar is None or bar.ts_open_ns != opens_ns:
-            state.open_bar = Bar(quote.market, opens_ns, opens_ns + self._bar_ns, mid, mid, mid, mid)
+            state.open_bar = Bar(
+                quote.market, opens_ns, opens_ns + self._bar_ns, mid, mid, mid, mid
+            )
             return bar
         if bar.low_ticks <= mid <= bar.high_ticks and mid == bar.close_ticks:
             return None

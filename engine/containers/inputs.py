@@ -67,8 +67,10 @@ def encode(item: SessionInput) -> tuple[int, str, str]:
             return (
                 item.ts_ns,
                 QUOTE,
-                f"{market.connector_name} {market.trading_pair} {item.bid_ticks} {item.ask_ticks} "
-                f"{item.bid_lots} {item.ask_lots} {item.source_ns}",
+                (
+                    f"{market.connector_name} {market.trading_pair} {item.bid_ticks} "
+                    f"{item.ask_ticks} {item.bid_lots} {item.ask_lots} {item.source_ns}"
+                ),
             )
         case TimerInput():
             return item.ts_ns, TIMER, ""
@@ -112,6 +114,8 @@ def decode(ts_ns: int, kind: str, payload: str) -> SessionInput:
                 return ActionInput(ts_ns, **json.loads(payload))
             case "stop":
                 return StopInput(ts_ns, **json.loads(payload))
+            case _:
+                pass
     except (ValueError, TypeError) as error:
         raise JournalFormatError(
             f"journal entry at {ts_ns} of kind {kind!r} cannot be read: {error}", cause=error
