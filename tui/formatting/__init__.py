@@ -1,3 +1,31 @@
-"""tui/formatting."""
+"""Values to text for people: pure, and nothing here raises whatever the value."""
 
 from __future__ import annotations
+
+from tui.formatting.clock import format_clock, format_date_time, format_duration
+from tui.formatting.money import Direction, direction, format_money, format_signed_money
+from tui.formatting.numbers import UNKNOWN, Number, format_compact, format_decimal
+from tui.formatting.percent import format_percent, format_share
+from tui.formatting.sparkline import sparkline
+from tui.formatting.text import clean, clip, fit, short_id
+
+__all__ = [
+    "UNKNOWN",
+    "Direction",
+    "Number",
+    "clean",
+    "clip",
+    "direction",
+    "fit",
+    "format_clock",
+    "format_compact",
+    "format_date_time",
+    "format_decimal",
+    "format_duration",
+    "format_money",
+    "format_percent",
+    "format_share",
+    "format_signed_money",
+    "short_id",
+    "sparkline",
+]

@@ -1,0 +1,70 @@
+"""Sparklines and foreign text in a fixed number of cells."""
+
+from __future__ import annotations
+
+import pytest
+
+from tui import formatting as show
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    ("values", "width", "text"),
+    [
+        ((0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0), 8, "▁▂▃▄▅▆▇█"),
+        ((5.0, 5.0, 5.0), 3, "▄▄▄"),
+        ((1.0, 2.0), 4, "  ▁█"),
+        ((9.0, 1.0, 2.0), 2, "▁█"),
+        ((1.0, None, NAN, 2.0), 4, "▁  █"),
+        ((), 3, "   "),
+        ((None,), 2, "  "),
+        ((1.0,), 0, ""),
+        ((-1e308, 1e308), 2, "▁█"),
+    ],
+)
+def test_sparkline(values: tuple[float | None, ...], width: int, text: str) -> None:
+    assert show.sparkline(values, width) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        ("plain [BTC]", "plain [BTC]"),
+        ("a\nb\tc", "a b c"),
+        ("\x1b[31mred", "[31mred"),
+        ("right\u202eleft", "rightleft"),
+        ("lone \ud800 half", "lone  half"),
+        ("wide\u3000space", "wide space"),
+        ("naïve ▲", "naïve ▲"),
+    ],
+)
+def test_clean_leaves_one_printable_line(text: str, cleaned: str) -> None:
+    assert show.clean(text) == cleaned
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "clipped"),
+    [
+        ("BTC-USDT", 8, "BTC-USDT"),
+        ("BTC-USDT", 5, "BTC-…"),
+        ("two words", 5, "two…"),
+        ("漢字漢字", 5, "漢字…"),
+        ("漢字漢字", 4, "漢…"),
+        ("anything", 1, "…"),
+        ("anything", 0, ""),
+    ],
+)
+def test_clip_ends_in_an_ellipsis(text: str, width: int, clipped: str) -> None:
+    assert show.clip(text, width) == clipped
+
+
+def test_fit_pads_on_the_asked_side() -> None:
+    assert show.fit("ab", 4) == "ab  "
+    assert show.fit("ab", 4, right=True) == "  ab"
+    assert show.fit("ab", 0) == ""
+
+
+def test_short_id_is_eight_characters() -> None:
+    assert show.short_id("9WiA4guYkJ3") == "9WiA4guY"
+    assert show.short_id("ab\ncd") == "ab cd"

@@ -1,0 +1,50 @@
+"""Foreign text made safe for one line of a terminal, and cut to a width in cells."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Final
+
+from rich.cells import cell_len, set_cell_size
+
+_DROPPED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_SPACES: Final = frozenset({"Zl", "Zp", "Zs"})
+_SHORT_ID: Final = 8
+
+
+def clean(text: str) -> str:
+    """Return *text* on one line, without control, direction or unassigned characters."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_clean_character(character) for character in text)
+
+
+def clip(text: str, width: int) -> str:
+    """Return *text*, cleaned, in at most *width* cells; what is cut off ends in ``…``."""
+    text = clean(text)
+    if width <= 0:
+        return ""
+    if cell_len(text) <= width:
+        return text
+    return set_cell_size(text, width - 1).rstrip() + "…"
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """Return *text* in exactly *width* cells, aligned left or *right*."""
+    clipped = clip(text, width)
+    padding = " " * (width - cell_len(clipped)) if width > 0 else ""
+    return padding + clipped if right else clipped + padding
+
+
+def short_id(identifier: str) -> str:
+    """Return the first eight characters of an id: enough to tell executors apart on a screen."""
+    return clean(identifier)[:_SHORT_ID]
+
+
+def _clean_character(character: str) -> str:
+    if character in "\n\r\t\v\f":
+        return " "
+    category = unicodedata.category(character)
+    if category in _SPACES:
+        return " "
+    return "" if category in _DROPPED else character
