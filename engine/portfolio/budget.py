@@ -1,0 +1,175 @@
+"""Budget check: what an order needs, what is free, what open orders lock (executors.md 2.6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from engine.model.instruments import ConnectorPair, Instrument
+from engine.model.orders import OrderRequest, OrderType, PositionAction, TradeType
+from engine.portfolio.ledger import MarketLedger
+from engine.portfolio.portfolio import Portfolio
+
+
+class FeeEstimate(Protocol):
+    """Tells in advance what an order will cost in fees."""
+
+    def estimate_atoms(self, instrument: Instrument, notional_atoms: int, *, is_maker: bool) -> int:
+        """Return the fee of an order of *notional_atoms*; negative for a rebate."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """What an order locks: cash of the quote asset in atoms, or base in lots (spot sell)."""
+
+    cash_atoms: int = 0
+    base_lots: int = 0
+
+
+@dataclass(slots=True)
+class _Reservation:
+    market: ConnectorPair
+    required: Requirement
+    total_lots: int
+    open_lots: int
+
+    @property
+    def cash_atoms(self) -> int:
+        """Cash for the unfilled lots, rounded up."""
+        return -(-self.required.cash_atoms * self.open_lots // self.total_lots)
+
+    @property
+    def base_lots(self) -> int:
+        return self.open_lots if self.required.base_lots else 0
+
+
+class Budget:
+    """Compares what orders need with what the account has and open orders leave free.
+
+    Derivatives share one pool: cash plus the unrealised result of derivative positions, minus
+    their initial margin, minus what open orders lock. A spot buy needs cash of its own quote
+    asset, and no more than the pool leaves. A spot sell needs the base. Only the part of an order
+    that increases the position needs margin: a reduction is always affordable (FILL-28).
+
+    Args:
+        portfolio: the account.
+        fees: how fees are estimated; None uses the instruments' own rates.
+    """
+
+    def __init__(self, *, portfolio: Portfolio, fees: FeeEstimate | None = None) -> None:
+        self._portfolio = portfolio
+        self._fees = fees
+        self._reservations: dict[str, _Reservation] = {}
+        self._locked_atoms: dict[str, int] = {}
+        self._locked_lots: dict[ConnectorPair, int] = {}
+
+    def requirement(self, request: OrderRequest, reference_ticks: int) -> Requirement:
+        """Return what *request* locks; a MARKET order is valued at *reference_ticks*.
+
+        Raises:
+            KeyError: the session does not trade the market.
+        """
+        ledger = self._portfolio.ledgers[request.market]
+        if ledger.is_spot and request.side is TradeType.SELL:
+            return Requirement(base_lots=request.lots)
+        lots = self._opening_lots(request, ledger)
+        ticks = reference_ticks if request.limit_ticks is None else request.limit_ticks
+        notional = abs(ledger.instrument.notional_atoms(ticks, lots))
+        fee = self._fee_atoms(ledger.instrument, notional, request.order_type)
+        leverage = 1 if ledger.is_spot else request.leverage
+        return Requirement(cash_atoms=-(-notional // leverage) + fee)
+
+    def is_affordable(self, request: OrderRequest, reference_ticks: int) -> bool:
+        """Whether *request* fits beside what is held and reserved; equality fits.
+
+        Raises:
+            KeyError: the session does not trade the market.
+        """
+        required = self.requirement(request, reference_ticks)
+        if required.base_lots:
+            qty = self._portfolio.ledgers[request.market].instrument.qty(required.base_lots)
+            return qty <= self.free_base(request.market.base)
+        if not required.cash_atoms:
+            return True
+        free = self.free_margin_atoms()
+        if self._portfolio.ledgers[request.market].is_spot:
+            free = min(free, self.free_cash_atoms(request.market.quote))
+        return required.cash_atoms <= free
+
+    def reserve(self, request: OrderRequest, reference_ticks: int) -> None:
+        """Lock what *request* needs until it fills or is released; again changes nothing."""
+        if request.client_order_id in self._reservations:
+            return
+        required = self.requirement(request, reference_ticks)
+        reservation = _Reservation(request.market, required, request.lots, request.lots)
+        self._reservations[request.client_order_id] = reservation
+        self._lock(reservation, sign=1)
+
+    def consume(self, client_order_id: str, lots: int) -> None:
+        """Unlock the part of an order that filled; an order that locks nothing is ignored."""
+        reservation = self._reservations.get(client_order_id)
+        if reservation is None:
+            return
+        self._lock(reservation, sign=-1)
+        reservation.open_lots -= lots
+        if reservation.open_lots > 0:
+            self._lock(reservation, sign=1)
+        else:
+            del self._reservations[client_order_id]
+
+    def release(self, client_order_id: str) -> None:
+        """Unlock what an order still holds: it is done, or was never sent."""
+        reservation = self._reservations.pop(client_order_id, None)
+        if reservation is not None:
+            self._lock(reservation, sign=-1)
+
+    def free_margin_atoms(self) -> int:
+        """Return what derivatives may still use, half an atom rounded down."""
+        ledgers = self._portfolio.ledgers.values()
+        unrealised = sum(ledger.unrealised_twice for ledger in ledgers if not ledger.is_spot)
+        pool = (2 * self._portfolio.cash_atoms + unrealised) // 2
+        locked = sum(self._locked_atoms.values())
+        return pool - self._portfolio.margin_used_atoms - locked
+
+    def free_cash_atoms(self, asset: str) -> int:
+        """Return the cash of *asset* that no open order locks."""
+        return self._portfolio.cash_of(asset) - self._locked_atoms.get(asset, 0)
+
+    def free_base(self, asset: str) -> Decimal:
+        """Return how much of the base *asset* no open spot sell locks, exact."""
+        ledgers = self._portfolio.ledgers
+        locked = sum(
+            (
+                ledgers[market].instrument.qty(lots)
+                for market, lots in self._locked_lots.items()
+                if market.base == asset
+            ),
+            Decimal(0),
+        )
+        return self._portfolio.base_balance(asset) - locked
+
+    def _lock(self, reservation: _Reservation, *, sign: int) -> None:
+        market = reservation.market
+        atoms = self._locked_atoms.get(market.quote, 0)
+        self._locked_atoms[market.quote] = atoms + sign * reservation.cash_atoms
+        lots = self._locked_lots.get(market, 0)
+        self._locked_lots[market] = lots + sign * reservation.base_lots
+
+    def _opening_lots(self, request: OrderRequest, ledger: MarketLedger) -> int:
+        if ledger.is_spot:
+            return request.lots
+        if request.reduce_only or request.position_action is PositionAction.CLOSE:
+            return 0
+        reducible = -ledger.net_lots * request.side.sign
+        return max(0, request.lots - max(0, reducible))
+
+    def _fee_atoms(self, instrument: Instrument, notional: int, order_type: OrderType) -> int:
+        is_maker = order_type is OrderType.LIMIT_MAKER
+        if self._fees is None:
+            fee = instrument.fee_atoms(notional, is_maker=is_maker)
+        else:
+            fee = self._fees.estimate_atoms(instrument, notional, is_maker=is_maker)
+        # A rebate is not there before the fill, so it cannot pay for the order.
+        return max(0, fee)

@@ -1,0 +1,126 @@
+"""Immutable views of positions and account; safe to read on any thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Final
+
+from engine.model.instruments import ConnectorPair, Instrument
+
+_DISPLAY_STEP: Final = Decimal("1e-9")
+
+
+def money_of_twice(twice: int, money_precision: int) -> Decimal:
+    """Return *twice* half atoms as money, exact."""
+    if twice & 1:
+        return Decimal(twice * 5).scaleb(-money_precision - 1)
+    return Decimal(twice // 2).scaleb(-money_precision)
+
+
+@dataclass(frozen=True, slots=True)
+class PositionSnapshot:
+    """One market's net position at one instant; ``mark_twice`` is 0 while there is no mark."""
+
+    instrument: Instrument
+    net_lots: int
+    cost_atoms: int
+    realised_atoms: int
+    fees_atoms: int
+    mark_twice: int
+    unrealised_twice: int
+
+    @property
+    def market(self) -> ConnectorPair:
+        """Return the market."""
+        return self.instrument.market
+
+    @property
+    def amount(self) -> Decimal:
+        """Return the signed amount in base, exact."""
+        return self.instrument.qty(self.net_lots)
+
+    @property
+    def entry_price(self) -> Decimal | None:
+        """Return cost / quantity rounded half-even to 1e-9 for display; None when flat."""
+        if not self.net_lots:
+            return None
+        instrument = self.instrument
+        notional = instrument.money(self.cost_atoms) / instrument.multiplier
+        average = notional / instrument.qty(abs(self.net_lots))
+        return average.quantize(_DISPLAY_STEP, ROUND_HALF_EVEN)
+
+    @property
+    def mark_price(self) -> Decimal | None:
+        """Return the mark, exact; None before the first."""
+        return self.instrument.tick * self.mark_twice / 2 if self.mark_twice else None
+
+    @property
+    def unrealised(self) -> Decimal:
+        """Return the unrealised result, exact, before fees."""
+        return money_of_twice(self.unrealised_twice, self.instrument.money_precision)
+
+    @property
+    def realised(self) -> Decimal:
+        """Return the realised result, exact, before fees."""
+        return self.instrument.money(self.realised_atoms)
+
+    @property
+    def fees(self) -> Decimal:
+        """Return the fees paid, exact; positive when we paid."""
+        return self.instrument.money(self.fees_atoms)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSnapshot:
+    """The whole account at one instant; money in atoms, ``_twice`` in half atoms."""
+
+    currency: str
+    money_precision: int
+    initial_atoms: int
+    cash_atoms: tuple[tuple[str, int], ...]
+    """(quote asset, atoms), sorted by asset."""
+    equity_twice: int
+    unrealised_twice: int
+    realised_atoms: int
+    fees_atoms: int
+    margin_used_atoms: int
+    positions: tuple[PositionSnapshot, ...]
+    """In the order in which the markets were configured, flat ones included."""
+
+    @property
+    def initial_equity(self) -> Decimal:
+        """Return what the account started with."""
+        return Decimal(self.initial_atoms).scaleb(-self.money_precision)
+
+    @property
+    def equity(self) -> Decimal:
+        """Return the equity at the marks, exact."""
+        return money_of_twice(self.equity_twice, self.money_precision)
+
+    @property
+    def unrealised(self) -> Decimal:
+        """Return the unrealised result at the marks, exact, before fees."""
+        return money_of_twice(self.unrealised_twice, self.money_precision)
+
+    @property
+    def realised(self) -> Decimal:
+        """Return the realised result, exact, before fees."""
+        return Decimal(self.realised_atoms).scaleb(-self.money_precision)
+
+    @property
+    def fees(self) -> Decimal:
+        """Return the fees paid; positive when we paid."""
+        return Decimal(self.fees_atoms).scaleb(-self.money_precision)
+
+    @property
+    def margin_used(self) -> Decimal:
+        """Return the initial margin of the derivative positions."""
+        return Decimal(self.margin_used_atoms).scaleb(-self.money_precision)
+
+    @property
+    def cash(self) -> dict[str, Decimal]:
+        """Return cash by quote asset."""
+        return {
+            asset: Decimal(atoms).scaleb(-self.money_precision) for asset, atoms in self.cash_atoms
+        }
