@@ -17,10 +17,9 @@ WORDS = st.text(alphabet="abcdefgBTC-USDT10._", min_size=1, max_size=5)
 def test_any_text_is_a_filter_or_a_named_mistake(text: str) -> None:
     try:
         predicate = parse_filter(text)
-    except FilterError as exc:
-        assert str(exc)
-    else:
-        assert {predicate(row) for row in ROWS} <= {True, False}
+    except FilterError:
+        return
+    assert {predicate(row) for row in ROWS} <= {True, False}
 
 
 @given(first=WORDS, second=WORDS)
