@@ -1,0 +1,64 @@
+"""The board: what the engine has published, read by other threads.
+
+The engine's thread replaces whole immutable values; a reader takes one reference and works on it.
+That needs no lock: replacing a reference is atomic, and nothing on the board is changed in place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from engine.api.views import CommandRow, EngineState, FlowStateView, HealthView, LogRow
+
+if TYPE_CHECKING:
+    from engine.api.commands import Command
+    from engine.live.published import PublishedSession
+
+COMMANDS_KEPT: Final = 500
+LOG_LINES_KEPT: Final = 2000
+
+
+class Board:
+    """Newest published state. Only the engine's thread writes, except for ``refuse``."""
+
+    def __init__(self) -> None:
+        self.health = HealthView(EngineState.STARTING)
+        self.sessions: dict[str, PublishedSession] = {}
+        self.flow_states: tuple[FlowStateView, ...] = ()
+        self.commands: dict[str, CommandRow] = {}
+        self.log: tuple[LogRow, ...] = ()
+        self._next_log_seq = 0
+
+    def publish_session(self, session: PublishedSession) -> None:
+        """Replace the published state of one session."""
+        self.sessions = {**self.sessions, session.id: session}
+
+    def publish_command(self, row: CommandRow) -> None:
+        """Add or replace a command row; the oldest rows go first."""
+        rows = {**self.commands, row.id: row}
+        while len(rows) > COMMANDS_KEPT:
+            del rows[next(iter(rows))]
+        self.commands = rows
+
+    def refuse(self, command_id: str, command: Command, reason: str) -> None:
+        """Record a command that never reached the engine."""
+        self.publish_command(
+            CommandRow(
+                id=command_id,
+                ts_ns=0,
+                actor=command.actor,
+                kind=type(command).__name__,
+                target=command.session,
+                status="aborted",
+                reason=reason,
+                duration_ms=None,
+            )
+        )
+
+    def add_log(
+        self, *, ts_ns: int, level: str, source: str, text: str, executor_id: str | None = None
+    ) -> None:
+        """Append one log line; the oldest lines go first."""
+        row = LogRow(self._next_log_seq, ts_ns, level, source, text, executor_id)
+        self._next_log_seq += 1
+        self.log = (*self.log[-(LOG_LINES_KEPT - 1) :], row)

@@ -1,0 +1,120 @@
+"""The engine in its own thread with its own event loop, for the console."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from engine.api.queries import ConsoleQueries
+from engine.api.views import EngineState, HealthView, StopReport
+from engine.api.board import Board
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+
+    from engine.api.commands import Command
+    from engine.api.engine import Engine
+
+STOP_DEADLINE_S: Final = 15.0
+
+
+class EngineThread(ConsoleQueries):
+    """Hosts one ``Engine``. Every method may be called from any thread; only ``stop`` waits.
+
+    The thread is a daemon, so that an engine that hangs cannot hold the terminal.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Path,
+        data_dir: Path,
+        seconds: float | None = None,
+        stop_deadline_s: float = STOP_DEADLINE_S,
+    ) -> None:
+        super().__init__(Board())
+        self._config = config
+        self._data_dir = data_dir
+        self._seconds = seconds
+        self._stop_deadline_s = stop_deadline_s
+        self._ready: Future[tuple[Engine, BlockingPortal]] = Future()
+        self._report = StopReport(clean=True)
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread and return at once; the first frame never waits for it."""
+        self._thread.start()
+
+    def submit(self, command: Command) -> str:
+        """Queue *command* and return its id; its outcome is found by ``command(id)``."""
+        from engine.api.command_event import CommandEvent
+
+        event = CommandEvent(command=command)
+        command_id = str(event.id)
+        if not self._ready.done() or self._ready.exception():
+            self.board.refuse(command_id, command, "the engine is not running")
+            return command_id
+        engine, portal = self._ready.result()
+        try:
+            portal.start_task_soon(engine.take, event, name="take command")
+        except RuntimeError:
+            self.board.refuse(command_id, command, "the engine has stopped")
+        return command_id
+
+    def stop(self) -> StopReport:
+        """Stop gracefully and say what was left; waits until done or until the deadline."""
+        if not self._thread.is_alive():
+            return self._report
+        if self._ready.done() and not self._ready.exception():
+            _, portal = self._ready.result()
+            portal.start_task_soon(partial(portal.stop, cancel_remaining=True), name="stop")
+        else:
+            # Still opening: it stops as soon as it has opened.
+            self._ready.add_done_callback(_stop_when_ready)
+        self._thread.join(self._stop_deadline_s)
+        if self._thread.is_alive():
+            return StopReport(
+                clean=False,
+                left=("the engine did not stop in time; the session is recovered at the next start",),
+                exit_code=1,
+                message=f"quarterdeck: gave up waiting after {self._stop_deadline_s:g} s",
+            )
+        return self._report
+
+    def _run(self) -> None:
+        import anyio
+
+        try:
+            anyio.run(self._main)
+        except Exception as error:  # noqa: BLE001 (supervisor: the console must stay and say it)
+            self._fault(error)
+
+    async def _main(self) -> None:
+        from anyio.from_thread import BlockingPortal
+
+        from engine.api.engine import Engine
+
+        async with Engine.open(
+            config=self._config, data_dir=self._data_dir, seconds=self._seconds, board=self.board
+        ) as engine:
+            async with BlockingPortal() as portal:
+                self._ready.set_result((engine, portal))
+                await portal.sleep_until_stopped()
+        self._report = engine.report()
+
+    def _fault(self, error: Exception) -> None:
+        exit_code = getattr(error, "exit_code", 1)
+        message = str(error) or type(error).__name__
+        self.board.health = HealthView(EngineState.FAULTED, message=message, exit_code=exit_code)
+        self._report = StopReport(clean=False, exit_code=exit_code, message=message)
+        if not self._ready.done():
+            self._ready.set_exception(error)
+
+
+def _stop_when_ready(ready: Future[tuple[Engine, BlockingPortal]]) -> None:
+    if not ready.exception():
+        _, portal = ready.result()
+        portal.start_task_soon(partial(portal.stop, cancel_remaining=True), name="stop")

@@ -1,0 +1,304 @@
+"""Runs one session: feeds inputs to its container, journals them first, records the effects."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import Enum, unique
+from typing import Final, Protocol
+
+import anyio
+
+from engine import flow
+from engine.containers.inputs import (
+    ActionInput,
+    SessionInput,
+    StopInput,
+    TimerInput,
+    encode,
+)
+from engine.containers.session_container import Effects, SessionContainer
+from engine.executors.actions import ActionResult
+from engine.live.pace import END_OF_TIME_NS, Pace
+from engine.live.recorder import Recorder
+from engine.markets.merged_feed import MergedFeed, TimerTick
+from engine.model.clock import SECOND_NS
+from engine.store.batch import StoreBatch
+
+BATCH_LIMIT: Final = 64
+"""Inputs applied between two chances for other tasks to run: keeps the loop's stalls short."""
+STOP_SESSION_DEADLINE_NS: Final = 60 * SECOND_NS
+"""Session time that executors get to close before they are forced."""
+PUBLISH_INTERVAL_NS: Final = SECOND_NS // 10
+WRITE_RETRY_S: Final = 1.0
+
+
+@unique
+class SessionState(Enum):
+    """State of a session (operations.md 2.3)."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    HALTED = "halted"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class BatchWriter(Protocol):
+    """Where journal and records become durable."""
+
+    async def write(self, batch: StoreBatch) -> None:
+        """Write *batch* in one transaction."""
+        ...
+
+
+class PendingRequest:
+    """An action that somebody waits for."""
+
+    __slots__ = ("_done", "actor", "arguments", "request_id", "result", "verb")
+
+    def __init__(
+        self, *, request_id: str, actor: str, verb: str, arguments: dict[str, object]
+    ) -> None:
+        self.request_id = request_id
+        self.actor = actor
+        self.verb = verb
+        self.arguments = arguments
+        self.result: ActionResult | None = None
+        self._done = anyio.Event()
+
+    def resolve(self, result: ActionResult) -> None:
+        """Give the result to whoever waits."""
+        self.result = result
+        self._done.set()
+
+    async def wait(self) -> ActionResult:
+        """Wait for the result."""
+        await self._done.wait()
+        if self.result is None:
+            raise flow.OperationError(f"request {self.request_id} ended without a result")
+        return self.result
+
+
+@dataclass(slots=True)
+class RunnerFigures:
+    """How the runner is doing: for the health view."""
+
+    tick_ms: float | None = None
+    lag_ms: float | None = None
+    problem: str = ""
+
+
+class SessionRunner:
+    """The shell around one session's container.
+
+    Every input is durable in the journal before the container sees it; what it caused is written
+    in one transaction with the next inputs. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        container: SessionContainer,
+        feed: MergedFeed,
+        pace: Pace,
+        writer: BatchWriter,
+        recorder: Recorder,
+        publish: Callable[[], None],
+        monotonic_ns: Callable[[], int],
+        start_ns: int,
+        end_ns: int = END_OF_TIME_NS,
+        stop_deadline_ns: int = STOP_SESSION_DEADLINE_NS,
+        keep_positions_at_end: bool,
+    ) -> None:
+        self._container = container
+        self._feed = feed
+        self._pace = pace
+        self._writer = writer
+        self._recorder = recorder
+        self._publish = publish
+        self._monotonic_ns = monotonic_ns
+        self._end_ns = end_ns
+        self._stop_deadline_ns = stop_deadline_ns
+        self._keep_at_end = keep_positions_at_end
+        self._requests: deque[PendingRequest] = deque()
+        self._waiting: dict[str, PendingRequest] = {}
+        self._stop_wish: tuple[bool, str] | None = None
+        self._stopping_since_ns: int | None = None
+        self._wake = anyio.Event()
+        self._last_ns = start_ns
+        self._published_at = 0
+        self.state = SessionState.CREATED
+        self.figures = RunnerFigures()
+
+    @property
+    def now_ns(self) -> int:
+        """Return the session time of the newest input."""
+        return self._last_ns
+
+    @property
+    def queue_length(self) -> int:
+        """Return how many requests wait for their turn."""
+        return len(self._requests)
+
+    async def perform(self, request: PendingRequest) -> ActionResult:
+        """Let the session carry out *request*; return what became of it.
+
+        Raises:
+            OperationError: the session is not running.
+        """
+        if self.state not in (SessionState.RUNNING, SessionState.HALTED):
+            raise flow.OperationError(f"the session is {self.state.value}")
+        self._requests.append(request)
+        self._wake.set()
+        return await request.wait()
+
+    def request_stop(self, *, keep_positions: bool, actor: str) -> None:
+        """Ask the session to end; the first wish counts."""
+        if self._stop_wish is None:
+            self._stop_wish = (keep_positions, actor)
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Run until the feed or the session's time ends, or until a stop is asked for."""
+        self.state = SessionState.RUNNING
+        try:
+            while self.state is not SessionState.STOPPED:
+                batch = await self._gather()
+                await self._write(self._recorder.take_batch(map(encode, batch)))
+                self._apply_all(batch)
+                self._finish_stop()
+                self._publish_if_due()
+                if self._pace.is_simulated:
+                    await anyio.lowlevel.checkpoint()
+            await self._write(self._recorder.take_batch(()))
+        except BaseException:
+            if self.state is not SessionState.STOPPED:
+                self.state = SessionState.FAILED
+            raise
+        finally:
+            self._refuse_waiting()
+            self._publish()
+
+    async def _gather(self) -> list[SessionInput]:
+        while True:
+            batch = self._due_inputs()
+            if batch:
+                return batch
+            with anyio.move_on_after(self._seconds_to_wait()):
+                await self._wake.wait()
+            self._wake = anyio.Event()
+
+    def _seconds_to_wait(self) -> float | None:
+        due = min(self._feed.peek_ns() or END_OF_TIME_NS, self._end_ns)
+        return None if due == END_OF_TIME_NS else self._pace.seconds_until(due)
+
+    def _due_inputs(self) -> list[SessionInput]:
+        now = self._pace.now_ns()
+        batch = self._due_from_feed(now)
+        stamp = self._stamp(now, is_behind=len(batch) == BATCH_LIMIT)
+        while self._requests:
+            request = self._requests.popleft()
+            self._waiting[request.request_id] = request
+            batch.append(
+                ActionInput(stamp, request.request_id, request.actor, request.verb, request.arguments)
+            )
+        if self._stopping_since_ns is None:
+            wish = self._stop_wish or self._end_wish(now)
+            if wish:
+                keep, actor = wish
+                batch.append(StopInput(stamp, keep, actor))
+        self._last_ns = batch[-1].ts_ns if batch else self._last_ns
+        return batch
+
+    def _due_from_feed(self, now: int) -> list[SessionInput]:
+        horizon = now if self._stopping_since_ns is not None else min(now, self._end_ns)
+        batch: list[SessionInput] = []
+        while len(batch) < BATCH_LIMIT:
+            due = self._feed.peek_ns()
+            if due is None or due > horizon:
+                break
+            item = next(self._feed)
+            batch.append(TimerInput(item.ts_ns) if isinstance(item, TimerTick) else item)
+        if batch:
+            self._last_ns = batch[-1].ts_ns
+        return batch
+
+    def _stamp(self, now: int, *, is_behind: bool) -> int:
+        """Return the stamp of a request: now, but never before what the feed still has to give."""
+        if is_behind or self._pace.is_simulated:
+            return self._last_ns
+        return max(self._last_ns, now)
+
+    def _end_wish(self, now: int) -> tuple[bool, str] | None:
+        due = self._feed.peek_ns()
+        reached_end = now >= self._end_ns and (due is None or due > self._end_ns)
+        return (self._keep_at_end, "plan") if reached_end or due is None else None
+
+    def _apply_all(self, batch: Iterable[SessionInput]) -> None:
+        started = self._monotonic_ns()
+        count = 0
+        for item in batch:
+            self._take_effects(self._container.apply(item))
+            if isinstance(item, StopInput):
+                self._stopping_since_ns = item.ts_ns
+                self.state = SessionState.STOPPING
+            count += 1
+        elapsed_ms = (self._monotonic_ns() - started) / 1e6
+        self.figures.tick_ms = elapsed_ms / max(1, count)
+        if not self._pace.is_simulated:
+            self.figures.lag_ms = max(0, self._pace.now_ns() - self._last_ns) / 1e6
+
+    def _take_effects(self, effects: Effects) -> None:
+        self._recorder.record(effects)
+        for request_id, result in effects.results:
+            request = self._waiting.pop(request_id, None)
+            if request is not None:
+                request.resolve(result)
+
+    def _finish_stop(self) -> None:
+        if self._stopping_since_ns is None:
+            return
+        is_late = self._last_ns - self._stopping_since_ns > self._stop_deadline_ns
+        if is_late and not self._container.is_stopped:
+            self._take_effects(self._container.force_stop())
+        if self._container.is_stopped:
+            self.state = SessionState.STOPPED
+
+    def _publish_if_due(self) -> None:
+        now = self._monotonic_ns()
+        if now - self._published_at >= PUBLISH_INTERVAL_NS or self._waiting:
+            self._published_at = now
+            self._publish()
+
+    async def _write(self, batch: StoreBatch) -> None:
+        """Write *batch*; while that fails nothing is traded, because nothing could be recorded."""
+        while True:
+            try:
+                await self._writer.write(batch)
+            except flow.EngineError as error:
+                self.figures.problem = f"the store cannot be written, trading is halted: {error}"
+                if self.state is SessionState.RUNNING:
+                    self.state = SessionState.HALTED
+                self._publish()
+                await anyio.sleep(WRITE_RETRY_S)
+                continue
+            self.figures.problem = ""
+            if self.state is SessionState.HALTED:
+                self.state = SessionState.RUNNING
+            return
+
+    def _refuse_waiting(self) -> None:
+        for request in (*self._waiting.values(), *self._requests):
+            request.resolve(
+                ActionResult(
+                    ok=False,
+                    code="SESSION_ENDED",
+                    message=f"the session is {self.state.value}; nothing was done",
+                    executor_id=None,
+                )
+            )
+        self._waiting.clear()
+        self._requests.clear()
