@@ -1,0 +1,155 @@
+"""Checks of an order before it is routed (backtest.md 6.2); pure, without side effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from engine.execution.reasons import ReasonCode
+from engine.model.instruments import Instrument
+from engine.model.orders import OrderRequest, OrderType, TradeType
+
+
+@dataclass(frozen=True, slots=True)
+class OrderContext:
+    """What the checks may know beside the order.
+
+    ``instrument`` is None for a market that the session does not trade. ``mark_twice`` is the
+    last mark in half ticks, 0 before the first. ``net_lots`` is the signed position,
+    ``working_sell_lots`` what open sell orders have yet to sell. Spot sells may go short only
+    with ``is_margin_account`` (PF-8).
+    """
+
+    instrument: Instrument | None
+    net_lots: int = 0
+    working_sell_lots: int = 0
+    mark_twice: int = 0
+    is_margin_account: bool = False
+    is_stopped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderProblem:
+    """Why an order is refused: a code, and a sentence with the values."""
+
+    code: ReasonCode
+    text: str
+
+
+_Check: TypeAlias = Callable[[OrderRequest, Instrument, OrderContext], OrderProblem | None]
+
+
+def find_problem(request: OrderRequest, context: OrderContext) -> OrderProblem | None:
+    """Return the first problem of *request*, or None if it may be routed."""
+    if context.is_stopped:
+        return OrderProblem(ReasonCode.CONTAINER_STOPPED, "the session takes no more orders")
+    if not request.client_order_id or not request.owner_id:
+        return OrderProblem(ReasonCode.MISSING_FIELD, "client_order_id and owner_id are needed")
+    if context.instrument is None:
+        return OrderProblem(
+            ReasonCode.UNKNOWN_SYMBOL, f"{request.market} is not a market of this session"
+        )
+    for check in _CHECKS:
+        problem = check(request, context.instrument, context)
+        if problem is not None:
+            return problem
+    return None
+
+
+def _side(request: OrderRequest, _: Instrument, __: OrderContext) -> OrderProblem | None:
+    if request.side is TradeType.RANGE:
+        return OrderProblem(ReasonCode.BAD_SIDE, "the side is RANGE; BUY and SELL are allowed")
+    if request.leverage < 1:
+        return OrderProblem(
+            ReasonCode.BAD_LEVERAGE, f"the leverage is {request.leverage}; 1 or more is allowed"
+        )
+    return None
+
+
+def _price(request: OrderRequest, _: Instrument, __: OrderContext) -> OrderProblem | None:
+    limit = request.limit_ticks
+    if request.order_type is OrderType.MARKET:
+        if limit is None:
+            return None
+        return OrderProblem(ReasonCode.BAD_TYPE, "a MARKET order takes no limit price")
+    if limit is None:
+        return OrderProblem(
+            ReasonCode.PRICE_REQUIRED, f"a {request.order_type.name} order needs a limit price"
+        )
+    if limit <= 0:
+        return OrderProblem(
+            ReasonCode.PRICE_NOT_POSITIVE, f"the limit price is {limit} ticks; it must be above 0"
+        )
+    return None
+
+
+def _quantity(
+    request: OrderRequest, instrument: Instrument, _: OrderContext
+) -> OrderProblem | None:
+    lots = request.lots
+    if lots <= 0:
+        return OrderProblem(ReasonCode.QTY_NOT_POSITIVE, f"the amount is {lots} lots")
+    if lots < instrument.min_lots:
+        least = instrument.qty(instrument.min_lots)
+        return OrderProblem(
+            ReasonCode.QTY_BELOW_MIN, f"the amount {instrument.qty(lots)} is below {least}"
+        )
+    qty = instrument.qty(lots)
+    if qty > instrument.max_qty:
+        return OrderProblem(
+            ReasonCode.QTY_ABOVE_MAX, f"the amount {qty} is above {instrument.max_qty}"
+        )
+    return None
+
+
+def _reduction(request: OrderRequest, _: Instrument, context: OrderContext) -> OrderProblem | None:
+    if request.reduce_only and context.net_lots * request.side.sign >= 0:
+        return OrderProblem(
+            ReasonCode.REDUCE_ONLY_NO_POSITION,
+            f"there is no position that a {request.side.name} could reduce",
+        )
+    return None
+
+
+def _notional(
+    request: OrderRequest, instrument: Instrument, context: OrderContext
+) -> OrderProblem | None:
+    if request.reduce_only or request.lots * request.side.sign == -context.net_lots:
+        return None
+    ticks_twice = context.mark_twice if request.limit_ticks is None else 2 * request.limit_ticks
+    if not ticks_twice:
+        return None
+    if instrument.notional_atoms(ticks_twice, request.lots) >= 2 * instrument.min_notional_atoms:
+        return None
+    notional = instrument.money(instrument.notional_atoms(ticks_twice, request.lots)) / 2
+    return OrderProblem(
+        ReasonCode.MIN_NOTIONAL, f"the notional {notional} is below {instrument.min_notional}"
+    )
+
+
+def _short(
+    request: OrderRequest, instrument: Instrument, context: OrderContext
+) -> OrderProblem | None:
+    if request.side is not TradeType.SELL:
+        return None
+    sellable = context.net_lots - context.working_sell_lots
+    if request.lots <= sellable:
+        return None
+    held = instrument.qty(max(0, sellable))
+    if not instrument.shortable:
+        return OrderProblem(
+            ReasonCode.NOT_SHORTABLE,
+            f"selling {instrument.qty(request.lots)} with {held} to sell would go short, "
+            "which the instrument does not allow",
+        )
+    if not instrument.is_perpetual and not context.is_margin_account:
+        return OrderProblem(
+            ReasonCode.SHORT_NOT_ALLOWED,
+            f"selling {instrument.qty(request.lots)} with {held} to sell would go short, "
+            "which needs a margin account",
+        )
+    return None
+
+
+_CHECKS: Final[tuple[_Check, ...]] = (_side, _price, _quantity, _reduction, _notional, _short)

@@ -1,0 +1,35 @@
+"""Why an order was refused or ended (backtest.md 6.2 and 6.3)."""
+
+from __future__ import annotations
+
+from enum import StrEnum, unique
+
+
+@unique
+class ReasonCode(StrEnum):
+    """Codes that orders carry as their reason; the value is what reports and the store show."""
+
+    MISSING_FIELD = "MISSING_FIELD"
+    UNKNOWN_SYMBOL = "UNKNOWN_SYMBOL"
+    BAD_SIDE = "BAD_SIDE"
+    BAD_TYPE = "BAD_TYPE"
+    BAD_LEVERAGE = "BAD_LEVERAGE"
+    QTY_NOT_POSITIVE = "QTY_NOT_POSITIVE"
+    QTY_BELOW_MIN = "QTY_BELOW_MIN"
+    QTY_ABOVE_MAX = "QTY_ABOVE_MAX"
+    MIN_NOTIONAL = "MIN_NOTIONAL"
+    PRICE_REQUIRED = "PRICE_REQUIRED"
+    PRICE_NOT_POSITIVE = "PRICE_NOT_POSITIVE"
+    POST_ONLY_CROSSES = "POST_ONLY_CROSSES"
+    REDUCE_ONLY_NO_POSITION = "REDUCE_ONLY_NO_POSITION"
+    NOT_SHORTABLE = "NOT_SHORTABLE"
+    SHORT_NOT_ALLOWED = "SHORT_NOT_ALLOWED"
+    DUPLICATE_CLIENT_ID = "DUPLICATE_CLIENT_ID"
+    CONTAINER_STOPPED = "CONTAINER_STOPPED"
+    NO_QUOTE = "NO_QUOTE"
+    USER = "USER"
+    REDUCE_ONLY = "REDUCE_ONLY"
+    RISK_HALT = "RISK_HALT"
+    END_OF_RUN = "END_OF_RUN"
+    UNKNOWN_ORDER = "UNKNOWN_ORDER"
+    ORDER_DONE = "ORDER_DONE"
