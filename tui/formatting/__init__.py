@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tui.formatting.clock import format_clock, format_date_time, format_duration
+from tui.formatting.modes import mode_badge, mode_role
 from tui.formatting.money import Direction, direction, format_money, format_signed_money
 from tui.formatting.numbers import UNKNOWN, Number, format_compact, format_decimal
 from tui.formatting.percent import format_percent, format_share
@@ -26,6 +27,8 @@ __all__ = [
     "format_percent",
     "format_share",
     "format_signed_money",
+    "mode_badge",
+    "mode_role",
     "short_id",
     "sparkline",
 ]

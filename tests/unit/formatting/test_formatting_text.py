@@ -68,3 +68,18 @@ def test_fit_pads_on_the_asked_side() -> None:
 def test_short_id_is_eight_characters() -> None:
     assert show.short_id("9WiA4guYkJ3") == "9WiA4guY"
     assert show.short_id("ab\ncd") == "ab cd"
+
+
+@pytest.mark.parametrize(
+    ("mode", "badge", "role"),
+    [
+        ("live", "● LIVE", "mode-live"),
+        ("paper", "◌ PAPER", "mode-paper"),
+        ("backtest", "▣ TEST", "mode-test"),
+        ("replay", "◀ REPLAY", "mode-replay"),
+        ("odd", "? ODD", "mode-armed"),
+    ],
+)
+def test_the_mode_is_a_shape_a_word_and_a_colour(mode: str, badge: str, role: str) -> None:
+    assert show.mode_badge(mode) == badge
+    assert show.mode_role(mode) == role
