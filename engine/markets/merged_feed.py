@@ -1,0 +1,102 @@
+"""The quotes of several markets and the timer, merged in the order of their time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from engine.markets.source import MarketSource
+from engine.model.clock import SECOND_NS
+from engine.model.quotes import QuoteTick
+
+
+@dataclass(frozen=True, slots=True)
+class TimerTick:
+    """The session's time reached a whole interval after its start."""
+
+    ts_ns: int
+
+
+FeedItem: TypeAlias = QuoteTick | TimerTick
+
+_Head: TypeAlias = tuple[int, int, QuoteTick, Iterator[QuoteTick]]
+_NEVER: Final = 2**63 - 1
+
+
+class MergedFeed:
+    """Iterator over the inputs of a session, lazy: one quote of each source is held.
+
+    Quotes of one instant come in the order in which their sources are declared, the timer last.
+    The feed ends with its last source, or after *end_ns*; an item costs O(log sources).
+
+    Args:
+        sources: the markets, in the order of the configuration.
+        start_ns: session time at which the markets open.
+        timer_interval_ns: distance of the timer's ticks; the first comes one interval after start.
+        end_ns: the last instant that may be given; None for no limit.
+
+    Raises:
+        ValueError: *timer_interval_ns* is not above zero.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[MarketSource],
+        *,
+        start_ns: int,
+        timer_interval_ns: int = SECOND_NS,
+        end_ns: int | None = None,
+    ) -> None:
+        if timer_interval_ns <= 0:
+            raise ValueError(f"timer interval {timer_interval_ns} ns must be above 0")
+        self._interval_ns = timer_interval_ns
+        self._timer_ns = start_ns + timer_interval_ns
+        self._end_ns = _NEVER if end_ns is None else end_ns
+        self._bound_ns = start_ns + 1
+        """With no quote left: the instant before which timer ticks are still due."""
+        self._heads: list[_Head] = []
+        for order, source in enumerate(sources):
+            quotes = source.ticks(start_ns)
+            first = next(quotes, None)
+            if first is not None:
+                self._heads.append((first.ts_ns, order, first, quotes))
+        heapq.heapify(self._heads)
+        self._cut()
+
+    def __iter__(self) -> Iterator[FeedItem]:
+        return self
+
+    def __next__(self) -> FeedItem:
+        heads = self._heads
+        timer_ns = self._timer_ns
+        if timer_ns < (heads[0][0] if heads else self._bound_ns):
+            self._timer_ns = timer_ns + self._interval_ns
+            return TimerTick(timer_ns)
+        if not heads:
+            raise StopIteration
+        ts_ns, order, quote, quotes = heads[0]
+        following = next(quotes, None)
+        if following is not None:
+            heapq.heapreplace(heads, (following.ts_ns, order, following, quotes))
+        else:
+            heapq.heappop(heads)
+            self._bound_ns = ts_ns + 1
+        if heads and heads[0][0] > self._end_ns:
+            self._cut()
+        return quote
+
+    def peek_ns(self) -> int | None:
+        """Return the time of the next item, None at the end."""
+        heads = self._heads
+        due_ns = heads[0][0] if heads else self._bound_ns
+        if self._timer_ns < due_ns:
+            return self._timer_ns
+        return due_ns if heads else None
+
+    def _cut(self) -> None:
+        """Let go of what comes after the end."""
+        if self._heads and self._heads[0][0] > self._end_ns:
+            self._heads.clear()
+            self._bound_ns = self._end_ns + 1
