@@ -1,0 +1,184 @@
+"""The registry of actions: one list from which bindings, key bar, help and palette are made.
+
+An action's handler is the method ``action_<handler>`` of the class that owns the scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, unique
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from textual.binding import BindingType
+
+
+@unique
+class Scope(Enum):
+    """Where an action's keys work, and the words help uses for it."""
+
+    EVERYWHERE = "everywhere"
+    SCREEN = "this screen"
+    LIST = "lists"
+    EXECUTORS = "executors"
+    LOGS = "logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing the operator can do.
+
+    ``danger`` is the level of console.md 6.2: 0 looks only, 1 acts at once, 2 asks first, 3 needs an
+    armed session, 4 a typed word. ``bar`` orders the key bar, lowest first; 0 keeps it out of it.
+    """
+
+    id: str
+    keys: str
+    text: str
+    description: str
+    scope: Scope
+    handler: str
+    danger: int = 0
+    group: str = "Other"
+    bar: int = 0
+    priority: bool = False
+
+
+_E, _S, _L, _X, _G = Scope.EVERYWHERE, Scope.SCREEN, Scope.LIST, Scope.EXECUTORS, Scope.LOGS
+
+ACTIONS: Final[tuple[Action, ...]] = (
+    Action("mode.dashboard", "1", "dashboard", "Go to the dashboard", _E, "mode('dashboard')",
+           group="Modes"),
+    Action("mode.executors", "2", "executors", "Go to the executors", _E, "mode('executors')",
+           group="Modes"),
+    Action("mode.flow", "6", "flow", "Go to the event flow and the commands", _E, "mode('flow')",
+           group="Modes"),
+    Action("mode.logs", "0", "logs", "Go to the logs", _E, "mode('logs')", group="Modes"),
+    Action("app.command", "colon", "go", "Open the command line", _E, "command_line",
+           group="Find your way", bar=80),
+    Action("app.palette", "ctrl+p", "palette", "Find any command by its name", _E,
+           "command_palette", group="Find your way", bar=85),
+    Action("app.help", "question_mark", "help", "List all keys", _E, "help",
+           group="Find your way", bar=90),
+    Action("app.settings", "comma", "settings", "Choose a theme and how things are shown", _E,
+           "settings", group="Find your way", bar=84),
+    Action("app.quit", "q", "quit", "Quit; asks what to do with running executors", _E, "quit",
+           danger=2, group="Session", bar=95),
+    Action("app.interrupt", "ctrl+c", "quit at once",
+           "Copy the selected text; pressed twice within 2 s: quit and keep positions", _E,
+           "interrupt", danger=2, group="Session", priority=True),
+    Action("view.pause", "p", "pause", "Freeze the display; the engine goes on", _E, "pause",
+           group="View", bar=82),
+    Action("view.time", "T", "time", "Times in UTC, local or relative", _E, "time_format",
+           group="View"),
+    Action("app.back", "escape,backspace", "back", "Close the topmost thing; never quits", _S,
+           "back", group="Find your way"),
+    Action("panel.next", "tab", "next panel", "Focus the next panel", _S, "next_panel",
+           group="Find your way", bar=70),
+    Action("panel.previous", "shift+tab", "previous panel", "Focus the previous panel", _S,
+           "previous_panel", group="Find your way"),
+    Action("view.zoom", "z", "zoom", "Maximise the focused panel, or restore it", _S, "zoom",
+           group="View", bar=72),
+    Action("view.refresh", "r", "refresh", "Ask the engine again now", _S, "refresh_now",
+           group="View"),
+    Action("list.down", "j,down", "down", "Next row", _L, "cursor(1)", group="Move"),
+    Action("list.up", "k,up", "up", "Previous row", _L, "cursor(-1)", group="Move"),
+    Action("list.top", "g,home", "top", "First row", _L, "top", group="Move"),
+    Action("list.bottom", "G,end", "bottom", "Last row", _L, "bottom", group="Move"),
+    Action("list.page_down", "ctrl+d,pagedown", "page down", "One page down", _L, "page(1)",
+           group="Move"),
+    Action("list.page_up", "ctrl+u,pageup", "page up", "One page up", _L, "page(-1)",
+           group="Move"),
+    Action("list.right", "l,right", "right", "Show columns further right", _L, "columns(1)",
+           group="Move"),
+    Action("list.left", "h,left", "left", "Show columns further left", _L, "columns(-1)",
+           group="Move"),
+    Action("list.open", "enter", "open", "Open the row under the cursor", _L, "open",
+           group="Rows", bar=10),
+    Action("list.mark", "space", "mark", "Mark the row and step down", _L, "mark",
+           group="Rows", bar=20),
+    Action("list.mark_all", "asterisk", "mark all", "Mark every row that the filter shows", _L,
+           "mark_all", group="Rows"),
+    Action("list.unmark", "minus", "unmark", "Take all marks off", _L, "unmark", group="Rows"),
+    Action("list.copy", "y", "copy", "Copy the row to the clipboard", _L, "copy", group="Rows"),
+    Action("list.sort", "o", "sort", "Sort: then the letter of a column; again reverses", _L,
+           "sort", group="Order", bar=60),
+    Action("list.sort_off", "O", "sort off", "Back to the usual order", _L, "sort_off",
+           group="Order"),
+    Action("list.filter", "slash", "filter", "Filter: words, field:value, field<num, !not", _L,
+           "filter", group="Order", bar=50),
+    Action("list.wide", "w", "wide", "All columns, or those that fit", _L, "wide",
+           group="Order"),
+    Action("list.follow", "f", "follow", "Follow the newest row, or the row under the cursor",
+           _L, "follow", group="Order"),
+    Action("exec.new", "n", "new", "Create an executor", _X, "exec_new", danger=1,
+           group="Executors", bar=40),
+    Action("exec.stop", "x,ctrl+k", "stop", "Stop the executor, or all marked ones", _X,
+           "exec_stop", danger=2, group="Executors", bar=30),
+    Action("exec.stop_options", "X", "stop with options",
+           "Stop, and choose what happens to the position", _X, "exec_stop_options", danger=2,
+           group="Executors"),
+    Action("exec.edit", "e", "edit", "Change a running executor", _X, "exec_edit", danger=1,
+           group="Executors", bar=45),
+    Action("exec.store", "S", "store", "Move a terminated executor into the archive", _X,
+           "exec_store", danger=2, group="Executors"),
+    Action("log.level", "L", "level", "Lowest level shown: all, info, warning, error", _G,
+           "log_level", group="Logs", bar=55),
+)  # fmt: skip
+
+_SHOWN: Final = {
+    "question_mark": "?", "colon": ":", "comma": ",", "slash": "/", "asterisk": "*", "minus": "-",
+    "space": "space", "escape": "esc", "enter": "enter", "pagedown": "pgdn", "pageup": "pgup",
+    "down": "↓", "up": "↑", "left": "←", "right": "→",
+}  # fmt: skip
+
+
+def action_by_id(action_id: str) -> Action:
+    """Return the action with *action_id*.
+
+    Raises:
+        KeyError: there is none.
+    """
+    for action in ACTIONS:
+        if action.id == action_id:
+            return action
+    raise KeyError(action_id)
+
+
+def in_scope(*scopes: Scope) -> tuple[Action, ...]:
+    """Return the actions of *scopes* in the registry's order."""
+    return tuple(action for action in ACTIONS if action.scope in scopes)
+
+
+def bindings_for(*scopes: Scope) -> list[BindingType]:
+    """Return Textual bindings for *scopes*, each with its action's id."""
+    from textual.binding import Binding
+
+    return [
+        Binding(
+            action.keys,
+            action.handler,
+            action.description,
+            id=action.id,
+            show=False,
+            priority=action.priority,
+        )
+        for action in in_scope(*scopes)
+    ]
+
+
+def key_label(keys: str) -> str:
+    """Return how the first key of *keys* is written for people."""
+    first = keys.split(",")[0].strip()
+    return _SHOWN.get(first, first)
+
+
+def all_key_labels(keys: str) -> str:
+    """Return how all keys of *keys* are written for people."""
+    return " ".join(_SHOWN.get(key.strip(), key.strip()) for key in keys.split(","))
+
+
+def keys_of(action: Action, keymap: Mapping[str, str]) -> str:
+    """Return the keys of *action* under the operator's *keymap*."""
+    return keymap.get(action.id, action.keys)

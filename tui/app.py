@@ -1,0 +1,345 @@
+"""The console: modes, theme, global keys, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import events, on
+from textual.app import App
+from textual.binding import BindingType
+from textual.command import Provider
+from textual.notifications import SeverityLevel
+from textual.screen import Screen
+
+from engine.api.views import EngineState
+from tui.actions import Scope, bindings_for
+from tui.keymap import check_keymap
+from tui.screens.base import CommandEntered, ConsoleScreen
+from tui.settings import DEFAULT_THEME, TIME_FORMATS, Settings
+from tui.state.command_line import Command, parse_command
+from tui.state.console import ConsoleState
+from tui.state.modes import mode_title
+from tui.theming import ThemeFileError, complete, load_theme, theme_names
+
+if TYPE_CHECKING:
+    from engine.api.console import ConsoleEngine
+    from tui.screens.executor_actions import ExecutorScreen
+
+_TWICE_S = 2.0
+
+
+def _palette_provider() -> type[Provider]:
+    from tui.palette import ActionProvider
+
+    return ActionProvider
+
+
+class ConsoleApp(App[None], inherit_bindings=False):
+    """The operator's console over one engine.
+
+    Args:
+        engine: the only door to the engine.
+        session: name or id of the session to look at; None takes the first.
+        on_first_paint: called once, when the first frame is on the screen.
+        settings: what the operator chose.
+        themes_dir: where the theme files are.
+        clock: monotonic seconds; the event loop's by default.
+    """
+
+    TITLE = "quarterdeck"
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.EVERYWHERE)
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette_provider}
+    CSS_PATH = ["css/app.tcss", "css/screens.tcss"]
+    ESCAPE_TO_MINIMIZE = False
+    DEFAULT_MODE = "dashboard"
+
+    def __init__(
+        self,
+        engine: ConsoleEngine,
+        *,
+        session: str | None = None,
+        on_first_paint: Callable[[], None] | None = None,
+        settings: Settings,
+        themes_dir: Traversable,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._theme_problem = ""
+        super().__init__()
+        self.animation_level = "none"
+        self.settings = settings
+        self.themes_dir = themes_dir
+        self.console_state = ConsoleState(
+            engine,
+            clock=clock or _loop_clock,
+            wanted=session,
+            time_format=settings.time_format,
+            read_only=settings.read_only,
+            fps=settings.fps,
+        )
+        self._on_first_paint = on_first_paint
+        self._interrupted_at = float("-inf")
+        self._history: list[str] = []
+        self._last_look: object = None
+        checked = check_keymap(settings.keymap)
+        self._keymap_problems = checked.problems
+        self.set_keymap(dict(checked.keys))
+        self._modes.update(
+            {
+                "dashboard": self._dashboard,
+                "executors": self._executors,
+                "flow": self._flow,
+                "logs": self._logs,
+            }
+        )
+        self.use_theme(settings.theme)
+
+    # --- screens, each made when it is first wanted ------------------------------------------------
+
+    def _dashboard(self) -> Screen[Any]:
+        from tui.screens.dashboard import DashboardScreen
+
+        return DashboardScreen(self.console_state)
+
+    def _executors(self) -> Screen[Any]:
+        from tui.screens.executors import ExecutorsScreen
+
+        return ExecutorsScreen(self.console_state)
+
+    def _flow(self) -> Screen[Any]:
+        from tui.screens.flow import FlowScreen
+
+        return FlowScreen(self.console_state)
+
+    def _logs(self) -> Screen[Any]:
+        from tui.screens.logs import LogsScreen
+
+        return LogsScreen(self.console_state)
+
+    # --- start ---------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Start to look at the engine."""
+        self.set_interval(1.0, self._look_at_engine)
+
+    def on_ready(self) -> None:
+        """Start the engine as soon as the first frame is on the screen."""
+        self.screen.call_after_refresh(self._first_paint)
+
+    def _first_paint(self) -> None:
+        callback, self._on_first_paint = self._on_first_paint, None
+        if callback is not None:
+            callback()
+        for problem in (*self._keymap_problems, self._theme_problem):
+            if problem:
+                self.tell(problem, severity="warning", timeout=3_600.0)
+
+    def _look_at_engine(self) -> None:
+        """End if the engine could not start; keep the title and the frame in step with the mode."""
+        health = self.console_state.engine.health()
+        session = self.console_state.session_row()
+        if session is None:
+            if health.state is EngineState.FAULTED and health.exit_code:
+                from textual.content import Content
+
+                self.exit(return_code=health.exit_code, message=Content(health.message))
+            return
+        look = (session.mode, session.name)
+        if look != self._last_look:
+            self._last_look = look
+            self.set_terminal_title(mode_title(session.mode, session.name))
+        for screen in self.screen_stack:
+            screen.set_class(session.mode == "live", "-live")
+
+    def set_terminal_title(self, title: str) -> None:
+        """Show *title* as the title of the terminal's window."""
+        self.title = title
+        if self._driver is not None and not self.is_headless:
+            safe = "".join(character for character in title if character.isprintable())
+            self._driver.write(f"\x1b]2;{safe}\x07")
+
+    # --- theme -----------------------------------------------------------------------------------
+
+    def get_css_variables(self) -> dict[str, str]:
+        """Return the theme's variables, with those of the console that it lacks."""
+        variables = complete(super().get_css_variables())
+        self.theme_variables = variables
+        return variables
+
+    def known_themes(self) -> tuple[str, ...]:
+        """Return our themes first, then those of Textual."""
+        ours = theme_names(self.themes_dir)
+        return (*ours, *sorted(name for name in self.available_themes if name not in ours))
+
+    def use_theme(self, name: str) -> bool:
+        """Switch to the theme *name*; on a mistake say so and return False."""
+        if name not in self.available_themes or name in theme_names(self.themes_dir):
+            try:
+                self.register_theme(load_theme(self.themes_dir, name))
+            except ThemeFileError as error:
+                self._theme_problem = str(error)
+                if name != DEFAULT_THEME and self.theme not in theme_names(self.themes_dir):
+                    self.use_theme(DEFAULT_THEME)
+                return False
+        self.theme = name
+        return True
+
+    # --- talking ---------------------------------------------------------------------------------
+
+    def tell(self, text: str, *, severity: SeverityLevel = "information", timeout: float = 4.0) -> None:
+        """Show a toast; *text* is never read as markup."""
+        self.notify(text, severity=severity, timeout=timeout, markup=False)
+
+    def say(self, text: str) -> None:
+        """Answer in the key bar, or in a toast where there is none."""
+        screen = self.screen
+        if isinstance(screen, ConsoleScreen):
+            screen.say(text)
+        else:
+            self.tell(text)
+
+    # --- actions ---------------------------------------------------------------------------------
+
+    def action_mode(self, name: str) -> None:
+        """Go to a mode."""
+        _ = self.switch_mode(name)
+
+    def action_help(self) -> None:
+        """List all keys."""
+        from tui.modals.help import HelpScreen
+
+        scopes = self.screen.scopes if isinstance(self.screen, ConsoleScreen) else tuple(Scope)
+        _ = self.push_screen(HelpScreen(self.console_state, scopes, dict(self._keymap)))
+
+    def action_settings(self) -> None:
+        """Choose a theme and how things are shown."""
+        from tui.modals.settings import SettingsScreen
+
+        _ = self.push_screen(SettingsScreen(self.console_state, self.known_themes(), self.theme))
+
+    def action_command_line(self) -> None:
+        """Open the command line."""
+        if isinstance(self.screen, ConsoleScreen):
+            from tui.state.command_line import suggestions
+
+            names = [row.name for row in self.console_state.engine.sessions()]
+            words = suggestions(self.known_themes(), names)
+            self.screen.open_prompt(":", suggestions=words, history=tuple(self._history))
+
+    def action_pause(self) -> None:
+        """Freeze the display, or go on."""
+        paused = self.console_state.toggle_pause()
+        if isinstance(self.screen, ConsoleScreen):
+            if not paused:
+                self.screen.pull_all()
+            self.screen.update_keys()
+        self.say("The display stands still; the engine goes on. p resumes." if paused else "Live.")
+
+    def action_time_format(self) -> None:
+        """Show times in the next format."""
+        state = self.console_state
+        place = TIME_FORMATS.index(state.time_format)
+        state.time_format = TIME_FORMATS[(place + 1) % len(TIME_FORMATS)]
+        if isinstance(self.screen, ConsoleScreen):
+            self.screen.repaint_tables()
+        self.say(f"Times are {state.time_format.upper()}.")
+
+    async def action_quit(self) -> None:
+        """Ask what to do with running executors, then quit."""
+        from tui.modals.quit import QuitDialog
+
+        state = self.console_state
+        if state.session_row() is None:
+            self.exit(return_code=0)
+            return
+        _ = self.push_screen(QuitDialog(state.engine, state.session), self._quit_chosen)
+
+    def _quit_chosen(self, choice: str | None) -> None:
+        if choice == "flatten":
+            from engine.api.commands import StopSession
+
+            session = self.console_state.session
+            self.console_state.engine.submit(StopSession(session=session, policy="flatten"))
+        if choice is not None:
+            self.exit(return_code=0)
+
+    def action_interrupt(self) -> None:
+        """Copy what is selected; pressed twice within two seconds: quit."""
+        selected = self.screen.get_selected_text()
+        if selected:
+            self.copy_to_clipboard(selected)
+            self.say("Copied the selection.")
+            return
+        now = self.console_state.clock()
+        if now - self._interrupted_at <= _TWICE_S:
+            self.exit(return_code=0)
+            return
+        self._interrupted_at = now
+        self.say("Press ctrl+c again within 2 s to quit and keep positions; q asks first.")
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[Any]:
+        """Return nothing: our own provider lists every action."""
+        del screen
+        return ()
+
+    # --- command line ------------------------------------------------------------------------------
+
+    @on(CommandEntered)
+    def _command_entered(self, event: CommandEntered) -> None:
+        event.stop()
+        self.run_command(event.text)
+
+    def run_command(self, text: str) -> None:
+        """Carry out one line of the command line."""
+        if not text.strip():
+            return
+        self._history.append(text)
+        command = parse_command(text)
+        handlers: dict[str, Callable[[Command], None]] = {
+            "q": lambda _: self._run("quit"),
+            "help": lambda _: self.action_help(),
+            "settings": lambda _: self.action_settings(),
+            "theme": self._command_theme,
+            "exec": self._command_exec,
+            "session": self._command_session,
+            "mode": lambda command: self.action_mode(command.argument),
+        }
+        if command.problem:
+            self.say(command.problem)
+        else:
+            handlers[command.name](command)
+
+    def _run(self, action: str) -> None:
+        self.call_later(self.run_action, action)
+
+    def _command_theme(self, command: Command) -> None:
+        if not command.argument:
+            self.action_settings()
+        elif not self.use_theme(command.argument):
+            self.say(self._theme_problem)
+
+    def _command_session(self, command: Command) -> None:
+        if not self.console_state.choose_session(command.argument):
+            names = ", ".join(row.name for row in self.console_state.engine.sessions())
+            self.say(f"There is no session {command.argument!r}; there are {names or 'none'}.")
+
+    def _command_exec(self, command: Command) -> None:
+        _ = self.switch_mode("executors")
+        self.call_later(self._filter_executors, command.argument)
+
+    def _filter_executors(self, text: str) -> None:
+        screen = self.screen
+        if screen.id != "executors-screen" and not hasattr(screen, "table"):
+            return
+        executors: ExecutorScreen = screen  # type: ignore[assignment]  # has the table
+        executors.table.set_filter(text)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Nothing to lay out by hand: breakpoints do it."""
+        del event
+
+
+def _loop_clock() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,82 @@
+"""The operator's key map: checked here, because Textual takes unknown ids and clashes silently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+from tui.actions import ACTIONS, Action, Scope
+
+FORBIDDEN: Final[dict[str, str]] = {
+    "ctrl+m": "it is enter",
+    "ctrl+i": "it is tab",
+    "ctrl+j": "it is a line feed",
+    "ctrl+h": "it is backspace",
+    "ctrl+s": "it stops the terminal's output",
+    "ctrl+q": "it restarts the terminal's output",
+    "ctrl+a": "it is a multiplexer's prefix",
+    "ctrl+b": "it is a multiplexer's prefix",
+    "ctrl+z": "it would stop the engine with the screen",
+}
+_NAMES: Final = {
+    "?": "question_mark", ":": "colon", ",": "comma", "/": "slash", "*": "asterisk", "-": "minus",
+    " ": "space", "esc": "escape",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedKeymap:
+    """What can be used of a key map, and one sentence for each line that cannot."""
+
+    keys: Mapping[str, str]
+    problems: tuple[str, ...] = ()
+
+
+def normalize(keys: str) -> str:
+    """Return *keys* with the names that Textual uses; a lone ``,`` is the comma key."""
+    if keys.strip() == ",":
+        return "comma"
+    parts = [part.strip() for part in keys.split(",")]
+    return ",".join(_NAMES.get(part, part) for part in parts if part)
+
+
+def check_keymap(wanted: Mapping[str, str]) -> CheckedKeymap:
+    """Return the lines of *wanted* that make sense, in order; a bad line is left out and named."""
+    by_id = {action.id: action for action in ACTIONS}
+    accepted: dict[str, str] = {}
+    problems: list[str] = []
+    for action_id, keys in wanted.items():
+        action = by_id.get(action_id)
+        if action is None:
+            near = get_close_matches(action_id, by_id, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            problems.append(f"keymap: there is no action {action_id!r}{hint}")
+            continue
+        names = normalize(keys)
+        problem = _problem(action, names, accepted)
+        if problem:
+            problems.append(f"keymap: {action_id}: {keys}: {problem}; the line is ignored")
+        else:
+            accepted[action_id] = names
+    return CheckedKeymap(accepted, tuple(problems))
+
+
+def _problem(action: Action, keys: str, accepted: Mapping[str, str]) -> str:
+    if not keys:
+        return "no key"
+    for key in keys.split(","):
+        if key in FORBIDDEN:
+            return f"{key} cannot be used, {FORBIDDEN[key]}"
+        for other in ACTIONS:
+            taken = accepted.get(other.id, other.keys).split(",")
+            if other.id != action.id and key in taken and _meet(action.scope, other.scope):
+                return f"{key} already means {other.id}"
+    return ""
+
+
+def _meet(one: Scope, other: Scope) -> bool:
+    """Whether both scopes can be active at once."""
+    apart = {Scope.EXECUTORS, Scope.LOGS}
+    return one is other or not {one, other} == apart

@@ -1,0 +1,154 @@
+"""What can be done with executors, on every screen that lists them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.binding import BindingType
+from textual.screen import ModalScreen
+
+from tui.actions import Scope, bindings_for
+from tui.formatting import short_id
+from tui.screens.base import ConsoleScreen
+from tui.state.console import ConsoleState
+from tui.state.executor_source import ExecutorSource
+from tui.widgets.live_table import LiveTable
+
+if TYPE_CHECKING:
+    from engine.api.views import ExecutorRow
+
+_ENDED = frozenset({"completed", "failed", "cancelled", "skipped", "aborted"})
+_EMPTY = "No executors yet. n creates one."
+
+
+class ExecutorScreen(ConsoleScreen):
+    """A screen with the executor table; the dialogs load when they are first used."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.EXECUTORS)
+    AUTO_FOCUS = "#executors"
+    scopes: ClassVar[tuple[Scope, ...]] = (Scope.EXECUTORS, *ConsoleScreen.scopes)
+
+    def __init__(self, console: ConsoleState) -> None:
+        super().__init__(console)
+        self.table: LiveTable[ExecutorRow] = LiveTable(
+            ExecutorSource(console),
+            title="Executors",
+            clock=console.clock,
+            empty=_EMPTY,
+            id="executors",
+            classes="panel",
+        )
+        self._watched: list[str] = []
+        self.drive(self.table)
+
+    def _breathe(self) -> None:
+        super()._breathe()
+        self._report_commands()
+
+    # --- what is possible ------------------------------------------------------------------------
+
+    def why_not(self, action_id: str) -> str:
+        """Return why an action on executors is not possible now; empty if it is."""
+        if not action_id.startswith("exec."):
+            return super().why_not(action_id)
+        if self.console.read_only:
+            return "This console is read only."
+        if not self.console.session:
+            return "There is no session yet; the engine is starting."
+        if action_id == "exec.new":
+            return ""
+        row = self.table.model.current
+        if row is None and not self.table.model.marks:
+            return f"No executor is selected. {_EMPTY}"
+        over = row is not None and row.lifecycle in {"terminated", "failed"}
+        if over and action_id != "exec.store" and not self.table.model.marks:
+            return f"{short_id(row.id) if row else ''} has ended; S stores it."
+        return ""
+
+    def _allowed(self, action_id: str) -> bool:
+        reason = self.why_not(action_id)
+        if reason:
+            self.say(reason)
+        return not reason
+
+    # --- actions ---------------------------------------------------------------------------------
+
+    def action_exec_new(self) -> None:
+        """Open the form for a new executor."""
+        if self._allowed("exec.new"):
+            from tui.modals.create_executor import CreateExecutorModal
+
+            self._open(CreateExecutorModal(self.console.engine, self.console.session))
+
+    def action_exec_stop(self) -> None:
+        """Ask before stopping the executor, or the marked ones."""
+        if not self._allowed("exec.stop"):
+            return
+        rows = tuple(r for r in self.table.model.chosen() if r.lifecycle != "terminated")
+        if not rows:
+            self.say("The marked executors have all ended; - takes the marks off.")
+            return
+        from tui.modals.stop_executor import StopExecutorModal
+
+        self._open(StopExecutorModal(self.console.engine, self.console.session, rows))
+
+    def action_exec_stop_options(self) -> None:
+        """Ask before stopping, with the choice of what happens to the position."""
+        self.action_exec_stop()
+
+    def action_exec_edit(self) -> None:
+        """Open the form for what can be changed."""
+        row = self.table.model.current
+        if self._allowed("exec.edit") and row is not None:
+            from tui.modals.update_executor import UpdateExecutorModal
+
+            self._open(UpdateExecutorModal(self.console.engine, self.console.session, row.id))
+
+    def action_exec_store(self) -> None:
+        """Ask before moving ended executors into the archive."""
+        if not self._allowed("exec.store"):
+            return
+        rows = tuple(r for r in self.table.model.chosen() if r.lifecycle == "terminated")
+        if not rows:
+            self.say("Only a terminated executor can be stored; x stops a running one.")
+            return
+        from tui.modals.store_executor import StoreExecutorModal
+
+        self._open(StoreExecutorModal(self.console.engine, self.console.session, rows))
+
+    @on(LiveTable.RowOpened, "#executors")
+    def _row_opened(self, event: LiveTable.RowOpened) -> None:
+        from tui.screens.executor_detail import ExecutorDetailScreen
+
+        event.stop()
+        session = self.console.session
+        if session:
+            _ = self.app.push_screen(ExecutorDetailScreen(self.console.engine, session, event.row_id))
+
+    @on(LiveTable.CursorMoved, "#executors")
+    def _cursor_moved(self) -> None:
+        self.update_keys()
+
+    # --- outcomes --------------------------------------------------------------------------------
+
+    def _open(self, modal: ModalScreen[str | None]) -> None:
+        _ = self.app.push_screen(modal, self._submitted)
+
+    def _submitted(self, command_id: str | None) -> None:
+        if command_id:
+            self._watched.append(command_id)
+            self.table.model.unmark_all()
+            self.table.pull()
+            self._report_commands()
+
+    def _report_commands(self) -> None:
+        """Say how the commands sent from here ended."""
+        for command_id in tuple(self._watched):
+            row = self.console.engine.command(command_id)
+            if row is None or row.status not in _ENDED:
+                continue
+            self._watched.remove(command_id)
+            target = short_id(row.target) if len(row.target) > 20 else row.target
+            reason = f": {row.reason}" if row.reason else ""
+            self.say(f"{row.kind} {target} {row.status}{reason}")

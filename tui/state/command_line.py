@@ -1,0 +1,60 @@
+"""The ``:`` command line: one word and its argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A line as understood; *problem* is a sentence if it was not."""
+
+    name: str
+    argument: str = ""
+    problem: str = ""
+
+
+COMMANDS: Final[dict[str, str]] = {
+    "exec": "show executors, filtered: :exec pnl<0",
+    "theme": "switch the theme: :theme quarterdeck-light",
+    "session": "look at another session: :session main",
+    "dash": "go to the dashboard",
+    "flow": "go to the event flow",
+    "logs": "go to the logs",
+    "settings": "choose how things are shown",
+    "help": "list all keys",
+    "q": "quit",
+}
+_MODES: Final = {"dash": "dashboard", "dashboard": "dashboard", "flow": "flow", "logs": "logs"}
+_OTHER_NAMES: Final = {"quit": "q", "wq": "q", "executors": "exec", "h": "help", "set": "settings"}
+
+
+def parse_command(text: str) -> Command:
+    """Return what the line *text* means."""
+    word, _, argument = text.strip().removeprefix(":").strip().partition(" ")
+    name = _OTHER_NAMES.get(word.casefold(), word.casefold())
+    argument = argument.strip()
+    if name in _MODES:
+        return Command("mode", _MODES[name])
+    if name not in COMMANDS:
+        near = get_close_matches(name, COMMANDS, n=1)
+        hint = f" Did you mean :{near[0]}?" if near else " :help lists the keys."
+        return Command(name, argument, f"There is no command :{word}.{hint}")
+    if name == "session" and not argument:
+        return Command(name, argument, ":session needs a name, for example :session main")
+    return Command(name, argument)
+
+
+def suggestions(themes: Sequence[str], sessions: Sequence[str]) -> tuple[str, ...]:
+    """Return whole lines to complete to."""
+    return (
+        *COMMANDS,
+        *(f"theme {name}" for name in themes),
+        *(f"session {name}" for name in sessions),
+        "exec state:running",
+        "exec pnl<0",
+        "exec pnl>0",
+    )

@@ -1,0 +1,88 @@
+"""What all screens share: the engine's handle, the session in view, how things are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tui.formatting import format_clock, format_duration
+
+if TYPE_CHECKING:
+    from engine.api.console import ConsoleEngine
+    from engine.api.views import SessionRow
+
+_SECOND_NS = 1_000_000_000
+
+
+class ConsoleState:
+    """Shared view state. *clock* is monotonic, in seconds; *wanted* a session's name or id."""
+
+    def __init__(
+        self,
+        engine: ConsoleEngine,
+        *,
+        clock: Callable[[], float],
+        wanted: str | None = None,
+        time_format: str = "utc",
+        read_only: bool = False,
+        fps: int = 10,
+    ) -> None:
+        self.engine = engine
+        self.clock = clock
+        self.time_format = time_format
+        self.read_only = read_only
+        self.fps = fps
+        self.paused_at: float | None = None
+        self._wanted = wanted
+
+    def session_row(self) -> SessionRow | None:
+        """Return the session in view, or None before it exists."""
+        return pick_session(self.engine.sessions(), self._wanted)
+
+    @property
+    def session(self) -> str:
+        """Id of the session in view; empty before it exists."""
+        row = self.session_row()
+        return "" if row is None else row.id
+
+    def choose_session(self, name: str) -> bool:
+        """Look at the session *name*; False, and no change, if there is none."""
+        known = any(name in (row.id, row.name) for row in self.engine.sessions())
+        if known:
+            self._wanted = name
+        return known
+
+    @property
+    def paused_for(self) -> float | None:
+        """Seconds since the display was paused, or None."""
+        return None if self.paused_at is None else self.clock() - self.paused_at
+
+    def toggle_pause(self) -> bool:
+        """Pause the display or go on; return whether it is paused now."""
+        self.paused_at = self.clock() if self.paused_at is None else None
+        return self.paused_at is not None
+
+    def stamp(self, at_ns: int, now_ns: int | None, *, millis: bool = True) -> str:
+        """Return an instant as the operator wants to see it."""
+        if self.time_format == "relative" and now_ns is not None:
+            return format_duration(max(0, now_ns - at_ns) / _SECOND_NS) + " ago"
+        if self.time_format == "local":
+            at_ns += local_offset_ns(at_ns)
+        return format_clock(at_ns, millis=millis)
+
+
+def pick_session(rows: tuple[SessionRow, ...], wanted: str | None) -> SessionRow | None:
+    """Return the session whose id or name is *wanted*; the first one if none is wanted."""
+    if wanted is None:
+        return rows[0] if rows else None
+    return next((row for row in rows if wanted in (row.id, row.name)), None)
+
+
+def local_offset_ns(at_ns: int) -> int:
+    """Return how far local time is ahead of UTC at *at_ns*."""
+    from datetime import UTC, datetime
+
+    if not 0 <= at_ns <= 253_402_214_400_000_000_000:
+        return 0
+    offset = datetime.fromtimestamp(at_ns // _SECOND_NS, UTC).astimezone().utcoffset()
+    return 0 if offset is None else int(offset.total_seconds()) * _SECOND_NS

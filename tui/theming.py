@@ -1,0 +1,148 @@
+"""Themes from YAML files, and the variables that every theme is guaranteed to have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING, Any, Final
+
+from textual.color import Color, ColorParseError
+
+if TYPE_CHECKING:
+    from textual.theme import Theme
+
+COLOR_FIELDS: Final = (
+    "primary", "secondary", "accent", "warning", "error", "success", "foreground", "background",
+    "surface", "panel",
+)  # fmt: skip
+
+_DERIVED: Final[dict[str, str]] = {
+    "pnl-up": "success",
+    "pnl-down": "error",
+    "pnl-flat": "muted",
+    "frame": "muted",
+    "marked": "accent",
+    "mode-live": "error",
+    "mode-armed": "warning",
+    "mode-paper": "primary",
+    "mode-test": "panel",
+    "mode-replay": "secondary",
+    "mode-live-text": "mode-text",
+    "spark": "secondary",
+    "cursor-idle": "panel",
+}
+_BLENDED: Final[dict[str, tuple[str, str, float]]] = {
+    "muted": ("foreground", "background", 0.40),
+    "stale": ("foreground", "background", 0.50),
+    "cursor": ("background", "primary", 0.35),
+}
+
+
+class ThemeFileError(ValueError):
+    """A theme file cannot be used; the message names file, line or field, and value."""
+
+
+def theme_names(themes_dir: Traversable) -> tuple[str, ...]:
+    """Return the names of the theme files in *themes_dir*, sorted."""
+    return tuple(
+        sorted(
+            entry.name.removesuffix(".yaml")
+            for entry in themes_dir.iterdir()
+            if entry.name.endswith(".yaml")
+        )
+    )
+
+
+def load_theme(themes_dir: Traversable, name: str) -> Theme:
+    """Read the theme *name*.
+
+    Raises:
+        ThemeFileError: there is no such file, or it cannot be used.
+    """
+    entry = themes_dir.joinpath(f"{name}.yaml")
+    if not entry.is_file():
+        known = ", ".join(theme_names(themes_dir))
+        raise ThemeFileError(f"there is no theme {name!r}; there are {known}")
+    return parse_theme(entry.read_text(encoding="utf-8"), source=entry.name)
+
+
+def parse_theme(text: str, *, source: str) -> Theme:
+    """Make a theme from YAML *text*; *source* names it in errors.
+
+    Raises:
+        ThemeFileError: not YAML, an unknown field, or a value that is no colour.
+    """
+    from textual.theme import Theme
+
+    document = _mapping(text, source)
+    variables = document.pop("variables", None) or {}
+    name, dark = document.pop("name", None), document.pop("dark", True)
+    if not isinstance(name, str) or not name:
+        raise ThemeFileError(f"{source}: name: a theme needs a name")
+    if not isinstance(dark, bool):
+        raise ThemeFileError(f"{source}: dark: {dark!r} is not true or false")
+    if not isinstance(variables, dict):
+        raise ThemeFileError(f"{source}: variables: {variables!r} is not a mapping")
+    for field in document:
+        if field not in COLOR_FIELDS:
+            allowed = ", ".join(COLOR_FIELDS)
+            raise ThemeFileError(f"{source}: {field}: unknown field; allowed are {allowed}")
+    if "primary" not in document:
+        raise ThemeFileError(f"{source}: primary: a theme needs a primary colour")
+    colors = {field: _color(source, field, value) for field, value in document.items()}
+    checked = {
+        str(field): _color(source, f"variables.{field}", value)
+        for field, value in variables.items()
+    }
+    theme = Theme(name=name, dark=dark, variables=checked, primary=colors.pop("primary"))
+    for field, color in colors.items():
+        setattr(theme, field, color)
+    return theme
+
+
+def complete(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return *variables* with those of the console that are missing, derived from the others."""
+    result = dict(variables)
+    for name, (one, other, factor) in _BLENDED.items():
+        result.setdefault(name, _blend(result, one, other, factor))
+    background = _parse(result.get("mode-paper", result.get("primary", "")))
+    result.setdefault("mode-text", background.get_contrast_text().hex6 if background else "")
+    armed = _parse(result.get("mode-armed", result.get("warning", "")))
+    result.setdefault("mode-armed-text", armed.get_contrast_text().hex6 if armed else "")
+    for name, source in _DERIVED.items():
+        result.setdefault(name, result.get(source, result.get("foreground", "")))
+    return result
+
+
+def _mapping(text: str, source: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise ThemeFileError(f"{source}{line}: this is not YAML") from error
+    if not isinstance(document, dict):
+        raise ThemeFileError(f"{source}: a theme is a mapping of names to colours")
+    return document
+
+
+def _color(source: str, field: str, value: object) -> str:
+    if not isinstance(value, str) or _parse(value) is None:
+        raise ThemeFileError(f"{source}: {field}: {value!r} is not a colour such as '#5ea8f2'")
+    return value
+
+
+def _parse(value: str) -> Color | None:
+    try:
+        return Color.parse(value)
+    except ColorParseError:
+        return None
+
+
+def _blend(variables: Mapping[str, str], one: str, other: str, factor: float) -> str:
+    first, second = _parse(variables.get(one, "")), _parse(variables.get(other, ""))
+    if first is None or second is None or first.ansi is not None or second.ansi is not None:
+        return variables.get(one, "")
+    return first.blend(second, factor).hex6

@@ -1,0 +1,32 @@
+"""The operator's commands with their outcomes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.state.console import ConsoleState
+from tui.state.log_source import CommandSource
+from tui.widgets.live_table import LiveTable
+
+if TYPE_CHECKING:
+    from engine.api.views import CommandRow
+
+
+class CommandTable(LiveTable["CommandRow"]):
+    """Commands, newest first."""
+
+    def __init__(self, console: ConsoleState) -> None:
+        self._source = CommandSource(console)
+        super().__init__(
+            self._source,
+            title="Commands",
+            clock=console.clock,
+            empty="No command was given yet.",
+            id="commands",
+            classes="panel",
+        )
+
+    def pull(self) -> None:
+        """Take the newest commands, then repaint."""
+        self._source.pull()
+        super().pull()

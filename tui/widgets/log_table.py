@@ -1,0 +1,44 @@
+"""The log as a table that follows its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.state.console import ConsoleState
+from tui.state.log_source import LEVELS, LogSource
+from tui.widgets.live_table import LiveTable
+
+if TYPE_CHECKING:
+    from engine.api.views import LogRow
+
+
+class LogTable(LiveTable["LogRow"]):
+    """Log lines, newest at the end. ``LiveTable`` does the rest."""
+
+    def __init__(
+        self, source: LogSource, console: ConsoleState, *, show_header: bool = True
+    ) -> None:
+        super().__init__(
+            source,
+            title="Log",
+            clock=console.clock,
+            empty="Nothing has been logged yet.",
+            show_header=show_header,
+            id="log",
+            classes="panel",
+        )
+        self._source = source
+
+    def pull(self) -> None:
+        """Take new lines, then repaint."""
+        self._source.pull()
+        super().pull()
+
+    def next_level(self) -> str:
+        """Raise the lowest level shown, or go back to all; return its name."""
+        level = (self._source.level + 1) % len(LEVELS)
+        self._source.set_level(level)
+        self.heading = "Log" if not level else f"Log ≥ {LEVELS[level]}"
+        self.model.set_filter(self.model.query.filter_text)
+        self.pull()
+        return LEVELS[level]

@@ -1,0 +1,63 @@
+"""Two notices that take the place of a layout: too small a terminal, an engine in trouble."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tui.state.console import ConsoleState
+from tui.state.text import Line
+from tui.widgets.painted import Painted
+
+MIN_WIDTH: Final = 80
+MIN_HEIGHT: Final = 24
+
+
+def too_small_lines(width: int, height: int, box_width: int) -> tuple[Line, ...]:
+    """Return the sentence about a terminal of *width* x *height*, wrapped to *box_width*."""
+    text = (
+        f"This terminal is {width}x{height}. quarterdeck needs at least "
+        f"{MIN_WIDTH}x{MIN_HEIGHT}: enlarge it or use a smaller font. The engine goes on; q quits."
+    )
+    lines: list[Line] = [()]
+    row = ""
+    for word in text.split():
+        if row and len(row) + 1 + len(word) > box_width - 2:
+            lines.append(((f" {row}", "warn"),))
+            row = word
+        else:
+            row = f"{row} {word}".strip()
+    return (*lines, ((f" {row}", "warn"),))
+
+
+class TooSmall(Painted):
+    """Shown instead of the layout below 80x24."""
+
+    DEFAULT_CSS = """
+    TooSmall { display: none; height: 1fr; }
+    """
+
+    def on_resize(self) -> None:
+        """Say the new size."""
+        size = self.app.size
+        self.show_lines(too_small_lines(size.width, size.height, self.size.width))
+
+
+class FaultBar(Painted):
+    """A full-width line while the engine has a fault or does not answer."""
+
+    DEFAULT_CSS = """
+    FaultBar { height: 1; width: 100%; display: none; }
+    """
+
+    def __init__(self, console: ConsoleState) -> None:
+        super().__init__()
+        self._shared = console
+
+    def pull(self) -> None:
+        """Show or hide the line."""
+        health = self._shared.engine.health()
+        faulted = health.state.value == "faulted"
+        if faulted:
+            text = f" ⚠ Engine fault: {health.message} The console stays; q quits."
+            self.show_lines([((text.ljust(self.app.size.width), "alarm"),)])
+        self.display = faulted

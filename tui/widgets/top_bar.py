@@ -1,0 +1,41 @@
+"""The top bar: one painted line on every screen and in every dialog."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui.state.console import pick_session
+from tui.state.top_line import top_line
+from tui.widgets.painted import Painted
+
+if TYPE_CHECKING:
+    from engine.api.console import ConsoleEngine
+
+_INTERVAL_S = 0.25
+
+
+class TopBar(Painted):
+    """Mode, session, clock, feed, profit and alerts. It has its own slow clock."""
+
+    DEFAULT_CSS = """
+    TopBar { height: 1; width: 100%; background: $panel; }
+    ModalScreen > TopBar { dock: top; }
+    """
+
+    def __init__(self, engine: ConsoleEngine, session: str | None = None) -> None:
+        super().__init__(classes="top-bar")
+        self._engine = engine
+        self._session = session or None
+
+    def on_mount(self) -> None:
+        """Start the clock."""
+        self.set_interval(_INTERVAL_S, self.pull)
+
+    def on_resize(self) -> None:
+        """Fill the new width."""
+        self.pull()
+
+    def pull(self) -> None:
+        """Show the engine's state now."""
+        session = pick_session(self._engine.sessions(), self._session)
+        self.show_lines([top_line(self._engine.health(), session, self.size.width)])
