@@ -1,3 +1,3 @@
-"""engine/strategies."""
+"""Strategies and controllers: their interfaces, samples, and what exists by name."""
 
 from __future__ import annotations

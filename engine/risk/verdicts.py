@@ -1,0 +1,54 @@
+"""What the risk manager answers: data, never exceptions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum, unique
+from typing import TypeAlias
+
+from engine.model.orders import OrderRequest
+
+
+@unique
+class DenialCode(StrEnum):
+    """Why the risk manager said no."""
+
+    STALE_QUOTE = "STALE_QUOTE"
+    NO_QUOTE = "NO_QUOTE"
+    SYMBOL_NOT_ALLOWED = "SYMBOL_NOT_ALLOWED"
+    RISK_HALTED = "RISK_HALTED"
+    PENDING_ORDER = "PENDING_ORDER"
+    PRICE_DEVIATION = "PRICE_DEVIATION"
+    MAX_OPEN_ORDERS = "MAX_OPEN_ORDERS"
+    MAX_ORDERS_PER_MINUTE = "MAX_ORDERS_PER_MINUTE"
+    MAX_ORDER_NOTIONAL = "MAX_ORDER_NOTIONAL"
+    MAX_POSITION_SIZE = "MAX_POSITION_SIZE"
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """The order may go; ``note`` says what was cut if it is smaller than what was asked for."""
+
+    request: OrderRequest
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The order may not go; ``reason`` names the value and the limit's configuration key."""
+
+    code: DenialCode
+    reason: str
+    client_order_id: str = ""
+    """Empty for a signal that never became an order."""
+
+
+Verdict: TypeAlias = Approved | Denied
+
+
+@dataclass(frozen=True, slots=True)
+class TradingHalted:
+    """The risk manager stopped entries."""
+
+    ts_ns: int
+    reason: str
