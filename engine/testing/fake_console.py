@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 FakeState = Literal["starting", "empty", "running", "faulted", "stale"]
 
+SESSION_ID: Final = "s-20260227-080431"
+"""Id of the one session; queries also take its name, ``main``."""
+
 _STARTED_NS: Final = NOW_NS - (3 * 24 + 4) * 3_600 * SECOND_NS
 _INITIAL: Final = Decimal("100000.00")
 _REALIZED: Final = Decimal("1290.64")
@@ -158,7 +161,7 @@ class FakeConsoleEngine:
         realized = _REALIZED if self._rows else Decimal("0.00")
         return (
             views.SessionRow(
-                id="s-20260227-080431", name="main", mode=self.mode,
+                id=SESSION_ID, name="main", mode=self.mode,
                 state="faulted" if self.state == "faulted" else "running",
                 started_ns=_STARTED_NS, now_ns=self.now_ns, markets=("BTC-USDT", "EUR-USD"),
                 equity=_INITIAL + realized + unrealized, initial_equity=_INITIAL,
@@ -337,7 +340,7 @@ class FakeConsoleEngine:
     # --- inside ------------------------------------------------------------------------------
 
     def _knows(self, session: str) -> bool:
-        return session == "main" and self.state != "starting"
+        return session in {"main", SESSION_ID} and self.state != "starting"
 
     def _elapsed_s(self) -> float:
         return (self.now_ns - NOW_NS) / SECOND_NS

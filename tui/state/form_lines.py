@@ -1,0 +1,101 @@
+"""What a form says around its controls, and its preview, as styled lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich.cells import cell_len
+
+from engine.api.views import FormCheck, FormField
+from tui.formatting import clean, clip, fit
+from tui.state.text import Line
+
+_MIN_LABEL, _MAX_LABEL = 14, 24
+
+
+def label_width(fields: Sequence[FormField]) -> int:
+    """Return the cells for marks and labels of *fields*, within bounds."""
+    longest = max((cell_len(clean(item.label)) + 2 * item.required for item in fields), default=0)
+    return min(max(longest + 3, _MIN_LABEL), _MAX_LABEL)
+
+
+def label_line(item: FormField, *, focused: bool, wrong: bool) -> Line:
+    """Return the label of a field: ``▸`` if it has the focus, ``✗`` if it is wrong."""
+    mark = ("✗ ", "error") if wrong else ("▸ ", "key") if focused else ("  ", "")
+    roles = "error" if wrong else "bold" if focused else "dim"
+    star = (" *", "warn") if item.required and not item.choices else ("", "")
+    text = clip(item.label, _MAX_LABEL - 3 - len(star[0]))
+    return (mark, (text, roles), star)
+
+
+def note_line(item: FormField, understood: str, *, changed_from: str = "") -> Line:
+    """Return what stands to the right of a control: the value as read, or its unit."""
+    spans: list[tuple[str, str]] = []
+    if understood:
+        spans.append((f"= {clean(understood)}", "ok"))
+    elif item.unit:
+        spans.append((clean(item.unit), "dim"))
+    if changed_from:
+        spans.append((f"{'  ' if spans else ''}was {clean(changed_from)}", "marked"))
+    return tuple(spans)
+
+
+def error_line(message: str) -> Line:
+    """Return the line below a field that is wrong."""
+    return ((f"✗ {clean(message)}", "error"),)
+
+
+def help_line(item: FormField | None, understood: str) -> Line:
+    """Return the help of the field that has the focus, and how its value was read."""
+    if item is None:
+        return ()
+    read = f"= {clean(understood)} · " if understood else ""
+    accepted = item.help or (" or ".join(item.choices) if item.choices else "any text")
+    need = " · required" if item.required else ""
+    return (
+        (f"{clean(item.label)}: ", "bold"),
+        (read, "ok"),
+        (clean(accepted), "dim"),
+        (need, "warn"),
+    )
+
+
+def preview_lines(check: FormCheck, width: int, *, shown_errors: Iterable[str]) -> list[Line]:
+    """Return the preview in *width* cells: a pair takes two lines where one is too narrow."""
+    lines: list[Line] = [(("Preview", "bold"),)]
+    column = max((cell_len(clean(name)) for name, _ in check.preview), default=0) + 2
+    for name, value in check.preview:
+        label, text = clean(name), clean(value)
+        if column + cell_len(text) <= width:
+            lines.append(((fit(label, column), "dim"), (text, "")))
+        else:
+            lines.append(((label, "dim"),))
+            lines += [(("  ", ""), (part, "")) for part in _wrap(text, width - 2)]
+    if not check.preview:
+        lines.append((("nothing to show yet", "dim"),))
+    lines.append(())
+    errors = list(shown_errors)
+    if "" in check.errors:
+        lines.append(((f"✗ {clean(check.errors[''])}", "error"),))
+    elif check.ok:
+        lines.append((("✓ ready", "ok"),))
+    elif errors:
+        lines.append(((f"✗ {_fields(len(errors))} to correct", "error"),))
+    else:
+        lines.append(((f"… {_fields(len(check.errors))} still to fill", "dim"),))
+    return lines
+
+
+def _fields(count: int) -> str:
+    return "1 field" if count == 1 else f"{count} fields"
+
+
+def _wrap(text: str, width: int) -> list[str]:
+    """Return *text* in lines of at most *width* cells, broken at spaces."""
+    lines: list[str] = []
+    for word in text.split():
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(word)
+    return lines

@@ -1,0 +1,137 @@
+"""One field of a form: label, control, and what is to be said about its value."""
+
+from __future__ import annotations
+
+from rich.cells import cell_len
+from textual import events, on
+from textual.app import ComposeResult
+from textual.message import Message
+from textual.widgets import Input
+
+from engine.api.views import FormField
+from tui.state.form_lines import error_line, label_line, note_line
+from tui.state.text import Line, pad_line
+from tui.widgets.choice import Choice
+from tui.widgets.painted import Painted
+
+CONTROL_WIDTH = 16
+
+
+class FormRow(Painted):
+    """A label and a control in one line; a second line appears for an error.
+
+    Args:
+        item: the field.
+        value: what the control begins with.
+        label_width: cells to the left of the control.
+        show_changes: say what a changed field was.
+    """
+
+    DEFAULT_CSS = """
+    FormRow { height: 1; }
+    FormRow.-wrong { height: 2; }
+    FormRow > Input {
+        width: 16; height: 1; border: none; padding: 0;
+        background: $panel; color: $foreground;
+    }
+    FormRow > Input:focus { background: $cursor; border: none; }
+    FormRow > Choice { width: 1fr; }
+    """
+
+    class Edited(Message):
+        """The value of a field has changed."""
+
+    class Entered(Message):
+        """Enter was pressed in a field."""
+
+    def __init__(
+        self, item: FormField, value: str, *, label_width: int, show_changes: bool
+    ) -> None:
+        super().__init__()
+        self.item = item
+        self.touched = value != item.default
+        self._label_width = label_width
+        self._show_changes = show_changes
+        self._understood = ""
+        self._error = ""
+        self._control: Input | Choice = (
+            Choice(item.choices, value)
+            if item.kind == "choice" and item.choices
+            else Input(
+                value,
+                placeholder="required" if item.required else "none",
+                compact=True,
+                select_on_focus=False,
+            )
+        )
+        self._control.styles.margin = (0, 0, 0, label_width)
+
+    @property
+    def value(self) -> str:
+        """What was typed or chosen."""
+        return self._control.value
+
+    @property
+    def control_has_focus(self) -> bool:
+        """Whether the operator is in this field."""
+        return self._control.has_focus
+
+    def compose(self) -> ComposeResult:
+        """Compose the control; the row itself paints around it."""
+        yield self._control
+
+    def focus_control(self) -> None:
+        """Go to this field."""
+        self._control.focus()
+
+    def show(self, *, understood: str, error: str) -> None:
+        """Say how the value was read, or what is wrong with it."""
+        self._understood, self._error = understood, error
+        self.set_class(bool(error), "-wrong")
+        self._repaint()
+
+    def on_mount(self) -> None:
+        """Paint the label."""
+        self._repaint()
+
+    def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
+        """Mark the label of the focused field."""
+        self._repaint()
+
+    def on_descendant_blur(self, _event: events.DescendantBlur) -> None:
+        """Take the mark off again."""
+        self._repaint()
+
+    def on_click(self, event: events.Click) -> None:
+        """Go to the field when its label is clicked."""
+        if event.widget is self:
+            self.focus_control()
+
+    def key_enter(self, event: events.Key) -> None:
+        """Take enter here, before the control or a button of the dialog does."""
+        event.stop()
+        self.post_message(self.Entered())
+
+    @on(Input.Changed)
+    @on(Choice.Changed)
+    def _changed(self, event: Input.Changed | Choice.Changed) -> None:
+        event.stop()
+        self.touched = True
+        self._repaint()
+        self.post_message(self.Edited())
+
+    def _repaint(self) -> None:
+        label = label_line(self.item, focused=self.control_has_focus, wrong=bool(self._error))
+        lines: list[Line] = [pad_line(label, self._label_width)]
+        if isinstance(self._control, Input):
+            lines[0] += ((" " * (CONTROL_WIDTH + 1), ""), *self._note())
+        if self._error:
+            lines.append((("  ", ""), *error_line(self._error)))
+        self.show_lines(lines)
+
+    def _note(self) -> Line:
+        default = self.item.default.strip()
+        changed = self._show_changes and self.value.strip() != default
+        before = (default or "none") if changed else ""
+        understood = "" if self._error or cell_len(self.value) == 0 else self._understood
+        return note_line(self.item, understood, changed_from=before)
