@@ -21,13 +21,17 @@ _SPACING_TOLERANCE: Final = 10
 
 @dataclass(slots=True)
 class Row:
-    """One row while it is read: its line in the file, its stamp, its prices and volume."""
+    """One row while it is read: its line in the file, its stamp, its prices and volume.
+
+    A plain row has digits in every field: no sign, no blank, no word.
+    """
 
     line: int
     stamp_ns: int
     prices: list[Decimal]
     volume: Decimal | None
     cells: list[str]
+    is_plain: bool = False
     is_synthetic: bool = False
 
     def has_same_values(self, other: Row) -> bool:
@@ -108,7 +112,7 @@ def with_valid_values(rows: list[Row], findings: Findings) -> list[Row]:
     kept: list[Row] = []
     for row in rows:
         previous = kept[-1].prices[CLOSE] if kept else None
-        if (
+        if _is_sound(row) or (
             _has_finite_prices(row, previous, findings)
             and _has_positive_prices(row, findings)
             and _has_valid_volume(row, findings)
@@ -116,6 +120,14 @@ def with_valid_values(rows: list[Row], findings: Findings) -> list[Row]:
         ):
             kept.append(row)
     return kept
+
+
+def _is_sound(row: Row) -> bool:
+    """Whether nothing is wrong with the values of *row*: the quick answer for nearly all rows."""
+    if not row.is_plain:
+        return False
+    opening, high, low, closing = row.prices
+    return 0 < low <= opening <= high and low <= closing <= high
 
 
 def _has_finite_prices(row: Row, previous: Decimal | None, findings: Findings) -> bool:

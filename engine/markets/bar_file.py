@@ -28,7 +28,7 @@ from engine.markets.numbers import (
     most_decimals,
     nearest_steps,
     parse_number,
-    to_nine_decimals,
+    parse_plain_numbers,
 )
 from engine.markets.stamps import ONE_DAY, BarDuration, EpochUnit, StampReader
 
@@ -41,6 +41,8 @@ ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "volume": ("volume", "vol", "v"),
 }
 """Names of the columns in a header, whatever their case; volume may be absent."""
+
+_NUMBERS: Final = (*PRICE_NAMES, "volume")
 
 _NAME_OF: Final = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
 
@@ -80,6 +82,7 @@ class _Loader:
         self._path = path
         self._options = options
         self._stamps = StampReader(timezone=options.timezone, epoch_unit=options.epoch_unit)
+        self._number_columns: tuple[str, ...] = ()
         self._rounded_prices = 0
         self._rounded_volumes = 0
         self._largest_rounding = Decimal(0)
@@ -88,14 +91,15 @@ class _Loader:
         lines = _csv_lines(self._path)
         _, header = next(lines, (1, []))
         columns = self._columns(header)
+        self._number_columns = tuple(name for name in _NUMBERS if name in columns)
         findings = Findings(file=str(self._path), columns=columns, policies=self._options.policies)
         rows = [self._row(line, cells, header, columns, findings) for line, cells in lines]
         rows_read = len(rows)
         duration = self._duration(rows)
         rows = in_order(rows, findings)
         check_spacing(rows, duration, findings)
-        rows = self._on_grid(with_valid_values(rows, findings), findings)
-        return self._table(rows, rows_read, duration, header, columns, findings)
+        rows, tick = self._on_grid(with_valid_values(rows, findings), findings)
+        return self._table(rows, rows_read, duration, tick, header, columns, findings)
 
     def _columns(self, header: Sequence[str]) -> dict[str, int]:
         columns: dict[str, int] = {}
@@ -125,14 +129,16 @@ class _Loader:
         column = "timestamp"
         try:
             stamp_ns = self._stamps.read(cells[columns[column]].strip())
-            prices = []
-            for column in PRICE_NAMES:
-                prices.append(parse_number(cells[columns[column]]))  # noqa: PERF401 (names the column that fails)
-            column = "volume"
-            volume = parse_number(cells[columns[column]]) if column in columns else None
+            names = self._number_columns
+            plain = parse_plain_numbers([cells[columns[name]] for name in names])
+            numbers = plain or []
+            if plain is None:
+                for column in names:
+                    numbers.append(parse_number(cells[columns[column]]))
         except ValueError as error:
             raise findings.error(line, column, cells, str(error), "FORMAT") from error
-        return Row(line, stamp_ns, prices, volume, cells)
+        volume = numbers[4] if len(numbers) > 4 else None
+        return Row(line, stamp_ns, numbers[:4], volume, cells, is_plain=plain is not None)
 
     def _duration(self, rows: Sequence[Row]) -> BarDuration:
         if not rows:
@@ -143,45 +149,45 @@ class _Loader:
             return ONE_DAY
         raise self._error(rows[0].line, "timestamp", "has a time: declare bar, such as 1h")
 
-    def _on_grid(self, rows: list[Row], findings: Findings) -> list[Row]:
-        """Return *rows* with prices that are multiples of the tick (UNIT-3, V12)."""
+    def _on_grid(self, rows: list[Row], findings: Findings) -> tuple[list[Row], Decimal]:
+        """Return *rows* with prices that are multiples of the tick, and the tick (UNIT-3, V12)."""
+        if self._options.tick is None:
+            most = most_decimals(price for row in rows for price in row.prices)
+            tick = Decimal(1).scaleb(-most)
+            if most == MAX_DECIMALS:
+                for row in rows:
+                    self._rounded_prices += self._rounded(row, tick)
+            return rows, tick
         tick = self._options.tick
-        if tick is None:
-            self._round_to_nine(rows)
-            return rows
         kept: list[Row] = []
         for row in rows:
-            off_grid = [
-                name for name, price in zip(PRICE_NAMES, row.prices, strict=True) if price % tick
-            ]
-            if off_grid and not self._is_rounded(row, off_grid[0], tick, findings):
-                continue
+            off_grid = [price % tick != 0 for price in row.prices]
+            if any(off_grid):
+                name = PRICE_NAMES[off_grid.index(True)]
+                text = f"is not a multiple of the tick {tick}: correct the price or the tick"
+                if findings.found("V12", row, name, text) != "fix":
+                    continue
+                self._rounded(row, tick)
             kept.append(row)
-        return kept
+        return kept, tick
 
-    def _is_rounded(self, row: Row, name: str, tick: Decimal, findings: Findings) -> bool:
-        text = f"is not a multiple of the tick {tick}: correct the price or the tick"
-        if findings.found("V12", row, name, text) != "fix":
-            return False
+    def _rounded(self, row: Row, tick: Decimal) -> int:
+        """Round the prices of *row* to the nearest *tick*; return how many that changed."""
+        changed = 0
         for index, price in enumerate(row.prices):
             steps, moved = nearest_steps(price, tick)
-            row.prices[index] = steps * tick
-            self._largest_rounding = max(self._largest_rounding, moved)
-        return True
-
-    def _round_to_nine(self, rows: Sequence[Row]) -> None:
-        for row in rows:
-            for index, price in enumerate(row.prices):
-                rounded = to_nine_decimals(price)
-                if rounded != price:
-                    self._rounded_prices += 1
-                    row.prices[index] = rounded
+            if moved:
+                changed += 1
+                row.prices[index] = steps * tick
+                self._largest_rounding = max(self._largest_rounding, moved)
+        return changed
 
     def _table(
         self,
         rows: list[Row],
         rows_read: int,
         duration: BarDuration,
+        tick: Decimal,
         header: Sequence[str],
         columns: Mapping[str, int],
         findings: Findings,
@@ -196,9 +202,8 @@ class _Loader:
         kept = without_overlaps(rows, opens, closes, findings)
         rows = [rows[index] for index in kept]
         check_jumps(rows, self._options.jump_limit, findings)
-        tick = self._options.tick or _inferred_tick(rows)
         opening, high, low, closing = (
-            tuple(int(row.prices[index] / tick) for row in rows) for index in range(4)
+            tuple(int(row.prices[index] // tick) for row in rows) for index in range(4)
         )
         features, ignored = self._features(rows, header, columns)
         return BarTable(
@@ -247,11 +252,6 @@ class _Loader:
 
     def _error(self, line: int, column: str, text: str) -> MarketDataError:
         return MarketDataError(f"{self._path}:{line}: {column}: {text}")
-
-
-def _inferred_tick(rows: Sequence[Row]) -> Decimal:
-    most = most_decimals(price for row in rows for price in row.prices)
-    return Decimal(1).scaleb(-min(most, MAX_DECIMALS))
 
 
 def _csv_lines(path: pathlib.Path) -> Iterator[tuple[int, list[str]]]:

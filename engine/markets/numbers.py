@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
@@ -13,10 +13,13 @@ MAX_DECIMALS: Final = 9
 _NUMBER: Final = re.compile(
     r"[-+]?(?:\d{1,18}(?:\.\d{0,24})?|\.\d{1,24})(?:[eE][-+]?\d{1,2})?", re.ASCII
 )
+_PLAIN: Final = r"\d{1,15}(?:\.\d{1,24})?"
+_PLAIN_NUMBERS: Final = {
+    count: re.compile(",".join([_PLAIN] * count), re.ASCII) for count in range(1, 6)
+}
 _LARGEST: Final = Decimal(10) ** 15
 _ABSENT: Final = frozenset({"", "nan", "na", "n/a", "null", "none", "-", "#n/a"})
 _INFINITE: Final = frozenset({"inf", "infinity"})
-_NINE_DECIMALS: Final = Decimal(1).scaleb(-MAX_DECIMALS)
 _NOT_A_NUMBER: Final = Decimal("nan")
 _INFINITY: Final = Decimal("inf")
 
@@ -40,20 +43,22 @@ def parse_number(text: str) -> Decimal:
     raise ValueError("is not a number: write digits with a decimal point, no thousands separators")
 
 
+def parse_plain_numbers(texts: Sequence[str]) -> list[Decimal] | None:
+    """Return *texts* exactly if all of them are plain digits, at most five; None if one is not."""
+    if _PLAIN_NUMBERS[len(texts)].fullmatch(",".join(texts)):
+        return list(map(Decimal, texts))
+    return None
+
+
 def most_decimals(numbers: Iterable[Decimal]) -> int:
-    """Return the most decimals that the shortest text of any of *numbers* has."""
+    """Return the most decimals that the shortest text of any of *numbers* has, at most nine."""
     most = 0
     step = Decimal(1)
     for number in numbers:
-        while number % step:
+        while number % step and most < MAX_DECIMALS:
             most += 1
             step = step.scaleb(-1)
     return most
-
-
-def to_nine_decimals(number: Decimal) -> Decimal:
-    """Return *number* with at most nine decimals, rounded half to even."""
-    return number.quantize(_NINE_DECIMALS, ROUND_HALF_EVEN)
 
 
 def nearest_steps(number: Decimal, step: Decimal) -> tuple[int, Decimal]:

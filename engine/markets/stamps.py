@@ -106,9 +106,9 @@ class StampReader:
         if self._unit_ns is not None:
             self.are_dates = False
             return self._epoch(text, self._unit_ns)
-        is_date = _DATE.fullmatch(text) is not None
+        is_date = len(text) == 10 and _DATE.fullmatch(text) is not None
         self.are_dates = self.are_dates and is_date
-        if _WHOLE.fullmatch(text):
+        if text[-4:].isdigit() and _WHOLE.fullmatch(text):
             raise ValueError("is a whole number: declare its epoch_unit (s, ms, us or ns)")
         try:
             stamp_ns = from_iso(text) if is_date or self._zone is None else self._local(text)
