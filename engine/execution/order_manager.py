@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
+from engine.execution.open_order_index import OpenOrderIndex
 from engine.execution.order_validator import OrderContext, OrderProblem, find_problem
 from engine.execution.reasons import ReasonCode
 from engine.execution.reports import (
@@ -19,7 +20,7 @@ from engine.execution.reports import (
 )
 from engine.flow.errors import ExistsError, NotFoundError, OperationError
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import TRANSITIONS, Fill, Order, OrderRequest, OrderStatus, TradeType
+from engine.model.orders import TRANSITIONS, Fill, Order, OrderRequest, OrderStatus
 
 _DISPLAY_STEP: Final = Decimal("1e-9")
 
@@ -43,10 +44,7 @@ class OrderManager:
         self._instruments = instruments
         self._orders: dict[str, Order] = {}
         self._fill_ids: dict[str, set[str]] = {}
-        self._open: dict[str, None] = {}
-        self._open_by_market: dict[ConnectorPair, dict[str, None]] = {}
-        self._open_by_owner: dict[str, dict[str, None]] = {}
-        self._working: dict[ConnectorPair, list[int]] = {}
+        self._open = OpenOrderIndex()
         self._endings: dict[tuple[OrderStatus, str], int] = {}
         self._next_seq = 0
         self._is_stopped = False
@@ -90,23 +88,17 @@ class OrderManager:
         self, *, market: ConnectorPair | None = None, owner_id: str | None = None
     ) -> tuple[Order, ...]:
         """Return the open orders of a market, of an owner, of both, or all; by sequence."""
-        if owner_id is not None:
-            ids = self._open_by_owner.get(owner_id, {})
-        elif market is not None:
-            ids = self._open_by_market.get(market, {})
-        else:
-            ids = self._open
+        ids = self._open.ids(market=market, owner_id=owner_id)
         found = (self._orders[client_order_id] for client_order_id in ids)
         return tuple(item for item in found if market is None or item.request.market == market)
 
     def open_count_of(self, market: ConnectorPair) -> int:
         """Return how many orders are open in *market*."""
-        return len(self._open_by_market.get(market, ()))
+        return self._open.count_of(market)
 
     def working_lots(self, market: ConnectorPair) -> tuple[int, int]:
         """Return the lots that open (buy, sell) orders have yet to fill."""
-        buy, sell = self._working.get(market, (0, 0))
-        return buy, sell
+        return self._open.working_lots(market)
 
     def admit(
         self,
@@ -247,7 +239,7 @@ class OrderManager:
         status = OrderStatus.PARTIAL if left else OrderStatus.FILLED
         self._check(order, status)
         seen.add(fill.fill_id)
-        self._work(order.request, -fill.lots)
+        self._open.fill(order.request, fill.lots)
         filled = replace(
             order,
             status=status,
@@ -273,7 +265,7 @@ class OrderManager:
     def _end(self, order: Order, status: OrderStatus, reason: str, now_ns: int) -> Order:
         self._check(order, status)
         ended = replace(order, status=status, reason=reason, updated_ns=now_ns)
-        self._work(order.request, -order.remaining_lots)
+        self._open.fill(order.request, order.remaining_lots)
         self._leave(ended)
         return self._keep(ended)
 
@@ -291,26 +283,13 @@ class OrderManager:
     def _enter(self, order: Order) -> None:
         request = order.request
         self._fill_ids[request.client_order_id] = set()
-        self._open[request.client_order_id] = None
-        self._open_by_market.setdefault(request.market, {})[request.client_order_id] = None
-        self._open_by_owner.setdefault(request.owner_id, {})[request.client_order_id] = None
-        self._work(request, request.lots)
+        self._open.add(request)
 
     def _leave(self, order: Order) -> None:
-        request = order.request
-        del self._open[request.client_order_id]
-        del self._open_by_market[request.market][request.client_order_id]
-        mine = self._open_by_owner[request.owner_id]
-        del mine[request.client_order_id]
-        if not mine:
-            del self._open_by_owner[request.owner_id]
+        self._open.discard(order.request)
         code = order.reason.partition(":")[0]
         key = (order.status, code)
         self._endings[key] = self._endings.get(key, 0) + 1
-
-    def _work(self, request: OrderRequest, lots: int) -> None:
-        working = self._working.setdefault(request.market, [0, 0])
-        working[0 if request.side is TradeType.BUY else 1] += lots
 
 
 def _reason(problem: OrderProblem) -> str:

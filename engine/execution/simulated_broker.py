@@ -9,6 +9,7 @@ from typing import Final
 from engine.execution.commission import CommissionModel
 from engine.execution.liquidity import Depth, QuoteSide
 from engine.execution.live_order import LiveOrder
+from engine.execution.market_book import MarketBook
 from engine.execution.reasons import ReasonCode
 from engine.execution.reports import (
     CancelRejected,
@@ -26,33 +27,6 @@ from engine.model.orders import Fill, OrderRequest, OrderType
 from engine.model.quotes import QuoteTick
 
 _NOTHING: Final[tuple[OrderReport, ...]] = ()
-
-
-class _MarketBook:
-    """One market: the current quote, resting orders, and takers with something left."""
-
-    __slots__ = ("ask", "bid", "buys", "instrument", "is_quoted", "net_lots", "sells", "takers")
-
-    def __init__(self, instrument: Instrument, depth: Depth, extra_ticks: int) -> None:
-        self.instrument = instrument
-        self.is_quoted = False
-        self.net_lots = 0
-        self.ask = QuoteSide(sign=1, depth=depth, extra_ticks=extra_ticks)
-        self.bid = QuoteSide(sign=-1, depth=depth, extra_ticks=extra_ticks)
-        self.buys = RestingSide(1)
-        self.sells = RestingSide(-1)
-        self.takers: dict[str, LiveOrder] = {}
-
-    def opposite(self, sign: int) -> QuoteSide:
-        return self.ask if sign > 0 else self.bid
-
-    def resting(self, sign: int) -> RestingSide:
-        return self.buys if sign > 0 else self.sells
-
-    def discard(self, order: LiveOrder) -> None:
-        self.takers.pop(order.request.client_order_id, None)
-        if order.request.limit_ticks is not None:
-            self.resting(order.sign).discard(order, order.request.limit_ticks)
 
 
 class SimulatedBroker:
@@ -86,7 +60,7 @@ class SimulatedBroker:
         latency_ns: int = 0,
     ) -> None:
         self._books = {
-            market: _MarketBook(instrument, depth, extra_ticks)
+            market: MarketBook(instrument, depth, extra_ticks)
             for market, instrument in instruments.items()
         }
         self._slippage = slippage
@@ -235,7 +209,7 @@ class SimulatedBroker:
         order.end(is_cancelled=False)
         reports.append(OrderRejected(order.request.client_order_id, now_ns, code, text))
 
-    def _work_takers(self, book: _MarketBook, now_ns: int, reports: list[OrderReport]) -> None:
+    def _work_takers(self, book: MarketBook, now_ns: int, reports: list[OrderReport]) -> None:
         for order in tuple(book.takers.values()):
             del book.takers[order.request.client_order_id]
             limit = order.request.limit_ticks
@@ -245,7 +219,7 @@ class SimulatedBroker:
                 book.resting(order.sign).add(order, limit)
 
     def _take(
-        self, book: _MarketBook, order: LiveOrder, now_ns: int, reports: list[OrderReport]
+        self, book: MarketBook, order: LiveOrder, now_ns: int, reports: list[OrderReport]
     ) -> None:
         """Fill *order* as taker; what a bound holds back goes on, what depth lacks rests."""
         limit = order.request.limit_ticks
@@ -267,7 +241,7 @@ class SimulatedBroker:
 
     def _fill_resting(
         self,
-        book: _MarketBook,
+        book: MarketBook,
         side: RestingSide,
         quote: QuoteSide,
         now_ns: int,
@@ -286,7 +260,7 @@ class SimulatedBroker:
             self._fill(book, order, lots, limit, now_ns, reports, is_maker=True)
 
     def _wanted(
-        self, book: _MarketBook, order: LiveOrder, now_ns: int, reports: list[OrderReport]
+        self, book: MarketBook, order: LiveOrder, now_ns: int, reports: list[OrderReport]
     ) -> int:
         """Return the lots to fill now; a reduce-only order without a position ends (ORD-3)."""
         wanted = order.left_lots
@@ -299,7 +273,7 @@ class SimulatedBroker:
         return wanted
 
     def _end_reduce_only(
-        self, book: _MarketBook, order: LiveOrder, now_ns: int, reports: list[OrderReport]
+        self, book: MarketBook, order: LiveOrder, now_ns: int, reports: list[OrderReport]
     ) -> None:
         book.discard(order)
         order.end(is_cancelled=True)
@@ -308,7 +282,7 @@ class SimulatedBroker:
 
     def _fill(
         self,
-        book: _MarketBook,
+        book: MarketBook,
         order: LiveOrder,
         lots: int,
         ticks: int,

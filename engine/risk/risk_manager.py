@@ -4,25 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from decimal import Decimal
-from typing import Final, TypeAlias, assert_never
+from typing import Final, assert_never
 
 from engine.model.clock import SECOND_NS
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import OrderRequest, PositionAction, TradeType
 from engine.model.quotes import QuoteTick
+from engine.risk.entry_checks import EntryChecks, price_ticks
 from engine.risk.exposure import exposure_of
 from engine.risk.facts import AccountFacts, MarketFacts, WorkingOrders
 from engine.risk.halt import KillSwitch
 from engine.risk.limits import RiskSettings
 from engine.risk.order_rate import OrderRate
-from engine.risk.size_limits import SizeRefusal, limit_size, number
+from engine.risk.size_limits import limit_size
 from engine.risk.sizers import sized_lots, weighted_lots
-from engine.risk.verdicts import Approved, DenialCode, Denied, TradingHalted, Verdict
+from engine.risk.verdicts import (
+    Approved,
+    DenialCode,
+    Denied,
+    Objection,
+    TradingHalted,
+    Verdict,
+)
 from engine.strategies.signals import Signal, SignalKind
 
 _MINUTE_NS: Final = 60 * SECOND_NS
-_Problem: TypeAlias = tuple[DenialCode, str]
 
 
 class RiskManager:
@@ -54,16 +60,15 @@ class RiskManager:
         self._orders = orders
         self._next_order_id = next_order_id
         self._rate = OrderRate(window_ns=_MINUTE_NS)
-        self._checks: tuple[Callable[[OrderRequest, int], _Problem | None], ...] = (
-            self._check_freshness,
-            self._check_symbol,
-            self._check_halt,
-            self._check_rate,
-            self._check_count,
-            self._check_price,
-        )
         self.kill_switch: Final = KillSwitch(
             max_drawdown=settings.max_drawdown, equity_atoms=account.equity_atoms
+        )
+        self._entry_checks = EntryChecks(
+            settings=settings,
+            markets=markets,
+            orders=orders,
+            kill_switch=self.kill_switch,
+            rate=self._rate,
         )
 
     def observe_equity(self, *, now_ns: int) -> TradingHalted | None:
@@ -124,114 +129,21 @@ class RiskManager:
         exposure = exposure_of(request, account=self._account, orders=self._orders)
         if exposure.is_reduction(request):
             return Approved(request)
-        for check in self._checks:
-            problem = check(request, now_ns)
-            if problem is not None:
-                return _denied(request, *problem)
+        problem = self._entry_checks.find_problem(request, now_ns=now_ns)
+        if problem is not None:
+            return _denied(request, problem.code, problem.text)
         answer = limit_size(
             request.lots,
             settings=self._settings,
             instrument=instrument,
             exposure=exposure,
-            price_ticks=self._price_ticks(request),
+            price_ticks=price_ticks(request, self._markets.quote(request.market)),
         )
-        if isinstance(answer, SizeRefusal):
+        if isinstance(answer, Objection):
             return _denied(request, answer.code, answer.text)
         if answer.lots == request.lots:
             return Approved(request)
         return Approved(replace(request, lots=answer.lots), answer.note)
-
-    def _check_freshness(self, request: OrderRequest, now_ns: int) -> _Problem | None:
-        limit = self._settings.max_quote_age_s
-        if limit is None:
-            return None
-        quote = self._markets.quote(request.market)
-        if quote is None:
-            return DenialCode.NO_QUOTE, f"{request.market} has no quote (risk.max_quote_age_s)"
-        age_ns = now_ns - quote.ts_ns
-        if age_ns <= limit * SECOND_NS:
-            return None
-        age = number(Decimal(age_ns) / SECOND_NS)
-        return (
-            DenialCode.STALE_QUOTE,
-            f"the quote of {request.market} is {age} s old, more than {limit} s "
-            "(risk.max_quote_age_s)",
-        )
-
-    def _check_symbol(self, request: OrderRequest, _: int) -> _Problem | None:
-        names = (request.market.trading_pair, str(request.market))
-        allowed = self._settings.allowed_symbols
-        if allowed is not None and not any(name in allowed for name in names):
-            return (
-                DenialCode.SYMBOL_NOT_ALLOWED,
-                f"{request.market} is not in the list (risk.allowed_symbols)",
-            )
-        if any(name in self._settings.blocked_symbols for name in names):
-            return (
-                DenialCode.SYMBOL_NOT_ALLOWED,
-                f"{request.market} is blocked (risk.blocked_symbols)",
-            )
-        return None
-
-    def _check_halt(self, _: OrderRequest, __: int) -> _Problem | None:
-        if not self.kill_switch.is_halted:
-            return None
-        return (
-            DenialCode.RISK_HALTED,
-            f"trading is halted, {self.kill_switch.reason}; only reducing orders pass",
-        )
-
-    def _check_rate(self, _: OrderRequest, now_ns: int) -> _Problem | None:
-        limit = self._settings.max_orders_per_minute
-        if limit is None or self._rate.count(now_ns) < limit:
-            return None
-        return (
-            DenialCode.MAX_ORDERS_PER_MINUTE,
-            f"{limit} orders were sent within 60 s (risk.max_orders_per_minute)",
-        )
-
-    def _check_count(self, _: OrderRequest, __: int) -> _Problem | None:
-        limit = self._settings.max_open_orders
-        if limit is None or self._orders.open_count < limit:
-            return None
-        return (
-            DenialCode.MAX_OPEN_ORDERS,
-            f"{self._orders.open_count} orders are open, {limit} are allowed "
-            "(risk.max_open_orders)",
-        )
-
-    def _check_price(self, request: OrderRequest, _: int) -> _Problem | None:
-        limit = self._settings.max_price_deviation
-        if limit is None:
-            return None
-        quote = self._markets.quote(request.market)
-        ticks = self._price_ticks(request)
-        if quote is None or ticks is None:
-            return (
-                DenialCode.NO_QUOTE,
-                f"{request.market} has no quote to compare with (risk.max_price_deviation)",
-            )
-        mid_twice = quote.bid_ticks + quote.ask_ticks
-        through_twice = request.side.sign * (2 * ticks - mid_twice)
-        if through_twice <= limit * mid_twice:
-            return None
-        deviation = (Decimal(through_twice) / mid_twice).quantize(Decimal("0.000001"))
-        instrument = self._markets.instrument(request.market)
-        return (
-            DenialCode.PRICE_DEVIATION,
-            f"price {number(instrument.price(ticks))} is {number(deviation)} through the mid "
-            f"{number(instrument.tick * mid_twice / 2)}, more than {limit} "
-            "(risk.max_price_deviation)",
-        )
-
-    def _price_ticks(self, request: OrderRequest) -> int | None:
-        """Return the limit, else the quote that a MARKET order would take, else None."""
-        if request.limit_ticks is not None:
-            return request.limit_ticks
-        quote = self._markets.quote(request.market)
-        if quote is None:
-            return None
-        return quote.ask_ticks if request.side is TradeType.BUY else quote.bid_ticks
 
     def _find_instrument(self, market: ConnectorPair) -> Instrument | None:
         try:

@@ -9,15 +9,7 @@ from typing import TypeAlias
 from engine.model.instruments import Instrument
 from engine.risk.exposure import Exposure
 from engine.risk.limits import LimitMode, RiskSettings, SizeLimit
-from engine.risk.verdicts import DenialCode
-
-
-@dataclass(frozen=True, slots=True)
-class SizeRefusal:
-    """The order is too large and may not be made smaller, or would become too small."""
-
-    code: DenialCode
-    text: str
+from engine.risk.verdicts import DenialCode, Objection
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +20,7 @@ class SizeGrant:
     note: str = ""
 
 
-SizeAnswer: TypeAlias = SizeGrant | SizeRefusal
+SizeAnswer: TypeAlias = SizeGrant | Objection
 
 
 def number(value: Decimal) -> str:
@@ -56,10 +48,10 @@ def limit_size(
     answer: SizeAnswer = SizeGrant(lots)
     if settings.max_position_size is not None:
         answer = _by_position(lots, settings.max_position_size, instrument, exposure)
-    if settings.max_order_notional is None or isinstance(answer, SizeRefusal):
+    if settings.max_order_notional is None or isinstance(answer, Objection):
         return answer
     if price_ticks is None:
-        return SizeRefusal(
+        return Objection(
             DenialCode.NO_QUOTE,
             f"{instrument.market} has no quote that could value the order "
             "(risk.max_order_notional)",
@@ -111,9 +103,9 @@ def _cut(
     text: str,
 ) -> SizeAnswer:
     if limit.mode is LimitMode.REJECT:
-        return SizeRefusal(code, text)
+        return Objection(code, text)
     if allowed < instrument.min_lots:
         least = number(instrument.qty(instrument.min_lots))
-        return SizeRefusal(code, f"{text}, and what is left is below the smallest order {least}")
+        return Objection(code, f"{text}, and what is left is below the smallest order {least}")
     was, now = number(instrument.qty(lots)), number(instrument.qty(allowed))
     return SizeGrant(allowed, f"amount {was} cut to {now}: {text}")

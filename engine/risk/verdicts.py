@@ -26,6 +26,14 @@ class DenialCode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Objection:
+    """What one limit has against an order: a code, and the value with the limit's key."""
+
+    code: DenialCode
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Approved:
     """The order may go; ``note`` says what was cut if it is smaller than what was asked for."""
 
