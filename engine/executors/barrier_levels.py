@@ -1,0 +1,93 @@
+"""Barriers on the net PnL, turned into whole price ticks without loss."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor
+from typing import Final
+
+from engine.executors.barriers import TrailingStopState
+from engine.executors.fill_ledger import LedgerTotals
+from engine.executors.wake_conditions import PriceField, PriceTrigger
+from engine.model.instruments import ConnectorPair
+
+
+@dataclass(frozen=True, slots=True)
+class BarrierLevels:
+    """Marks at which a barrier's condition holds, as *signed* marks: sign times ticks.
+
+    Net PnL grows with the signed mark, for longs and shorts alike, and it is linear in it. So
+    ``net <= x`` is the same as ``signed mark <= level`` with an integer level: comparing with the
+    level is the exact rule, not an approximation. None means that the barrier cannot fire.
+    """
+
+    sign: int = 1
+    stop_loss: int | None = None
+    """Fires at or below."""
+    take_profit: int | None = None
+    """Fires at or above."""
+    trailing_close: int | None = None
+    """Fires at or below."""
+    trailing_raise: int | None = None
+    """At or above it the trailing trigger is armed or raised."""
+
+    def triggers(
+        self, market: ConnectorPair, *, is_take_profit_monitored: bool
+    ) -> tuple[PriceTrigger, ...]:
+        """Return the price triggers that see every one of these levels being reached."""
+        watched = PriceField.BID if self.sign > 0 else PriceField.ASK
+        falling = [level for level in (self.stop_loss, self.trailing_close) if level is not None]
+        rising = [self.trailing_raise] if self.trailing_raise is not None else []
+        if is_take_profit_monitored and self.take_profit is not None:
+            rising.append(self.take_profit)
+        found: list[PriceTrigger] = []
+        if falling:
+            found.append(self._trigger(market, watched, max(falling), is_rising=False))
+        if rising:
+            found.append(self._trigger(market, watched, min(rising), is_rising=True))
+        return tuple(found)
+
+    def _trigger(
+        self, market: ConnectorPair, watched: PriceField, level: int, *, is_rising: bool
+    ) -> PriceTrigger:
+        is_above = is_rising == (self.sign > 0)
+        return PriceTrigger(market, watched, is_above=is_above, level=self.sign * level)
+
+
+NO_LEVELS: Final = BarrierLevels()
+
+
+def barrier_levels(
+    totals: LedgerTotals,
+    stop_loss: Fraction | None,
+    take_profit: Fraction | None,
+    trailing: TrailingStopState | None,
+) -> BarrierLevels:
+    """Return the levels of 4.1 and 4.2 for the fills so far; none while nothing is open."""
+    sign = totals.sign
+    zero = totals.mark_at(Fraction(0))
+    if zero is None:
+        return BarrierLevels(sign)
+    rise = sign * (_mark(totals, Fraction(1)) - zero)
+    zero *= sign
+    close_at = raise_at = None
+    if trailing is not None:
+        trigger, delta = trailing.trigger, trailing.delta
+        peak = trailing.activation if trigger is None else trigger + delta
+        raise_at = floor(zero + rise * peak) + 1
+        close_at = None if trigger is None else ceil(zero + rise * trigger) - 1
+    return BarrierLevels(
+        sign,
+        None if stop_loss is None else floor(zero - rise * stop_loss),
+        None if take_profit is None else ceil(zero + rise * take_profit),
+        close_at,
+        raise_at,
+    )
+
+
+def _mark(totals: LedgerTotals, net_pnl_pct: Fraction) -> Fraction:
+    mark = totals.mark_at(net_pnl_pct)
+    if mark is None:
+        raise ValueError("nothing is open: there is no mark for a net PnL")
+    return mark

@@ -1,0 +1,135 @@
+"""Barriers of a position: configuration and the simple trailing stop (executors.md 3.2, 4.2)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+from engine.executors.validation import (
+    OptionalDecimal,
+    OptionalSeconds,
+    OrderTypeName,
+    PositiveDecimal,
+    positive,
+    read_decimal,
+)
+from engine.model.orders import OrderType
+
+
+def _market_only(order_type: OrderType) -> OrderType:
+    if order_type is not OrderType.MARKET:
+        raise ValueError(f"must be MARKET, got {order_type.name}")
+    return order_type
+
+
+MarketOnly = Annotated[OrderTypeName, AfterValidator(_market_only)]
+"""An order type that must be MARKET."""
+
+
+class TrailingStop(BaseModel):
+    """Simple trailing stop. Both values are fractions of the entry notional, net of fees.
+
+    ``activation_price`` is a net PnL in spite of its name.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    activation_price: PositiveDecimal
+    trailing_delta: PositiveDecimal
+
+    @classmethod
+    def from_text(cls, text: str) -> TrailingStop | None:
+        """Read ``activation,delta``; empty text means none.
+
+        Raises:
+            ValueError: *text* has another form.
+        """
+        if not text.strip():
+            return None
+        activation, separator, delta = text.partition(",")
+        if not separator:
+            raise ValueError(f"must be activation,delta (for example 0.02,0.005), got {text!r}")
+        return cls(activation_price=read_decimal(activation), trailing_delta=read_decimal(delta))
+
+
+def _trailing_stop(value: object) -> object:
+    return TrailingStop.from_text(value) if isinstance(value, str) else value
+
+
+OptionalTrailingStop = Annotated[TrailingStop | None, BeforeValidator(_trailing_stop)]
+"""A trailing stop, its text form ``activation,delta``, or None."""
+
+
+class TripleBarrierConfig(BaseModel):
+    """Stop loss, take profit, time limit and trailing stop; None disables a barrier.
+
+    ``stop_loss`` and ``take_profit`` are fractions of the entry notional, net of fees.
+    ``time_limit`` is in seconds from the executor's timestamp; 0 is read as None.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stop_loss: OptionalDecimal = None
+    take_profit: OptionalDecimal = None
+    time_limit: OptionalSeconds = None
+    trailing_stop: OptionalTrailingStop = None
+    open_order_type: OrderTypeName = OrderType.LIMIT
+    take_profit_order_type: OrderTypeName = OrderType.MARKET
+    stop_loss_order_type: MarketOnly = OrderType.MARKET
+    time_limit_order_type: MarketOnly = OrderType.MARKET
+
+    def adjusted(self, volatility_factor: Decimal) -> TripleBarrierConfig:
+        """Return a copy with all PnL distances multiplied by *volatility_factor*.
+
+        Raises:
+            ValueError: the factor is not a finite number above zero.
+        """
+        factor = positive(read_decimal(volatility_factor))
+        trailing = self.trailing_stop
+        return self.model_copy(
+            update={
+                "stop_loss": None if self.stop_loss is None else self.stop_loss * factor,
+                "take_profit": None if self.take_profit is None else self.take_profit * factor,
+                "trailing_stop": None
+                if trailing is None
+                else TrailingStop(
+                    activation_price=trailing.activation_price * factor,
+                    trailing_delta=trailing.trailing_delta * factor,
+                ),
+            }
+        )
+
+
+class TrailingStopState:
+    """The simple trailing stop at work. ``trigger`` is a net PnL fraction, None until armed."""
+
+    __slots__ = ("activation", "delta", "trigger")
+
+    def __init__(
+        self, activation: Fraction, delta: Fraction, trigger: Fraction | None = None
+    ) -> None:
+        self.activation = activation
+        self.delta = delta
+        self.trigger = trigger
+
+    @classmethod
+    def of(cls, config: TrailingStop, trigger: Fraction | None = None) -> TrailingStopState:
+        """Return the state for *config*; *trigger* is kept from an earlier one."""
+        return cls(Fraction(config.activation_price), Fraction(config.trailing_delta), trigger)
+
+    def update(self, net_pnl_pct: Fraction) -> bool:
+        """Take the newest net PnL and return whether the stop fires (4.2).
+
+        Arming never fires in the same update. A trigger of exactly 0 is a trigger (DEV-05).
+        """
+        if self.trigger is None:
+            if net_pnl_pct > self.activation:
+                self.trigger = net_pnl_pct - self.delta
+            return False
+        if net_pnl_pct < self.trigger:
+            return True
+        self.trigger = max(self.trigger, net_pnl_pct - self.delta)
+        return False

@@ -1,0 +1,448 @@
+"""What every executor has: status, orders, retries, timeline, intents (executors.md 5, 6)."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Final
+
+from engine.executors.config import ExecutorConfigBase, ns_to_seconds
+from engine.executors.held_order import HeldOrder
+from engine.executors.info import ExecutorInfo
+from engine.executors.plain import JsonValue
+from engine.executors.settings import ExecutorSettings
+from engine.executors.snapshot import ExecutorSnapshot
+from engine.executors.status import CloseType, RunnableStatus, check_transition
+from engine.executors.step import EMPTY_STEP, Intent, Level, Notice, Step, TimelineEntry
+from engine.executors.strategy import ExecutorStrategy
+from engine.executors.tracked_order import TrackedOrder, TrackedOrders
+from engine.executors.wake_conditions import NEVER, WakeConditions
+from engine.model.clock import SECOND_NS
+from engine.model.orders import CancelRequest, Fill, Order, OrderRequest
+from engine.model.quotes import QuoteTick
+
+TIMELINE_LENGTH: Final = 50
+
+
+class UpdateRejectedError(ValueError):
+    """A live update was refused; the executor's configuration is unchanged."""
+
+
+class ExecutorBase(ABC):
+    """A trading executor: a synchronous state machine.
+
+    Events go in through the public methods; each answers with the orders to send. ``wakes`` says
+    which price or instant it waits for; it is valid until the next event. An executor never calls
+    the outside except to ask ``strategy``; nothing here is safe to call from another thread except
+    reading a ``snapshot()`` that was taken on the engine's.
+
+    Args:
+        strategy: answers for time, quotes, instruments, budget and ids.
+        config: with identity (id, timestamp) filled in.
+        update_interval: seconds between two attempts of the same thing.
+        max_retries: counted failures that are survived; None takes the type's default.
+        settings: waiting times and position mode of the session.
+    """
+
+    default_max_retries: ClassVar[int] = 10
+
+    def __init__(
+        self,
+        strategy: ExecutorStrategy,
+        config: ExecutorConfigBase,
+        update_interval: float = 1.0,
+        max_retries: int | None = None,
+        settings: ExecutorSettings | None = None,
+    ) -> None:
+        self._strategy = strategy
+        self._config = config
+        self._settings = settings or ExecutorSettings()
+        self._update_interval_ns = int(update_interval * SECOND_NS)
+        self.max_retries = self.default_max_retries if max_retries is None else max_retries
+        self.executor_id = config.id
+        self._created_ns = config.created_ns
+        self._status = RunnableStatus.NOT_STARTED
+        self._close_type: CloseType | None = None
+        self._closed_ns: int | None = None
+        self._closing_since_ns: int | None = None
+        self._retries = 0
+        self._error_count = 0
+        self._last_error = ""
+        self._is_stale = False
+        self._is_handed_over = False
+        self._orders = TrackedOrders()
+        self._held: tuple[HeldOrder, ...] = ()
+        self._late: list[HeldOrder] = []
+        self._timeline: deque[TimelineEntry] = deque(maxlen=TIMELINE_LENGTH)
+        self._notices: list[Notice] = []
+        self._out: list[Intent] = []
+        self._wakes: WakeConditions = NEVER
+        self._version = 0
+        self._snapshot: ExecutorSnapshot | None = None
+
+    @property
+    def config(self) -> ExecutorConfigBase:
+        """Return the configuration in force."""
+        return self._config
+
+    @property
+    def controller_id(self) -> str:
+        """Return the controller that the executor belongs to."""
+        return self._config.controller_id
+
+    @property
+    def status(self) -> RunnableStatus:
+        """Return where the executor is in its life."""
+        return self._status
+
+    @property
+    def close_type(self) -> CloseType | None:
+        """Return why it closes or closed; None while it runs."""
+        return self._close_type
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is not terminated (DEV-06)."""
+        return self._status is not RunnableStatus.TERMINATED
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it is terminated."""
+        return self._status is RunnableStatus.TERMINATED
+
+    @property
+    def is_handed_over(self) -> bool:
+        """Whether its fills belong to the position store, so that it counts 0 (8.2)."""
+        return self._is_handed_over
+
+    @property
+    def retries(self) -> int:
+        """Return the failures counted so far (5.4)."""
+        return self._retries
+
+    @property
+    def version(self) -> int:
+        """Return a number that grows whenever something other than the mark changes."""
+        return self._version
+
+    @property
+    def wakes(self) -> WakeConditions:
+        """Return what wakes the executor next, besides its own order events."""
+        return self._wakes
+
+    @property
+    def held_position_orders(self) -> tuple[HeldOrder, ...]:
+        """Return the fills that the executor leaves to the position store when it has ended."""
+        return self._held
+
+    @property
+    @abstractmethod
+    def executor_info(self) -> ExecutorInfo:
+        """Return the report at the newest mark; it changes nothing."""
+
+    @abstractmethod
+    def snapshot(self) -> ExecutorSnapshot:
+        """Return the immutable state; the same object until something but the mark changes."""
+
+    def start(self, now_ns: int) -> Step:
+        """Begin to work; any call but the first does nothing."""
+        if self._status is not RunnableStatus.NOT_STARTED:
+            return EMPTY_STEP
+        self._set_status(RunnableStatus.RUNNING, now_ns)
+        self._on_start(now_ns)
+        return self._advance(now_ns)
+
+    def on_quote(self, quote: QuoteTick) -> Step:
+        """Look at the market again; *quote* is already the strategy's newest of its market."""
+        del quote
+        return self._advance(self._strategy.now_ns())
+
+    def on_time(self, now_ns: int) -> Step:
+        """Look at the clock and the market again."""
+        return self._advance(now_ns)
+
+    def on_order_update(self, order: Order) -> Step:
+        """Take a new state of one of the executor's orders; foreign and old ones are ignored."""
+        tracked = self._orders.find(order.request.client_order_id)
+        if tracked is None:
+            return EMPTY_STEP
+        was_live, executed = tracked.is_live, tracked.executed_lots
+        if not tracked.apply_order(order):
+            return EMPTY_STEP
+        return self._take_order_event(tracked, was_live=was_live, executed=executed)
+
+    def on_fill(self, fill: Fill) -> Step:
+        """Take a fill of one of the executor's orders; foreign and repeated ones are ignored."""
+        tracked = self._orders.find(fill.client_order_id)
+        if tracked is None:
+            return EMPTY_STEP
+        was_live, executed = tracked.is_live, tracked.executed_lots
+        if not tracked.apply_fill(fill):
+            return EMPTY_STEP
+        if self.is_done and tracked.executed_lots > executed:
+            self._late.append(HeldOrder.of_late_fill(fill))
+            self._tell(fill.ts_ns, "error", f"late fill {fill.fill_id} goes to the position store")
+            return EMPTY_STEP
+        return self._take_order_event(tracked, was_live=was_live, executed=executed)
+
+    def early_stop(self, keep_position: bool | None = None) -> Step:  # noqa: FBT001 (named by the specification)
+        """Stop: flatten, or keep what is filled as a position hold (9.2).
+
+        None takes the configuration's own ``keep_position``, False if it has none. A shutdown that
+        runs already is never relabelled.
+        """
+        now_ns = self._strategy.now_ns()
+        if self._status is RunnableStatus.NOT_STARTED:
+            self._end(now_ns, CloseType.EARLY_STOP)
+        elif self._status is RunnableStatus.RUNNING:
+            keep = keep_position
+            if keep is None:
+                keep = bool(getattr(self._config, "keep_position", False))
+            self._begin_shutdown(now_ns, CloseType.POSITION_HOLD if keep else CloseType.EARLY_STOP)
+        return self._advance(now_ns)
+
+    def stop(self) -> Step:
+        """Stop at once (9.5): cancel what is live, leave every fill to the position store."""
+        now_ns = self._strategy.now_ns()
+        if self.is_done:
+            return EMPTY_STEP
+        for order in self._orders.live():
+            self._send_cancel(now_ns, order)
+        held = self._hold_everything()
+        self._close_type = None
+        self._end(now_ns, CloseType.POSITION_HOLD if held else CloseType.FAILED)
+        return self.take_step()
+
+    def fail(self, reason: str) -> Step:
+        """Give up after repeated errors in the executor itself (5.3)."""
+        now_ns = self._strategy.now_ns()
+        if not self.is_done:
+            self._last_error = reason
+            self._exhaust(now_ns)
+        return self.take_step()
+
+    def update_live(self, payload: object) -> Step:
+        """Change the configuration while running, all of it or nothing (10.3).
+
+        Raises:
+            UpdateRejectedError: the type has no updates, or *payload* does not fit.
+        """
+        raise UpdateRejectedError(
+            f"{self._config.type} {self.executor_id} takes no update, got {payload!r}"
+        )
+
+    def note_error(self, error: str) -> int:
+        """Count an error inside the executor and return how many there are."""
+        self._error_count += 1
+        self._last_error = error
+        self._tell(self._strategy.now_ns(), "error", error)
+        return self._error_count
+
+    def take_step(self) -> Step:
+        """Drain the intents that wait to be sent."""
+        if not self._out:
+            return EMPTY_STEP
+        step = Step(tuple(self._out))
+        self._out.clear()
+        return step
+
+    def take_notices(self) -> tuple[Notice, ...]:
+        """Drain the notices."""
+        notices = tuple(self._notices)
+        self._notices.clear()
+        return notices
+
+    def take_late_fills(self) -> tuple[HeldOrder, ...]:
+        """Drain the fills that came after the end (6.4)."""
+        late = tuple(self._late)
+        self._late.clear()
+        return late
+
+    def runtime_state(self) -> dict[str, JsonValue]:
+        """Return the blob of 14.2: with the order and fill rows, all that ``restore`` needs."""
+        return {
+            "status": self._status.name,
+            "close_type": None if self._close_type is None else self._close_type.name,
+            "closed_ns": self._closed_ns,
+            "closing_since_ns": self._closing_since_ns,
+            "retries": self._retries,
+            "error_count": self._error_count,
+            "last_error": self._last_error,
+            "is_handed_over": self._is_handed_over,
+            "orders": {order.order_id: order.request.role for order in self._orders},
+        }
+
+    def restore(
+        self, state: Mapping[str, JsonValue], orders: Iterable[Order], fills: Iterable[Fill]
+    ) -> None:
+        """Take up a stored life: the blob, and the executor's order and fill rows.
+
+        Call it on a new executor instead of ``start``; ``on_time`` then lets it go on.
+
+        Raises:
+            ValueError: *state* is no such blob.
+        """
+        try:
+            self._status = RunnableStatus[str(state["status"])]
+            close_type = state["close_type"]
+            self._close_type = None if close_type is None else CloseType[str(close_type)]
+            self._closed_ns = _optional_int(state["closed_ns"])
+            self._closing_since_ns = _optional_int(state["closing_since_ns"])
+            self._retries = _optional_int(state["retries"]) or 0
+            self._error_count = _optional_int(state["error_count"]) or 0
+            self._last_error = str(state["last_error"])
+            self._is_handed_over = bool(state["is_handed_over"])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"executor {self.executor_id}: stored state misses {error}") from error
+        for order in orders:
+            tracked = TrackedOrder(order.request, order.created_ns)
+            if order.is_cancel_requested:
+                tracked.cancel_sent_ns = order.updated_ns
+            self._orders.add(tracked)
+            tracked.apply_order(order)
+        for fill in fills:
+            known = self._orders.find(fill.client_order_id)
+            if known is not None:
+                known.apply_fill(fill)
+        self._on_restored(state)
+        self._tell(self._strategy.now_ns(), "info", "resumed from the store")
+
+    @abstractmethod
+    def _on_start(self, now_ns: int) -> None:
+        """Run the checks of 5.2; the executor is RUNNING already."""
+
+    @abstractmethod
+    def _run(self, now_ns: int) -> None:
+        """Do what is due while RUNNING."""
+
+    @abstractmethod
+    def _shut_down(self, now_ns: int) -> None:
+        """Do what is due while SHUTTING_DOWN (9.3)."""
+
+    @abstractmethod
+    def _hand_over_and_end(self, now_ns: int) -> None:
+        """Leave the exposure, if any, to the position store and terminate."""
+
+    @abstractmethod
+    def _wake_conditions(self, now_ns: int) -> WakeConditions:
+        """Return what to wait for while the executor is active."""
+
+    @abstractmethod
+    def _on_executed(self, order: TrackedOrder) -> None:
+        """Take account of new executed amounts of *order*."""
+
+    @abstractmethod
+    def _on_ended(self, now_ns: int, order: TrackedOrder) -> None:
+        """Take account of *order*, which can no longer fill."""
+
+    @abstractmethod
+    def _on_restored(self, state: Mapping[str, JsonValue]) -> None:
+        """Rebuild what derives from orders, fills and the type's own part of *state*."""
+
+    def _advance(self, now_ns: int) -> Step:
+        if self._status is RunnableStatus.RUNNING:
+            self._run(now_ns)
+        if self._status is RunnableStatus.SHUTTING_DOWN:
+            self._shut_down(now_ns)
+        if self._retries > self.max_retries:
+            self._exhaust(now_ns)
+        self._wakes = self._wake_conditions(now_ns) if self.is_active else NEVER
+        return self.take_step()
+
+    def _take_order_event(self, tracked: TrackedOrder, *, was_live: bool, executed: int) -> Step:
+        self._version += 1
+        now_ns = self._strategy.now_ns()
+        if self.is_done:
+            return EMPTY_STEP
+        if tracked.executed_lots > executed:
+            self._on_executed(tracked)
+        if was_live and not tracked.is_live:
+            self._on_ended(now_ns, tracked)
+        return self._advance(now_ns)
+
+    def _set_status(self, wanted: RunnableStatus, now_ns: int) -> None:
+        """Change the status: the only place that does (5.1)."""
+        check_transition(self.executor_id, self._status, wanted)
+        self._status = wanted
+        if wanted is RunnableStatus.SHUTTING_DOWN:
+            self._closing_since_ns = now_ns
+        if wanted is RunnableStatus.TERMINATED:
+            self._closed_ns = now_ns
+        close_type = "" if self._close_type is None else f": {self._close_type.name}"
+        level: Level = "error" if self._close_type is CloseType.FAILED else "info"
+        self._tell(now_ns, level, f"{wanted.name.lower()}{close_type}")
+
+    def _begin_shutdown(self, now_ns: int, close_type: CloseType) -> None:
+        """Enter SHUTTING_DOWN; the first close type wins (9.1)."""
+        if self._close_type is None:
+            self._close_type = close_type
+        self._set_status(RunnableStatus.SHUTTING_DOWN, now_ns)
+
+    def _end(self, now_ns: int, close_type: CloseType) -> None:
+        """Enter TERMINATED; *close_type* counts unless there is one already."""
+        if self._close_type is None:
+            self._close_type = close_type
+        self._set_status(RunnableStatus.TERMINATED, now_ns)
+        self._wakes = NEVER
+
+    def _exhaust(self, now_ns: int) -> None:
+        """Give up (5.4): cancel what is live, then hand over what is open and end as FAILED."""
+        if self.is_done:
+            return
+        if self._close_type is not CloseType.FAILED:
+            self._close_type = CloseType.FAILED
+            self._tell(now_ns, "error", f"gives up: {self._last_error or 'too many failures'}")
+        for order in self._orders.live():
+            self._cancel(now_ns, order)
+        if not self._orders.live():
+            self._hand_over_and_end(now_ns)
+        elif self._status is RunnableStatus.RUNNING:
+            self._set_status(RunnableStatus.SHUTTING_DOWN, now_ns)
+        elif self._status is RunnableStatus.NOT_STARTED:
+            self._end(now_ns, CloseType.FAILED)
+
+    def _hold_everything(self) -> bool:
+        """Leave every executed order to the position store; return whether there is one."""
+        self._held = tuple(HeldOrder.of(order) for order in self._orders.executed())
+        self._is_handed_over = bool(self._held)
+        return self._is_handed_over
+
+    def _count_retry(self, reason: str) -> int:
+        self._retries += 1
+        self._last_error = reason
+        self._version += 1
+        return self._retries
+
+    def _place(self, now_ns: int, request: OrderRequest) -> TrackedOrder:
+        tracked = TrackedOrder(request, now_ns)
+        self._orders.add(tracked)
+        self._out.append(request)
+        self._version += 1
+        return tracked
+
+    def _cancel(self, now_ns: int, order: TrackedOrder) -> None:
+        """Ask for the cancel of *order*, again only after the shutdown poll time."""
+        sent_ns = order.cancel_sent_ns
+        if sent_ns is None or now_ns >= sent_ns + self._settings.shutdown_poll_ns:
+            self._send_cancel(now_ns, order)
+
+    def _send_cancel(self, now_ns: int, order: TrackedOrder) -> None:
+        order.cancel_sent_ns = now_ns
+        self._out.append(CancelRequest(order.order_id, order.request.market, self.executor_id))
+        self._version += 1
+
+    def _tell(self, ts_ns: int, level: Level, text: str) -> None:
+        """Put a line on the executor's timeline and in the session's log."""
+        self._timeline.append(TimelineEntry(ts_ns, level, text))
+        self._notices.append(Notice(ts_ns, level, self.executor_id, text))
+        self._version += 1
+
+    def _close_seconds(self) -> float | None:
+        return None if self._closed_ns is None else ns_to_seconds(self._closed_ns)
+
+
+def _optional_int(value: JsonValue) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise TypeError(f"a whole number, got {value!r}")

@@ -1,0 +1,28 @@
+"""What an executor type reports beyond the common fields (executors.md 10.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+from engine.executors.plain import JsonValue, to_plain
+from engine.model.orders import TradeType
+
+
+@dataclass(frozen=True, slots=True)
+class CustomInfo:
+    """Base of all custom infos, and the fallback when a type registers none."""
+
+    side: TradeType | None
+
+    @classmethod
+    def from_executor(cls, executor: Any) -> Self:  # noqa: ANN401 (each type reads its own executor)
+        """Build the info of *executor*."""
+        return cls(side=getattr(executor, "side", None))
+
+    def to_plain(self) -> dict[str, JsonValue]:
+        """Return the fields as plain JSON, Decimals as text."""
+        plain = to_plain(self)
+        if not isinstance(plain, dict):
+            raise TypeError(f"{type(self).__name__} is not a mapping in plain form")
+        return plain

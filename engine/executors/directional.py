@@ -1,0 +1,415 @@
+"""Executors that open one position on one side and close it (executors.md 6.5, 8.1, 9)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from engine.executors.barrier_levels import NO_LEVELS, BarrierLevels
+from engine.executors.base import ExecutorBase
+from engine.executors.config import ExecutorConfigBase
+from engine.executors.custom_info import CustomInfo
+from engine.executors.fill_ledger import LedgerTotals, ledger_totals
+from engine.executors.held_order import HeldOrder
+from engine.executors.info import ExecutorInfo
+from engine.executors.plain import JsonValue
+from engine.executors.settings import ExecutorSettings
+from engine.executors.snapshot import ExecutorSnapshot, OrderRole
+from engine.executors.status import CloseType, RunnableStatus
+from engine.executors.step import Level, Step
+from engine.executors.strategy import ExecutorStrategy
+from engine.executors.tracked_order import TrackedOrder
+from engine.model.instruments import ConnectorPair
+from engine.model.orders import (
+    OrderRequest,
+    OrderState,
+    OrderType,
+    PositionAction,
+    PositionMode,
+    TradeType,
+)
+from engine.model.quotes import QuoteTick
+
+ENTRY: Final = "entry"
+TAKE_PROFIT: Final = "take_profit"
+CLOSE: Final = "close"
+_HANDING_OVER: Final = frozenset({CloseType.POSITION_HOLD, CloseType.FAILED})
+
+
+class DirectionalExecutor(ExecutorBase):
+    """Ledger of entries and exits, the closing order, the shutdown step.
+
+    A closing order is placed only when no other exit can still fill beyond what is open, so
+    pending and filled exits never exceed the opened amount. Retries count once for each closing
+    order that ended without filling (rejected, cancelled or replaced), not for its replacement.
+    """
+
+    def __init__(
+        self,
+        strategy: ExecutorStrategy,
+        config: ExecutorConfigBase,
+        market: ConnectorPair,
+        side: TradeType,
+        leverage: int,
+        update_interval: float,
+        max_retries: int | None,
+        settings: ExecutorSettings | None,
+    ) -> None:
+        super().__init__(strategy, config, update_interval, max_retries, settings)
+        self.market = market
+        self.side = side
+        self._leverage = leverage
+        self._instrument = strategy.instrument(market)
+        self._entries: list[TrackedOrder] = []
+        self._exits: list[TrackedOrder] = []
+        self._closing: TrackedOrder | None = None
+        self._close_not_before_ns = 0
+        self._totals = LedgerTotals(side.sign, self._instrument.atoms_per_tick_lot)
+        self._levels: BarrierLevels = NO_LEVELS
+        self._frozen_mark_ticks: int | None = None
+
+    @property
+    def totals(self) -> LedgerTotals:
+        """Return the sums over all fills."""
+        return self._totals
+
+    @property
+    def levels(self) -> BarrierLevels:
+        """Return the barrier levels in force."""
+        return self._levels
+
+    @property
+    def frozen_mark_ticks(self) -> int | None:
+        """Return the mark at the end; None while the executor is active."""
+        return self._frozen_mark_ticks
+
+    @property
+    @abstractmethod
+    def entry_price(self) -> Decimal | None:
+        """Return the effective entry price; None while it is unknown."""
+
+    @property
+    @abstractmethod
+    def amount_lots(self) -> int:
+        """Return the configured amount in lots."""
+
+    @property
+    def mark_ticks(self) -> int | None:
+        """Return the price at which the position could be closed; frozen at the end (8.1)."""
+        if self.is_done:
+            return self._frozen_mark_ticks
+        quote = self._valid_quote()
+        return None if quote is None else self._mark_of(quote)
+
+    @property
+    def executor_info(self) -> ExecutorInfo:
+        """Return the report at the newest mark; it changes nothing."""
+        snapshot, mark = self.snapshot(), self.mark_ticks
+        money = self._instrument.money
+        return ExecutorInfo(
+            id=self.executor_id,
+            type=self._config.type,
+            controller_id=self.controller_id,
+            timestamp=self._config.timestamp or 0.0,
+            close_timestamp=self._close_seconds(),
+            status=self._status,
+            close_type=self._close_type,
+            is_active=self.is_active,
+            is_trading=snapshot.is_trading,
+            net_pnl_pct=snapshot.net_pnl_pct(mark),
+            net_pnl_quote=money(snapshot.net_pnl_atoms(mark)),
+            cum_fees_quote=money(snapshot.fee_atoms),
+            filled_amount_quote=money(snapshot.filled_atoms),
+            config=self._config,
+            markets=(self.market,),
+            is_handed_over=self._is_handed_over,
+            stale_price=self._is_stale,
+            last_error=self._last_error,
+            error_count=self._error_count,
+            custom_info=self.custom_info().to_plain(),
+        )
+
+    @abstractmethod
+    def custom_info(self) -> CustomInfo:
+        """Return what the type reports beyond the common fields."""
+
+    def snapshot(self) -> ExecutorSnapshot:
+        """Return the immutable state; the same object until something but the mark changes."""
+        if self._snapshot is None or self._snapshot.version != self._version:
+            self._snapshot = self._make_snapshot()
+        return self._snapshot
+
+    @abstractmethod
+    def _make_snapshot(self) -> ExecutorSnapshot:
+        """Return a new snapshot."""
+
+    def _order_roles(self) -> tuple[OrderRole, ...]:
+        return tuple(OrderRole(order.order_id, order.request.role) for order in self._orders)
+
+    def _valid_quote(self) -> QuoteTick | None:
+        """Return the newest quote if it can be priced from (2.2)."""
+        quote = self._strategy.quote(self.market)
+        if quote is None or quote.bid_ticks <= 0 or quote.ask_ticks <= 0:
+            return None
+        return quote
+
+    def _note_staleness(self, *, is_stale: bool) -> None:
+        if is_stale is not self._is_stale:
+            self._is_stale = is_stale
+            self._version += 1
+
+    def _mark_of(self, quote: QuoteTick) -> int:
+        return quote.bid_ticks if self.side is TradeType.BUY else quote.ask_ticks
+
+    def _request(
+        self,
+        *,
+        order_id: str,
+        role: str,
+        side: TradeType,
+        order_type: OrderType,
+        lots: int,
+        limit_ticks: int | None,
+    ) -> OrderRequest:
+        return OrderRequest(
+            client_order_id=order_id,
+            market=self.market,
+            side=side,
+            order_type=order_type,
+            lots=lots,
+            limit_ticks=limit_ticks if order_type.is_limit_type else None,
+            position_action=PositionAction.OPEN if role == ENTRY else self._exit_action(),
+            leverage=self._leverage,
+            owner_id=self.executor_id,
+            role=role,
+        )
+
+    def _exit_action(self) -> PositionAction:
+        """Return the action of an exit: in a netted account it must not be reduce-only (6.5)."""
+        is_netted = self._settings.position_mode is PositionMode.ONEWAY
+        if self._instrument.is_perpetual and is_netted:
+            return PositionAction.OPEN
+        return PositionAction.CLOSE
+
+    def _send(
+        self,
+        now_ns: int,
+        *,
+        role: str,
+        order_type: OrderType,
+        lots: int,
+        limit_ticks: int | None = None,
+    ) -> TrackedOrder:
+        """Place an order of this executor and follow it as an entry or an exit."""
+        side = self.side if role == ENTRY else self.side.opposite
+        order_id = self._strategy.next_order_id()
+        order = self._place(
+            now_ns,
+            self._request(
+                order_id=order_id,
+                role=role,
+                side=side,
+                order_type=order_type,
+                lots=lots,
+                limit_ticks=limit_ticks,
+            ),
+        )
+        (self._entries if role == ENTRY else self._exits).append(order)
+        limit_ticks = order.request.limit_ticks
+        price = "" if limit_ticks is None else f" at {self._instrument.price(limit_ticks)}"
+        amount = self._instrument.qty(lots)
+        self._tell(
+            now_ns, "info", f"{role} {order_id}: {side.name} {amount} {order_type.name}{price}"
+        )
+        return order
+
+    def _on_executed(self, order: TrackedOrder) -> None:
+        self._refresh_totals()
+        filled = self._instrument.qty(order.executed_lots)
+        asked = self._instrument.qty(order.request.lots)
+        self._tell(
+            order.updated_ns,
+            "info",
+            f"{order.request.role} {order.order_id}: filled {filled} of {asked}",
+        )
+
+    def _refresh_totals(self) -> None:
+        self._totals = ledger_totals(
+            self.side, self._instrument.atoms_per_tick_lot, self._entries, self._exits
+        )
+        self._refresh_levels()
+
+    @abstractmethod
+    def _refresh_levels(self) -> None:
+        """Compute the barrier levels again: fills, barriers or the trailing trigger changed."""
+
+    def _on_ended(self, now_ns: int, order: TrackedOrder) -> None:
+        if order.is_complete:
+            return
+        role, reason = order.request.role, order.reason or order.state.name.lower()
+        level: Level = "warning" if order.is_failed else "info"
+        self._tell(now_ns, level, f"{role} {order.order_id} ended {order.state.name}: {reason}")
+        if order is self._closing:
+            count = self._count_retry(f"closing order {order.order_id}: {reason}")
+            self._close_not_before_ns = now_ns + self._retry_wait_ns(count)
+        else:
+            self._on_working_order_ended(now_ns, order, reason)
+
+    @abstractmethod
+    def _on_working_order_ended(self, now_ns: int, order: TrackedOrder, reason: str) -> None:
+        """Take account of an entry or take-profit order that ended unfilled."""
+
+    def _retry_wait_ns(self, attempt: int) -> int:
+        """Return the wait before retry *attempt*: never less than one update interval."""
+        return max(self._settings.backoff_ns(attempt), self._update_interval_ns, 1)
+
+    def _is_closable(self, lots: int) -> bool:
+        """Whether *lots* can be traded at the mark, or at the entry price without one (9.4)."""
+        mark = self.mark_ticks
+        if mark is None:
+            entry = self._totals.entry_ticks
+            mark = 0 if entry is None else int(entry)
+        return lots > 0 and self._instrument.is_tradable(lots, mark)
+
+    def _shut_down(self, now_ns: int) -> None:
+        is_handing_over = self._close_type in _HANDING_OVER
+        for order in self._orders.live():
+            if order is not self._closing or is_handing_over:
+                self._cancel(now_ns, order)
+        live = self._orders.live()
+        if is_handing_over:
+            if not live:
+                self._hand_over_and_end(now_ns)
+        elif not live and not self._is_closable(self._totals.remaining_lots):
+            self._finish(now_ns)
+        else:
+            self._work_close(now_ns, live)
+
+    def _work_close(self, now_ns: int, live: list[TrackedOrder]) -> None:
+        """Keep one closing order working for what is open (9.3 step 4)."""
+        closing = self._closing
+        if closing is not None and closing.is_live:
+            if now_ns >= closing.placed_ns + self._settings.close_wait_ns:
+                self._cancel(now_ns, closing)
+            return
+        if now_ns < self._close_start_ns(live):
+            return
+        pending = sum(order.pending_lots for order in self._exits)
+        lots = self._totals.remaining_lots - pending
+        if not self._is_closable(lots):
+            return
+        lots = min(lots, self._instrument.floor_lots(self._instrument.max_qty))
+        self._closing = self._send(now_ns, role=CLOSE, order_type=OrderType.MARKET, lots=lots)
+
+    def _close_start_ns(self, live: list[TrackedOrder]) -> int:
+        """Return when a closing order may go out: entries get time to be cancelled first."""
+        started = self._closing_since_ns or 0
+        if any(order.request.role == ENTRY for order in live):
+            return max(self._close_not_before_ns, started + self._settings.cancel_wait_ns)
+        return self._close_not_before_ns
+
+    def _finish(self, now_ns: int) -> None:
+        """Terminate with nothing tradable open; dust goes to the position store (9.4)."""
+        remaining = self._totals.remaining_lots
+        if remaining:
+            self._leave_residual(now_ns, remaining)
+        self._freeze()
+        self._end(now_ns, CloseType.COMPLETED)
+
+    def _leave_residual(self, now_ns: int, remaining: int) -> None:
+        cost = self._totals.cost_of(remaining)
+        self._totals = _with_residual(self._totals, remaining, cost)
+        side = self.side if remaining > 0 else self.side.opposite
+        lots, atoms = abs(remaining), abs(cost)
+        dust_id = f"{self.executor_id}:dust"
+        self._held = (
+            HeldOrder(
+                dust_id,
+                self.market,
+                side,
+                lots,
+                atoms,
+                0,
+                amount_lots=lots,
+                state=OrderState.FILLED,
+                created_ns=now_ns,
+                updated_ns=now_ns,
+            ),
+        )
+        amount = self._instrument.qty(lots)
+        level: Level = "info" if remaining > 0 else "error"
+        what = "dust" if remaining > 0 else "closed too much"
+        self._tell(now_ns, level, f"{what}: {side.name} {amount} goes to the position store")
+
+    def _hand_over_and_end(self, now_ns: int) -> None:
+        is_hold = self._close_type is CloseType.POSITION_HOLD
+        is_exposed = self._totals.remaining_lots != 0
+        if (is_hold or is_exposed) and self._hold_everything():
+            amount = self._instrument.qty(self._totals.remaining_lots)
+            level: Level = "info" if is_hold else "error"
+            text = f"{self.side.name} {amount} is left to the position store, without barriers"
+            self._tell(now_ns, level, text)
+        elif is_hold:
+            self._close_type = CloseType.EARLY_STOP
+        self._freeze()
+        self._end(now_ns, CloseType.FAILED)
+
+    def runtime_state(self) -> dict[str, JsonValue]:
+        """Return the blob of 14.2: with the order and fill rows, all that ``restore`` needs."""
+        return super().runtime_state() | {"frozen_mark_ticks": self._frozen_mark_ticks}
+
+    def stop(self) -> Step:
+        """Stop at once (9.5): cancel what is live, leave every fill to the position store."""
+        if not self.is_done:
+            self._freeze()
+        return super().stop()
+
+    def _freeze(self) -> None:
+        self._frozen_mark_ticks = self.mark_ticks
+
+    def _live_times(self) -> list[int]:
+        """Return the instants at which a shutdown must look again."""
+        poll = self._settings.shutdown_poll_ns
+        times = [
+            order.cancel_sent_ns + poll
+            for order in self._orders.live()
+            if order.cancel_sent_ns is not None
+        ]
+        if self._status is not RunnableStatus.SHUTTING_DOWN:
+            return times
+        closing = self._closing
+        if closing is not None and closing.is_live:
+            if closing.cancel_sent_ns is None:
+                times.append(closing.placed_ns + self._settings.close_wait_ns)
+        else:
+            times.append(self._close_start_ns(self._orders.live()))
+        return times
+
+    def _on_restored(self, state: Mapping[str, JsonValue]) -> None:
+        mark = state.get("frozen_mark_ticks")
+        self._frozen_mark_ticks = mark if isinstance(mark, int) else None
+        for order in self._orders:
+            (self._entries if order.request.role == ENTRY else self._exits).append(order)
+            if order.request.role == CLOSE:
+                self._closing = order
+        self._refresh_totals()
+        if self.is_done and not self._is_handed_over and self._totals.remaining_lots:
+            remaining = self._totals.remaining_lots
+            self._totals = _with_residual(self._totals, remaining, self._totals.cost_of(remaining))
+
+
+def _with_residual(totals: LedgerTotals, lots: int, atoms: int) -> LedgerTotals:
+    return LedgerTotals(
+        totals.sign,
+        totals.atoms_per_tick_lot,
+        totals.entry_lots,
+        totals.entry_atoms,
+        totals.entry_fee_lots,
+        totals.exit_lots,
+        totals.exit_atoms,
+        totals.fee_atoms,
+        lots,
+        atoms,
+    )

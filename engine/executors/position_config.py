@@ -1,0 +1,123 @@
+"""Configuration and live update of the position executor (executors.md 3.4, 10.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+
+from engine.executors.barriers import OptionalTrailingStop, TripleBarrierConfig
+from engine.executors.config import ExecutorConfigBase
+from engine.executors.validation import (
+    DirectionalSide,
+    OptionalDecimal,
+    OptionalDecimals,
+    OptionalSeconds,
+    OrderTypeName,
+    PositiveDecimal,
+    PositiveInt,
+    describe_errors,
+)
+from engine.model.instruments import ConnectorPair
+from engine.model.orders import OrderType
+
+
+def _not_empty(text: str) -> str:
+    if not text.strip():
+        raise ValueError(f"must not be empty, got {text!r}")
+    return text
+
+
+def _pair(text: str) -> str:
+    base, separator, quote = text.partition("-")
+    if not (base and separator and quote) or "-" in quote or text != text.strip():
+        raise ValueError(f"must be BASE-QUOTE, for example BTC-USDT, got {text!r}")
+    return text
+
+
+NotEmpty = Annotated[str, AfterValidator(_not_empty)]
+"""Text that is not blank."""
+
+TradingPair = Annotated[str, AfterValidator(_pair)]
+"""``BASE-QUOTE``."""
+
+
+def check_activation_bounds(order_type: OrderType, bounds: Sequence[Decimal] | None) -> None:
+    """Accept one bound for limit entries, two for market entries, or none.
+
+    Raises:
+        ValueError: another number of bounds.
+    """
+    wanted = 1 if order_type.is_limit_type else 2
+    if bounds is not None and len(bounds) != wanted:
+        raise ValueError(
+            f"activation_bounds must have {wanted} value{'s' if wanted > 1 else ''} for "
+            f"{order_type.name} entries, got {', '.join(map(str, bounds)) or 'none'}"
+        )
+
+
+class PositionExecutorConfig(ExecutorConfigBase):
+    """One position: an entry, and barriers that close it.
+
+    ``amount`` is in base. ``entry_price`` None takes the best bid (BUY) or ask (SELL) at the time
+    the executor is made.
+    """
+
+    type: Literal["position_executor"] = "position_executor"
+    connector_name: NotEmpty
+    trading_pair: TradingPair
+    side: DirectionalSide
+    amount: PositiveDecimal
+    entry_price: OptionalDecimal = None
+    triple_barrier_config: TripleBarrierConfig = TripleBarrierConfig()
+    leverage: PositiveInt = 1
+    activation_bounds: OptionalDecimals = None
+    level_id: str | None = None
+
+    @model_validator(mode="after")
+    def _bounds_fit_the_entry(self) -> Self:
+        check_activation_bounds(self.triple_barrier_config.open_order_type, self.activation_bounds)
+        return self
+
+    @property
+    def market(self) -> ConnectorPair:
+        """Return the market."""
+        return ConnectorPair(self.connector_name, self.trading_pair)
+
+
+class PositionExecutorUpdate(BaseModel):
+    """Change of a running position executor: only the fields that are given change.
+
+    A field that is given as None disables its barrier.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stop_loss: OptionalDecimal = None
+    take_profit: OptionalDecimal = None
+    time_limit: OptionalSeconds = None
+    trailing_stop: OptionalTrailingStop = None
+    take_profit_order_type: OrderTypeName = OrderType.MARKET
+    activation_bounds: OptionalDecimals = None
+
+    def validate(self) -> bool:  # type: ignore[override]  # pydantic's own is a deprecated class method
+        """Whether the update changes anything."""
+        return bool(self.model_fields_set)
+
+    def applied_to(self, config: PositionExecutorConfig) -> PositionExecutorConfig:
+        """Return *config* with the given fields replaced.
+
+        Raises:
+            ValueError: the result is no valid configuration; the message names field and value.
+        """
+        given = {name: getattr(self, name) for name in self.model_fields_set}
+        fields = config.model_dump()
+        if "activation_bounds" in given:
+            fields["activation_bounds"] = given.pop("activation_bounds")
+        fields["triple_barrier_config"] |= given
+        try:
+            return PositionExecutorConfig.model_validate(fields)
+        except ValidationError as error:
+            raise ValueError("; ".join(map(str, describe_errors(error)))) from error

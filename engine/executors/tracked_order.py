@@ -1,0 +1,158 @@
+"""Orders that an executor follows, whatever order their events arrive in (executors.md 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.model.orders import Fill, Order, OrderRequest, OrderState, OrderStatus
+
+
+class TrackedOrder:
+    """One order of an executor: the request, its last known status and every fill.
+
+    Fills are keyed by id, so repeated ones change nothing. The order's own cumulative figures
+    count when they are ahead of the fills seen so far (complete before last fill); fills count
+    when they are ahead (fill before created, fill after cancel).
+    """
+
+    __slots__ = (
+        "_fees",
+        "_lots",
+        "_notional",
+        "_reported",
+        "cancel_sent_ns",
+        "fee_base_lots",
+        "fills",
+        "is_cancel_wanted",
+        "placed_ns",
+        "reason",
+        "request",
+        "status",
+        "updated_ns",
+    )
+
+    def __init__(self, request: OrderRequest, placed_ns: int) -> None:
+        self.request = request
+        self.placed_ns = placed_ns
+        self.updated_ns = placed_ns
+        self.status = OrderStatus.RECEIVED
+        self.reason = ""
+        self.fills: dict[str, Fill] = {}
+        self.fee_base_lots = 0
+        self.is_cancel_wanted = False
+        self.cancel_sent_ns: int | None = None
+        self._lots = self._notional = self._fees = 0
+        self._reported = (0, 0, 0)
+
+    @property
+    def order_id(self) -> str:
+        """Return the client order id."""
+        return self.request.client_order_id
+
+    @property
+    def executed_lots(self) -> int:
+        """Return the lots executed so far."""
+        return max(self._lots, self._reported[0])
+
+    @property
+    def executed_atoms(self) -> int:
+        """Return the notional executed so far."""
+        return self._reported[1] if self._reported[0] > self._lots else self._notional
+
+    @property
+    def fee_atoms(self) -> int:
+        """Return the fees paid so far; positive when we pay."""
+        return self._reported[2] if self._reported[0] > self._lots else self._fees
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that was asked is executed."""
+        return self.executed_lots >= self.request.lots
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it may still fill: no terminal state is confirmed and something is left."""
+        return not self.status.is_terminal and not self.is_complete
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether it was denied or rejected."""
+        return self.status is OrderStatus.REJECTED
+
+    @property
+    def pending_lots(self) -> int:
+        """Return what may still execute."""
+        return self.request.lots - self.executed_lots if self.is_live else 0
+
+    @property
+    def state(self) -> OrderState:
+        """Return the state in the executors' vocabulary."""
+        if self.is_complete:
+            return OrderState.FILLED
+        if self.is_live and self.cancel_sent_ns is not None:
+            return OrderState.PENDING_CANCEL
+        if self.is_failed:
+            return OrderState.FAILED
+        if self.status.is_terminal:
+            return OrderState.CANCELED
+        if self.executed_lots:
+            return OrderState.PARTIALLY_FILLED
+        is_new = self.status in {OrderStatus.RECEIVED, OrderStatus.VALIDATED}
+        return OrderState.PENDING_CREATE if is_new else OrderState.OPEN
+
+    def apply_order(self, order: Order) -> bool:
+        """Take an order update; return whether anything changed. Old updates change nothing."""
+        changed = False
+        if order.filled_lots > self._reported[0]:
+            self._reported = (order.filled_lots, order.filled_atoms, order.fee_atoms)
+            changed = True
+        if not self.status.is_terminal and order.status.value > self.status.value:
+            self.status = order.status
+            self.reason = order.reason
+            changed = True
+        if changed:
+            self.updated_ns = max(self.updated_ns, order.updated_ns)
+        return changed
+
+    def apply_fill(self, fill: Fill) -> bool:
+        """Take a fill; return False for one that is known already."""
+        if fill.fill_id in self.fills:
+            return False
+        self.fills[fill.fill_id] = fill
+        self._lots += fill.lots
+        self._notional += fill.notional_atoms
+        self._fees += fill.fee_atoms
+        self.fee_base_lots += fill.fee_base_lots
+        self.updated_ns = max(self.updated_ns, fill.ts_ns)
+        return True
+
+
+class TrackedOrders:
+    """The orders of one executor, by client id, in the order of their placement."""
+
+    __slots__ = ("_by_id",)
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, TrackedOrder] = {}
+
+    def __iter__(self) -> Iterator[TrackedOrder]:
+        return iter(self._by_id.values())
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def add(self, order: TrackedOrder) -> None:
+        """Follow *order*."""
+        self._by_id[order.order_id] = order
+
+    def find(self, order_id: str) -> TrackedOrder | None:
+        """Return the order with *order_id*, or None: events of foreign orders are ignored."""
+        return self._by_id.get(order_id)
+
+    def live(self) -> list[TrackedOrder]:
+        """Return the orders that may still fill."""
+        return [order for order in self if order.is_live]
+
+    def executed(self) -> list[TrackedOrder]:
+        """Return the orders with fills."""
+        return [order for order in self if order.executed_lots]

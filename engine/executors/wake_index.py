@@ -1,0 +1,178 @@
+"""Index of wake conditions: a tick costs what it fires, not how many executors wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+from engine.executors.wake_conditions import PriceField, PriceTrigger, WakeConditions
+from engine.model.instruments import ConnectorPair
+from engine.model.quotes import QuoteTick
+
+_COMPACT_ABOVE: Final = 64
+_SLOTS: Final = 2 * len(PriceField)
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """One waiting level; ``owner`` is None once the owner no longer wants it."""
+
+    key: int
+    sequence: int
+    owner: str | None
+
+    def __lt__(self, other: _Entry) -> bool:
+        return (self.key, self.sequence) < (other.key, other.sequence)
+
+
+class _Waiting:
+    """Heap of entries, least key first, that forgets withdrawn entries lazily."""
+
+    __slots__ = ("_dead", "_heap")
+
+    def __init__(self) -> None:
+        self._heap: list[_Entry] = []
+        self._dead = 0
+
+    def push(self, entry: _Entry) -> None:
+        heappush(self._heap, entry)
+
+    def withdraw(self, entry: _Entry) -> None:
+        entry.owner = None
+        self._dead += 1
+        if self._dead > _COMPACT_ABOVE and 2 * self._dead > len(self._heap):
+            self._heap = [kept for kept in self._heap if kept.owner is not None]
+            heapify(self._heap)
+            self._dead = 0
+
+    def head(self) -> _Entry | None:
+        heap = self._heap
+        while heap and heap[0].owner is None:
+            heappop(heap)
+            self._dead -= 1
+        return heap[0] if heap else None
+
+    def pop_up_to(self, key: int) -> list[str]:
+        """Remove and return the owners of all entries whose key is at most *key*."""
+        owners: list[str] = []
+        while (entry := self.head()) is not None and entry.key <= key:
+            heappop(self._heap)
+            if entry.owner is not None:
+                owners.append(entry.owner)
+            entry.owner = None
+        return owners
+
+
+@dataclass(slots=True)
+class _Registration:
+    """What one owner waits for."""
+
+    conditions: WakeConditions
+    prices: dict[tuple[ConnectorPair, int], _Entry] = field(default_factory=dict)
+    time: _Entry | None = None
+
+
+class WakeIndex:
+    """Wake conditions of many owners, indexed by market and price, and by time.
+
+    A change costs O(log n); a quote that fires nothing costs six comparisons, whatever n is.
+    """
+
+    def __init__(self) -> None:
+        self._owners: dict[str, _Registration] = {}
+        self._markets: dict[ConnectorPair, tuple[_Waiting, ...]] = {}
+        self._times = _Waiting()
+        self._sequence = 0
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+    def update(self, owner: str, conditions: WakeConditions) -> None:
+        """Let *owner* wait for *conditions* and for nothing else."""
+        registration = self._owners.get(owner)
+        if registration is None:
+            registration = self._owners[owner] = _Registration(conditions)
+        registration.conditions = conditions
+        self._update_prices(owner, registration)
+        self._update_time(owner, registration)
+
+    def remove(self, owner: str) -> None:
+        """Forget *owner*; one that is unknown is ignored."""
+        registration = self._owners.pop(owner, None)
+        if registration is None:
+            return
+        for (market, slot), entry in registration.prices.items():
+            if entry.owner is not None:
+                self._markets[market][slot].withdraw(entry)
+        if registration.time is not None and registration.time.owner is not None:
+            self._times.withdraw(registration.time)
+
+    def fire_quote(self, quote: QuoteTick) -> list[str]:
+        """Return the owners that *quote* wakes, each once; what fired waits no more."""
+        waiting = self._markets.get(quote.market)
+        if waiting is None:
+            return []
+        bid, ask = quote.bid_ticks, quote.ask_ticks
+        owners: list[str] = []
+        for slot, value in enumerate((-bid, bid, -ask, ask, -bid - ask, bid + ask)):
+            head = waiting[slot].head()
+            if head is not None and head.key <= value:
+                owners += waiting[slot].pop_up_to(value)
+        return list(dict.fromkeys(owners)) if len(owners) > 1 else owners
+
+    def fire_time(self, now_ns: int) -> list[str]:
+        """Return the owners whose instant is not after *now_ns*; what fired waits no more."""
+        return self._times.pop_up_to(now_ns)
+
+    def next_time_ns(self) -> int | None:
+        """Return the earliest instant that an owner waits for."""
+        head = self._times.head()
+        return None if head is None else head.key
+
+    def _update_prices(self, owner: str, registration: _Registration) -> None:
+        wanted = _tightest(registration.conditions.prices)
+        entries = registration.prices
+        for place in [place for place in entries if place not in wanted]:
+            entry = entries.pop(place)
+            if entry.owner is not None:
+                self._markets[place[0]][place[1]].withdraw(entry)
+        for place, key in wanted.items():
+            current = entries.get(place)
+            if current is not None and current.owner is not None:
+                if current.key == key:
+                    continue
+                self._markets[place[0]][place[1]].withdraw(current)
+            entries[place] = self._push(self._waiting(place), key, owner)
+
+    def _update_time(self, owner: str, registration: _Registration) -> None:
+        at_ns = registration.conditions.at_ns
+        current = registration.time
+        if current is not None and current.owner is not None:
+            if current.key == at_ns:
+                return
+            self._times.withdraw(current)
+        registration.time = None if at_ns is None else self._push(self._times, at_ns, owner)
+
+    def _waiting(self, place: tuple[ConnectorPair, int]) -> _Waiting:
+        market, slot = place
+        if market not in self._markets:
+            self._markets[market] = tuple(_Waiting() for _ in range(_SLOTS))
+        return self._markets[market][slot]
+
+    def _push(self, waiting: _Waiting, key: int, owner: str) -> _Entry:
+        self._sequence += 1
+        entry = _Entry(key, self._sequence, owner)
+        waiting.push(entry)
+        return entry
+
+
+def _tightest(prices: tuple[PriceTrigger, ...]) -> dict[tuple[ConnectorPair, int], int]:
+    """Return the least key of each place; the key of a level to fall to is its negative."""
+    wanted: dict[tuple[ConnectorPair, int], int] = {}
+    for trigger in prices:
+        place = (trigger.market, 2 * trigger.field.value + trigger.is_above)
+        key = trigger.level if trigger.is_above else -trigger.level
+        known = wanted.get(place)
+        wanted[place] = key if known is None else min(known, key)
+    return wanted
