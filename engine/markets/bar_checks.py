@@ -35,10 +35,9 @@ class Row:
     is_synthetic: bool = False
 
     def has_same_values(self, other: Row) -> bool:
-        """Whether stamp, prices and volume are the same; not a number is the same as itself."""
-        return [str(one) for one in (*self.prices, self.volume)] == [
-            str(one) for one in (*other.prices, other.volume)
-        ]
+        """Whether prices and volume are the same; a blank is the same as a blank."""
+        mine, theirs = (*self.prices, self.volume), (*other.prices, other.volume)
+        return all(_is_same(one, two) for one, two in zip(mine, theirs, strict=True))
 
 
 class Findings:
@@ -87,6 +86,12 @@ class Findings:
             f"{self._file}:{line}: {column}: {value} {text} ({code})",
             details={"code": code, "line": line, "column": column},
         )
+
+
+def _is_same(one: Decimal | None, two: Decimal | None) -> bool:
+    if one is None or two is None:
+        return one is two
+    return one == two or (one.is_nan() and two.is_nan())
 
 
 def in_order(rows: list[Row], findings: Findings) -> list[Row]:

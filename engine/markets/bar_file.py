@@ -167,7 +167,12 @@ class _Loader:
                 text = f"is not a multiple of the tick {tick}: correct the price or the tick"
                 if findings.found("V12", row, name, text) != "fix":
                     continue
+                is_positive = min(row.prices) > 0
                 self._rounded(row, tick)
+                if is_positive and not min(row.prices):
+                    text = f"rounds to 0 with the tick {tick}: use a finer tick"
+                    findings.found("V4", row, "low", text)
+                    continue
             kept.append(row)
         return kept, tick
 
