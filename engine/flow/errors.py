@@ -87,6 +87,13 @@ class NotFoundError(EngineError):
     default_retryable = False
 
 
+class UnknownProgressionError(NotFoundError, KeyError):
+    """A flow has no progression of that name or id; also a `KeyError`."""
+
+    def __str__(self) -> str:
+        return self.message
+
+
 class ExistsError(EngineError):
     """An id or a name is already there."""
 

@@ -1,0 +1,279 @@
+"""Events: tracked units of asynchronous work."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+from inspect import isawaitable
+from typing import ClassVar, NoReturn, Self, final
+
+from engine.flow.clock import monotonic
+from engine.flow.element import Element, Mode
+from engine.flow.errors import EngineError, EngineTimeoutError, ValidationError
+from engine.flow.execution import Execution, is_retryable
+from engine.flow.plain import copy_containers
+from engine.flow.status import EventStatus
+from engine.flow.unset import Unset, UnsetType
+
+__all__ = ["Event", "EventStatus", "Execution", "Unset", "UnsetType"]
+
+
+class Event(Element):
+    """One unit of work: a subclass says what it does, the engine says how it went.
+
+    Subclasses implement `_invoke()`, or `stream()` with `streaming=True`, and declare their
+    fields as annotated class attributes with defaults. An event belongs to one event loop.
+
+    Args:
+        fields: `id`, `created_at`, `metadata`, `execution`, `timeout` (seconds, finite and
+            above 0, or None), `streaming`, and the declared fields.
+
+    Raises:
+        ValueError: an unknown keyword or a bad value.
+    """
+
+    unserialised: ClassVar[frozenset[str]] = frozenset({"timeout", "streaming"})
+
+    timeout: float | None = None
+    streaming: bool = False
+
+    # None while nobody runs the event; otherwise those who wait for the run to end.
+    _turns: list[asyncio.Future[None]] | None = None
+
+    def __init__(self, **fields: object) -> None:
+        record = fields.pop("execution", None) if fields else None
+        if record is None:
+            record = Execution()
+        elif not isinstance(record, Execution):
+            raise ValueError(f"execution must be an Execution, not {type(record).__name__}")
+        self.execution = record
+        self._fill(fields)
+        if self.timeout is not None:
+            _check_timeout(self.timeout)
+        if self._is_hooked:
+            self.model_post_init(None)
+
+    # --- views of the record ---------------------------------------------------------------
+
+    @property
+    def status(self) -> EventStatus:
+        """Status of the record; a member or its string may be assigned."""
+        return self.execution.status
+
+    @status.setter
+    def status(self, status: EventStatus | str) -> None:
+        if not isinstance(status, str):
+            raise ValueError(f"Invalid status type: {type(status).__name__}")  # noqa: TRY004 (the specification asks for ValueError)
+        self.execution.status = EventStatus(status)
+
+    @property
+    def response(self) -> object:
+        """What the run returned; `Unset` until it has."""
+        return self.execution.response
+
+    @property
+    def request(self) -> dict[str, object]:
+        """Keyword arguments for the permission check."""
+        return {}
+
+    # --- for subclasses --------------------------------------------------------------------
+
+    async def _invoke(self) -> object:
+        """Do the work and return its result; at most once for each event."""
+        raise NotImplementedError(f"Subclasses must implement _invoke ({type(self).__name__})")
+
+    def stream(self) -> AsyncIterator[object]:
+        """Yield results; subclasses write an async generator."""
+        return _NoStream(f"Subclasses must implement stream ({type(self).__name__})")
+
+    # --- running ---------------------------------------------------------------------------
+
+    @final
+    async def invoke(self) -> None:
+        """Run `_invoke()` once and record the outcome; errors are stored, not raised.
+
+        Of concurrent calls one runs and the others wait for it. A terminal event stays as it
+        is. Only cancellation and other exceptions that are no `Exception` are raised.
+        """
+        await self._track(self._invoke)
+
+    @final
+    async def consume_stream(self) -> None:
+        """Consume `stream()` to its end and record the outcome as `invoke()` does.
+
+        A terminal status or a response that the stream set itself is kept.
+        """
+        await self._track(self._exhaust)
+
+    async def _track(self, work: Callable[[], Awaitable[object]]) -> None:
+        if self.execution.status.is_terminal:
+            return
+        while self._turns is not None:
+            await self._wait_for_turn(self._turns)
+            if self.execution.status.is_terminal:
+                return
+        self._turns = []
+        self.execution.status = EventStatus.PROCESSING
+        scope = None if self.timeout is None else asyncio.timeout(self.timeout)
+        started = monotonic()
+        try:
+            if scope is None:
+                response = await work()
+            else:
+                async with scope:
+                    response = await work()
+        except BaseException as exc:
+            # Foreign code raises TimeoutErrors too: ours is one that follows our own deadline.
+            if scope is not None and scope.expired() and isinstance(exc, Exception):
+                self._record_timeout(started, exc)
+            else:
+                self._record_error(exc, started)
+            if not isinstance(exc, Exception):
+                raise
+        else:
+            if scope is not None and scope.expired():
+                self._record_timeout(started, None)
+            else:
+                self._record_response(response, started)
+        finally:
+            self._end_turn()
+
+    async def _wait_for_turn(self, turns: list[asyncio.Future[None]]) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turns.append(turn)
+        await turn
+
+    def _end_turn(self) -> None:
+        turns, self._turns = self._turns, None
+        for turn in turns or ():
+            if not turn.done():
+                turn.set_result(None)
+
+    async def _exhaust(self) -> object:
+        source = self.stream()
+        if isawaitable(source) and not hasattr(source, "__anext__"):
+            source = await source
+        async for _ in source:
+            continue
+        response = self.execution.response
+        return None if response is Unset else response
+
+    def _record_response(self, response: object, started: float) -> None:
+        record = self.execution
+        record.duration = monotonic() - started
+        record.response = response
+        if record.status.is_terminal:  # set by the work itself, and final
+            return
+        record.error = None
+        record.retryable = False
+        record.status = EventStatus.COMPLETED
+
+    def _record_error(self, exc: BaseException, started: float) -> None:
+        if isinstance(exc, asyncio.CancelledError):
+            self._close(EventStatus.CANCELLED, exc, started, retryable=True)
+        else:
+            self._close(EventStatus.FAILED, exc, started, retryable=is_retryable(exc))
+
+    def _record_timeout(self, started: float, cause: Exception | None) -> None:
+        error = EngineTimeoutError(
+            f"{type(self).__name__} {self.id} timed out after {self.timeout}s", cause=cause
+        )
+        self._close(EventStatus.CANCELLED, error, started, retryable=True)
+
+    def _close(
+        self, status: EventStatus, error: BaseException, started: float, *, retryable: bool
+    ) -> None:
+        record = self.execution
+        if record.status.is_terminal:  # set by the work itself, and final
+            status = record.status
+        record.close(status, error, retryable=retryable, duration=monotonic() - started)
+
+    # --- copies and snapshots --------------------------------------------------------------
+
+    def as_fresh_event(self, copy_meta: bool = False) -> Self:  # noqa: FBT001, FBT002 (the specification's signature)
+        """Return a new pending event with the same fields; containers are copied.
+
+        Args:
+            copy_meta: whether the new metadata starts as a copy of the old. Either way its
+                `original` names this event.
+        """
+        values = {name: copy_containers(getattr(self, name)) for name in self._fields}
+        fresh = type(self)(**values)
+        if copy_meta:
+            fresh.metadata.update({k: copy_containers(v) for k, v in self.metadata.items()})
+        fresh.metadata["original"] = {"id": str(self.id), "created_at": self.created_at}
+        return fresh
+
+    def to_dict(self, mode: Mode = "python") -> dict[str, object]:
+        """Return `id`, `created_at`, `metadata`, `execution` and the declared fields."""
+        data = super().to_dict(mode)
+        head = {name: data.pop(name) for name in ("id", "created_at", "metadata")}
+        return {**head, "execution": self.execution.to_dict(), **data}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> Self:
+        """Return the event that `to_dict` described; ValidationError if it is corrupt."""
+        rest = dict(data)
+        record = _record_from(rest.pop("execution", None))
+        event = super().from_dict(rest)
+        event.execution = record
+        return event
+
+
+class StoredError(EngineError):
+    """An error that was read from a snapshot; `to_dict()` is what had been written."""
+
+    def __init__(self, stored: Mapping[str, object]) -> None:
+        super().__init__(str(stored.get("message", "")))
+        self.retryable = stored.get("retryable") is not False
+        self._stored = dict(stored)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the form in which the error had been written."""
+        return dict(self._stored)
+
+
+class _NoStream:
+    """The stream of an event that has none: it fails as soon as it is used."""
+
+    def __init__(self, message: str) -> None:
+        self._message = message
+
+    def __await__(self) -> Generator[object, None, NoReturn]:
+        raise NotImplementedError(self._message)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> NoReturn:
+        raise NotImplementedError(self._message)
+
+
+def _check_timeout(timeout: object) -> None:
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if not is_number or not math.isfinite(timeout) or timeout <= 0:  # type: ignore[arg-type, operator]  # is_number narrowed it
+        raise ValueError(f"timeout must be finite and above 0 seconds, not {timeout!r}")
+
+
+def _record_from(data: object) -> Execution:
+    if not isinstance(data, Mapping):
+        raise ValidationError("an event in this snapshot has no execution record")
+    try:
+        status = EventStatus(data["status"])
+        duration, response, error, retryable = (
+            data[name] for name in ("duration", "response", "error", "retryable")
+        )
+    except (KeyError, ValueError) as exc:
+        raise ValidationError(f"an execution record is corrupt: {exc}", cause=exc) from exc
+    is_complete = status is EventStatus.COMPLETED
+    if error is not None and not isinstance(error, Mapping):
+        raise ValidationError(f"an execution record is corrupt: its error is {error!r}")
+    known: BaseException | UnsetType | None = None if is_complete else Unset
+    return Execution(
+        status=status,
+        duration=Unset if duration is None else duration,
+        response=Unset if response is None and not is_complete else response,
+        error=known if error is None else StoredError(error),
+        retryable=Unset if retryable is None else retryable,
+    )
