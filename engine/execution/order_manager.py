@@ -151,14 +151,14 @@ class OrderManager:
         return self._move(order, OrderStatus.VALIDATED, now_ns=now_ns)
 
     def deny(self, client_order_id: str, *, reason: str, now_ns: int) -> Order:
-        """End a VALIDATED order that is not to be routed after all.
+        """Reject a VALIDATED order that is not to be routed: our risk manager said no.
 
         Raises:
             NotFoundError: no order has this client id.
             IllegalTransitionError: the order is past that.
         """
         order = self.get_order(client_order_id)
-        return self._end(order, OrderStatus.CANCELLED, reason, now_ns)
+        return self._end(order, OrderStatus.REJECTED, reason, now_ns)
 
     def request_cancel(self, client_order_id: str, *, now_ns: int) -> Order | None:
         """Mark an open order as about to be cancelled; None if it is unknown or done."""

@@ -67,7 +67,7 @@ class MomentumParams(BaseModel):
         default=Decimal("0.0005"), gt=0, description="least barrier distance, a fraction"
     )
     cost_multiple: Decimal = Field(
-        default=Decimal(3), ge=1, description="least barrier distance, in costs of a round trip"
+        default=Decimal(2), ge=1, description="least barrier distance, in costs of a round trip"
     )
     time_limit_s: int = Field(default=90, ge=1, description="seconds until a position is closed")
 
