@@ -1,4 +1,4 @@
-"""Engines over the database file: pragmas and the way transactions begin."""
+"""Engines over the database file: pragmas, the way transactions begin, errors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import StatementError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -38,6 +39,11 @@ def migrating_engine(path: Path) -> Engine:
     return engine
 
 
+def reason_of(error: Exception) -> str:
+    """Return what the database said, without the statement and its values."""
+    return str(error.orig if isinstance(error, StatementError) and error.orig else error)
+
+
 def _url(path: Path, mode: str, *, driver: str = "aiosqlite") -> URL:
     return URL.create(
         f"sqlite+{driver}",
@@ -59,7 +65,7 @@ def _writing_pragmas(synchronous: Synchronous) -> tuple[str, ...]:
 def _set_up(engine: Engine, *pragmas: str, begin: str) -> None:
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: object) -> None:  # noqa: ANN401 (the driver's own type)
-        # The driver must not begin transactions by itself: only it knows how to begin late.
+        # The driver would begin late and never IMMEDIATE; left alone, it does not begin at all.
         connection.isolation_level = None
         cursor = connection.cursor()
         try:

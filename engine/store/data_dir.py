@@ -25,7 +25,6 @@ def prepare_data_dir(path: Path) -> Path:
     """
     absolute = path.absolute()
     try:
-        absolute.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
         _make_private(absolute)
         with tempfile.TemporaryFile(dir=absolute):
             pass
@@ -47,10 +46,15 @@ def prepare_data_dir(path: Path) -> Path:
 
 
 def _make_private(directory: Path) -> None:
-    if directory.stat().st_uid == os.getuid() and not any(directory.iterdir()):
-        directory.chmod(DIRECTORY_MODE)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=DIRECTORY_MODE)
+    except FileExistsError:
+        if any(directory.iterdir()) or directory.stat().st_uid != os.getuid():
+            return
+    directory.chmod(DIRECTORY_MODE)
 
 
 def _obstacle(path: Path) -> Path:
     """Return the nearest existing thing on the way to *path*."""
-    return next(step for step in (path, *path.parents) if step.exists() or step.is_symlink())
+    return next(step for step in (path, *path.parents) if step.exists())

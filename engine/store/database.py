@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from engine.store import tables
 from engine.store.batch import StoreBatch
-from engine.store.connections import Synchronous, reading_engine, writing_engine
+from engine.store.connections import Synchronous, reading_engine, reason_of, writing_engine
 from engine.store.database_file import damaged
 from engine.store.group_commit import GroupWriter
 from engine.store.records import JournalEntry, SessionRecord, SessionStatus
@@ -114,7 +114,7 @@ class Database:
                     async for rows in result.mappings().partitions(_ROWS_AT_ONCE):
                         records.extend(record(**row) for row in rows)
             except SQLAlchemyError as error:
-                raise damaged(self._path, str(error)) from error
+                raise damaged(self._path, reason_of(error)) from error
         return tuple(records)
 
 
@@ -122,7 +122,7 @@ async def _connect(engine: AsyncEngine, path: Path) -> AsyncConnection:
     try:
         return await engine.connect()
     except SQLAlchemyError as error:
-        raise damaged(path, str(error)) from error
+        raise damaged(path, reason_of(error)) from error
 
 
 def _select(record: type[Any]) -> Select[Any]:

@@ -6,10 +6,11 @@ from collections import deque
 from typing import Final
 
 import anyio
-from sqlalchemy.exc import OperationalError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from engine.store.batch import StoreBatch
+from engine.store.connections import reason_of
 from engine.store.errors import StoreError, StoreWriteError
 from engine.store.writing import write_batch
 
@@ -93,11 +94,10 @@ class GroupWriter:
         self.median_ms = sorted(self._durations)[len(self._durations) // 2]
 
     def _failure(self, pending: _Pending) -> StoreWriteError:
-        error = pending.error
-        reason = error.orig if isinstance(error, StatementError) and error.orig else error
+        reason = reason_of(pending.error) if pending.error else "the commit was cut short"
         remedy = (
             "; check the free space and the permissions of its directory"
-            if isinstance(error, OperationalError)
+            if isinstance(pending.error, OperationalError)
             else ""
         )
         return StoreWriteError(

@@ -68,13 +68,17 @@ def find_holder(directory: Path) -> int | None:
         pid = int((directory / LOCK_NAME).read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
+    return pid if pid > 0 and _is_alive(pid) else None
+
+
+def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except PermissionError:
-        return pid
-    except OSError:
-        return None
-    return pid
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def _in_use(directory: Path, cause: OSError) -> StoreInUseError:

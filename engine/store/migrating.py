@@ -12,7 +12,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
-from engine.store.connections import migrating_engine
+from engine.store.connections import migrating_engine, reason_of
 from engine.store.data_dir import FILE_MODE
 from engine.store.database_file import APPLICATION_ID
 from engine.store.errors import StoreError
@@ -47,7 +47,8 @@ def migrate(path: Path, *, version: int, scripts: Path = SCRIPTS, target: str = 
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise StoreError(
             f"the database {path} could not be brought from schema version {version} to {reached}: "
-            f"{error}; it is unchanged, free some disk space or go back to the earlier quarterdeck",
+            f"{reason_of(error)}; it is unchanged: free some disk space, or go back to the earlier "
+            "quarterdeck",
             details={"path": str(path), "version": version, "target": reached},
             cause=error,
         ) from error
