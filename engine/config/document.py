@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from engine.config.problems import describe
+from engine.config.problems import describe_all
 from engine.config.yaml_tree import Path, Plain, Tree, TreeError, read_tree
 from engine.flow.errors import ConfigurationError
 
@@ -89,9 +89,9 @@ def validate(document: Document, model: type[ModelT]) -> ModelT:
     try:
         return model.model_validate(document.data)
     except ValidationError as error:
-        found = [describe(one, document.data, model) for one in error.errors(include_url=False)]
+        found = describe_all(error.errors(include_url=False), document.data, model)
         found.sort(key=lambda place_and_text: document.line(place_and_text[0]))
-        problems = dict.fromkeys(document.problem(place, text) for place, text in found)
+        problems = [document.problem(place, text) for place, text in found]
         raise ConfigError(problems, cause=error) from error
 
 

@@ -15,7 +15,23 @@ from pydantic_core import ErrorDetails
 from engine.config.yaml_tree import Path, Plain
 
 _SHOWN_LENGTH: Final = 60
+_MUST_BE: Final = " is not allowed, must be "
 _MAPPING_ERRORS: Final = frozenset({"model_type", "model_attributes_type", "dict_type"})
+
+
+def describe_all(
+    errors: Iterable[ErrorDetails], data: Plain, model: type[BaseModel]
+) -> list[tuple[Path, str]]:
+    """Return `describe` of all *errors*; what each member of a union says becomes one sentence."""
+    found: dict[tuple[Path, str], list[str]] = {}
+    for error in errors:
+        path, text = describe(error, data, model)
+        what, separator, allowed = text.partition(_MUST_BE)
+        found.setdefault((path, what + separator), []).append(allowed)
+    return [
+        (path, what + " or ".join(dict.fromkeys(allowed)))
+        for (path, what), allowed in found.items()
+    ]
 
 
 def describe(error: ErrorDetails, data: Plain, model: type[BaseModel]) -> tuple[Path, str]:

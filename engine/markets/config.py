@@ -158,6 +158,7 @@ def _bars(config: MarketConfig, source: ReplayConfig, base_dir: pathlib.Path) ->
         timezone=source.timezone,
         epoch_unit=source.epoch_unit,
         tick=config.tick,
+        lot=config.lot,
     )
     try:
         return load_bars(path, options)

@@ -47,6 +47,8 @@ class Session(Section):
     ratio: float = 1.0
     markets: tuple[Market, ...] = ()
     limits: dict[str, Decimal] = {}
+    pace: Literal["max"] | Annotated[Decimal, Field(gt=0)] = Decimal(1)
+    spare: Synthetic | None = None
 
     @model_validator(mode="after")
     def enough(self) -> Session:
@@ -270,7 +272,7 @@ MARKET = "session: a\nmarkets:\n- pair: A-B\n  source:\n    "
             "sesion: a\nsession: a\n",
             (
                 "1: sesion: is not a known key, did you mean 'session'? known keys: session, side, "
-                "balance, repeat, key, ratio, markets, limits"
+                "balance, repeat, key, ratio, markets, limits, pace, spare"
             ),
         ),
         ("side: buy\n", "1: session: is missing, set it"),
@@ -335,6 +337,18 @@ MARKET = "session: a\nmarkets:\n- pair: A-B\n  source:\n    "
         (
             MARKET + "kind: replay\n    path: x\n    speed: 0.0\n",
             "7: markets.0.source.speed: 0.0 is not allowed, must be greater than 0",
+        ),
+        (
+            "session: a\npace: fast\n",
+            "2: pace: 'fast' is not allowed, must be 'max' or a valid decimal",
+        ),
+        (
+            "session: a\npace: 0\n",
+            "2: pace: 0 is not allowed, must be 'max' or greater than 0",
+        ),
+        (
+            "session: a\nspare: {kind: synthetic, sed: 1}\n",
+            "2: spare.sed: is not a known key, did you mean 'seed'? known keys: kind, seed",
         ),
         ("session: a\nkey: [hush]\n", "2: key: the value (not shown) is not allowed"),
         (

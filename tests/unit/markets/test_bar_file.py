@@ -378,6 +378,20 @@ def test_v6_compares_numbers_and_not_their_text(tmp_path: Path) -> None:
     assert table.report.counts["V6"] == 1
 
 
+def test_v6_needs_no_volume(tmp_path: Path) -> None:
+    row = "2024-01-01,10,12,9,11"
+    table = load(
+        tmp_path,
+        row,
+        row,
+        "2024-01-02,-1,12,-1,11",
+        header="date,o,h,l,c",
+        options=with_policy("V4", "keep"),
+    )
+    assert table.report.counts["V6"] == 1
+    assert table.volume_lots == (-1, -1)
+
+
 def test_v7_fix_keeps_the_last(tmp_path: Path) -> None:
     rows = (DAY_1, "2024-01-01,10,12,9,10,100")
     assert load(tmp_path, *rows, options=with_policy("V7", "fix")).close_ticks == (10,)
