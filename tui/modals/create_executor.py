@@ -33,6 +33,7 @@ class CreateExecutorModal(Dialog):
         check_delay: see ``Form``.
     """
 
+    AUTO_FOCUS = ""
     heading: ClassVar[str] = "New executor"
     DEFAULT_CSS = """
     CreateExecutorModal > #dialog { width: 112; height: 32; }
@@ -41,7 +42,7 @@ class CreateExecutorModal(Dialog):
     CreateExecutorModal #types Choice { width: 1fr; }
     CreateExecutorModal #work { height: 1fr; }
     CreateExecutorModal #form-box { width: 1fr; height: 1fr; }
-    CreateExecutorModal.-narrow FormPreview { width: 31; }
+    CreateExecutorModal.-narrow FormPreview { width: 33; }
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class CreateExecutorModal(Dialog):
         check_delay: float = CHECK_DELAY_S,
     ) -> None:
         super().__init__(engine, session)
+        self.add_class("-full")
         self._types = engine.executor_types(session)
         self._prefill = dict(prefill or {})
         self._drafts = {} if drafts is None else drafts

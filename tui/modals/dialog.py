@@ -63,20 +63,19 @@ class Dialog(ModalScreen[str | None]):
     Dialog.-live > #dialog { border: double $mode-live; }
     Dialog.-replay > #dialog { border: dashed $mode-replay; }
     Dialog.-test > #dialog { border: dashed $mode-test; }
-    Dialog.-short DialogHead { margin-bottom: 0; }
-    Dialog.-short #buttons { margin-top: 0; }
+    Dialog.-short.-full DialogHead { margin-bottom: 0; }
+    Dialog.-short.-full #buttons { margin-top: 0; }
     Dialog #buttons { height: 1; margin-top: 1; align-horizontal: right; }
     Dialog #buttons Button {
         min-width: 12; height: 1; border: none; margin-left: 2; padding: 0 1;
         background: $panel; color: $foreground; text-style: none; background-tint: transparent 0%;
     }
     Dialog #buttons Button:hover { background: $cursor; border: none; }
+    Dialog #buttons Button.-confirm { text-style: bold; }
     Dialog #buttons Button:focus {
-        background: $primary; color: auto; text-style: bold reverse;
+        background: $primary; color: $background; text-style: bold;
         background-tint: transparent 0%;
     }
-    Dialog #buttons Button.-confirm { text-style: bold; }
-    Dialog #buttons Button.-confirm:focus { text-style: bold reverse; }
     Dialog #buttons Button:disabled { text-opacity: 50%; text-style: none; }
     """
 
@@ -160,14 +159,20 @@ class Dialog(ModalScreen[str | None]):
 
     def button(self, text: str, key: str, action: str, *, confirm: bool = False) -> Button:
         """Return a button that says its key and runs *action* of this dialog."""
-        label = Content.assemble((f"{key} ", "dim"), clean(text)) if key else Content(clean(text))
-        return Button(
-            label,
+        made = Button(
             compact=True,
             id=action.replace("_", "-"),
             classes="-confirm" if confirm else None,
             action=f"screen.{action}",
         )
+        self.relabel(made, text, key)
+        return made
+
+    def relabel(self, button: Button, text: str, key: str) -> None:
+        """Let *button* say *text*, behind its *key* if it has one."""
+        keyed = (f"{key} ", "not bold") if key else ("", "")
+        button.label = Content.assemble(keyed, clean(text))
+        button.refresh(layout=True)
 
     def finish(self, command_id: str | None) -> None:
         """Close; *command_id* is the dialog's result."""

@@ -10,7 +10,6 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.content import Content
 from textual.widgets import Button, Input
 
 from engine.api.console import ConsoleEngine
@@ -183,8 +182,10 @@ class StopExecutorModal(Dialog):
         field.placeholder = f"type  {word}  to confirm"
         confirm = self.query_one("#confirm", Button)
         confirm.disabled = bool(word) and field.value != word
-        key = "" if word else "y "
-        confirm.label = Content.assemble((key, "dim"), self._verb())
+        self.relabel(confirm, self._verb(), "" if word else "y")
+        how = "tab to the field, type the words" if word else "y stop"
+        frame = self.query_one("#dialog")
+        frame.border_subtitle = f"{how} · n esc cancel · f flatten · k keep"
 
     def _orders(self) -> list[OrderRow]:
         details = (self.engine.executor(self.session, row.id) for row in self._rows[:_MAX_DETAILS])

@@ -161,6 +161,7 @@ class Form(VerticalScroll, can_focus=False):
 
     def focus_first(self) -> None:
         """Focus the first field in error, else the first that must be filled in, else the first."""
+        self.scroll_home(animate=False)
         names = [item.name for item in self._fields]
         wrong = [name for name in names if name in self.check.errors]
         needed = [item.name for item in self._fields if item.required and not item.default]

@@ -81,8 +81,9 @@ class FormRow(Painted):
         yield self._control
 
     def focus_control(self) -> None:
-        """Go to this field."""
-        self._control.focus()
+        """Go to this field, scrolling no more than needed."""
+        self._control.focus(scroll_visible=False)
+        self.scroll_visible(animate=False)
 
     def show(self, *, understood: str, error: str) -> None:
         """Say how the value was read, or what is wrong with it."""

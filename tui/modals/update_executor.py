@@ -1,0 +1,143 @@
+"""The dialog that changes a running executor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Container, Horizontal
+from textual.events import DescendantFocus
+from textual.widgets import Button
+
+from engine.api.console import ConsoleEngine
+from engine.api.views import ExecutorRow, FormCheck
+from tui.formatting import clean, format_signed_money, short_id
+from tui.modals.dialog import Dialog
+from tui.modals.facts import Facts
+from tui.state.stop_text import plural
+from tui.widgets.form import CHECK_DELAY_S, Form, FormHelp, FormPreview
+
+
+class UpdateExecutorModal(Dialog):
+    """Change what the engine reports as changeable; everything else says why it is not.
+
+    Args:
+        engine: the door.
+        session: the session of the executor.
+        executor_id: which one.
+        check_delay: see ``Form``.
+    """
+
+    AUTO_FOCUS = "Button"
+    DEFAULT_CSS = """
+    UpdateExecutorModal > #dialog { width: 100; }
+    UpdateExecutorModal #work { height: 12; }
+    UpdateExecutorModal #form-box { width: 1fr; height: 1fr; }
+    UpdateExecutorModal.-narrow FormPreview { width: 31; }
+    UpdateExecutorModal FormHelp { margin-top: 1; }
+    """
+
+    def __init__(
+        self,
+        engine: ConsoleEngine,
+        session: str,
+        executor_id: str,
+        *,
+        check_delay: float = CHECK_DELAY_S,
+    ) -> None:
+        super().__init__(engine, session)
+        self.add_class("-full")
+        self._executor_id = executor_id
+        fields = engine.update_fields(session, executor_id)
+
+        def check(typed: Mapping[str, str]) -> FormCheck:
+            return engine.check_update(session, executor_id, typed)
+
+        self._form = (
+            Form(fields, check, check_delay=check_delay, show_changes=True) if fields else None
+        )
+
+    @property
+    def row(self) -> ExecutorRow | None:
+        """The executor as it is now."""
+        detail = self.engine.executor(self.session, self._executor_id)
+        return None if detail is None else detail.row
+
+    def title_text(self) -> str:
+        """Return verb and object."""
+        return f"Change executor {short_id(self._executor_id)}"
+
+    def head_note(self) -> str:
+        """Return what is being changed."""
+        row = self.row
+        if row is None:
+            return "is not there any more"
+        pnl = format_signed_money(row.net_pnl_quote)
+        return f"{row.type} {clean(row.trading_pair)} {row.side} {row.lifecycle}  {pnl}"
+
+    def compose_body(self) -> ComposeResult:
+        """Compose the form and its preview, or why there is none."""
+        if self._form is None:
+            yield Facts(id="why")
+            return
+        with Horizontal(id="work"):
+            with Container(id="form-box"):
+                yield self._form
+            yield FormPreview(id="preview")
+        yield FormHelp(id="help")
+
+    def compose_buttons(self) -> ComposeResult:
+        """Compose Cancel and Change."""
+        yield self.button("Cancel", "esc", "cancel")
+        if self._form is not None:
+            yield self.button("Change nothing", "⏎", "update", confirm=True)
+
+    def on_mount(self) -> None:
+        """Go to the first field."""
+        super().on_mount()
+        frame = self.query_one("#dialog")
+        if self._form is None:
+            frame.border_subtitle = "esc close"
+            self.query_one("#why", Facts).show_facts([((self._why_not(), "warn"),)])
+        else:
+            frame.border_subtitle = "⏎ check, then change · tab ↑ ↓ field · esc cancel"
+            self.call_after_refresh(self._form.focus_first)
+
+    def action_update(self) -> None:
+        """Send the command, if something changed and the engine has no objection."""
+        form = self._form
+        if form is None or not form.changes or not form.complete():
+            return
+        from engine.api.commands import UpdateExecutor
+
+        command = UpdateExecutor(
+            session=self.session, executor_id=self._executor_id, changes=form.check.values
+        )
+        self.finish(self.engine.submit(command))
+
+    @on(Form.Checked)
+    def _show_check(self, event: Form.Checked) -> None:
+        self.query_one(FormPreview).show_form(event.form)
+        self.query_one(FormHelp).show_form(event.form)
+        update = self.query_one("#update", Button)
+        count = len(event.form.changes)
+        update.disabled = not count
+        self.relabel(update, f"Change {plural(count, 'field')}" if count else "Change nothing", "⏎")
+
+    @on(Form.Completed)
+    def _offer_update(self) -> None:
+        self.query_one("#update", Button).focus()
+
+    def on_descendant_focus(self, _event: DescendantFocus) -> None:
+        """Show the help of the field."""
+        if self._form is not None:
+            self.query_one(FormHelp).show_form(self._form)
+
+    def _why_not(self) -> str:
+        row = self.row
+        if row is None:
+            return f"There is no executor {short_id(self._executor_id)} in this session any more."
+        if row.lifecycle != "running":
+            return f"Only a running executor can be changed; this one is {row.lifecycle}."
+        return f"Executors of type {row.type} cannot be changed while they run."
