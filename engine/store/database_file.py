@@ -28,7 +28,7 @@ def inspect_database(path: Path) -> int:
     Raises:
         StoreError: it is damaged, foreign, open to other users, or of a newer version.
     """
-    _check_library()
+    check_library(sqlite3.sqlite_version_info)
     try:
         _create_private(path)
         _check_private(path)
@@ -69,6 +69,19 @@ def read_version(connection: sqlite3.Connection, path: Path) -> int:
     return int(version)
 
 
+def check_library(version: tuple[int, ...]) -> None:
+    """Refuse an SQLite library that cannot hold our tables.
+
+    Raises:
+        StoreError: *version* is too old.
+    """
+    if version < _OLDEST_SQLITE:
+        raise StoreError(
+            f"this Python comes with SQLite {'.'.join(map(str, version))}, quarterdeck needs "
+            f"{'.'.join(map(str, _OLDEST_SQLITE))} or newer; use a newer Python build"
+        )
+
+
 def damaged(path: Path, finding: str) -> StoreError:
     """Return the error for a database that cannot be read."""
     return StoreError(
@@ -76,14 +89,6 @@ def damaged(path: Path, finding: str) -> StoreError:
         "its directory to start with an empty one, or put a backup in its place",
         details={"path": str(path), "finding": finding},
     )
-
-
-def _check_library() -> None:
-    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
-        raise StoreError(
-            f"this Python comes with SQLite {sqlite3.sqlite_version}, quarterdeck needs "
-            f"{'.'.join(map(str, _OLDEST_SQLITE))} or newer; use a newer Python build"
-        )
 
 
 def _create_private(path: Path) -> None:
@@ -109,6 +114,7 @@ def _check_private(path: Path) -> None:
 
 
 def _check_pages(connection: sqlite3.Connection, path: Path) -> None:
-    findings = [row[0] for row in connection.execute("PRAGMA quick_check(3)")]
-    if findings != ["ok"]:
-        raise damaged(path, "; ".join(findings))
+    rows = [text for (text,) in connection.execute("PRAGMA quick_check(3)")]
+    if rows != ["ok"]:
+        lines = "\n".join(rows).splitlines()
+        raise damaged(path, "; ".join(line for line in lines if not line.startswith("***")))

@@ -14,6 +14,7 @@ from engine.store.database_file import (
     APPLICATION_ID,
     DATABASE_NAME,
     SCHEMA_VERSION,
+    check_library,
     inspect_database,
 )
 from engine.store.errors import StoreError
@@ -130,3 +131,20 @@ def test_a_directory_in_place_of_the_database_is_refused(path: Path) -> None:
     path.mkdir(mode=0o700)
     with pytest.raises(StoreError, match="is damaged or cannot be read: unable to open"):
         inspect_database(path)
+
+
+def test_a_page_that_is_lost_is_found(current: Path) -> None:
+    """The header claims five free pages; there are none."""
+    content = bytearray(current.read_bytes())
+    content[36:40] = (5).to_bytes(4, "big")
+    current.write_bytes(content)
+    with pytest.raises(
+        StoreError, match=r"is damaged or cannot be read: [^\n]*[Ff]reelist[^\n]*; move"
+    ):
+        inspect_database(current)
+
+
+def test_an_old_library_is_refused_with_both_versions() -> None:
+    with pytest.raises(StoreError, match=r"comes with SQLite 3.36.0, quarterdeck needs 3.37 or"):
+        check_library((3, 36, 0))
+    check_library((3, 37, 0))

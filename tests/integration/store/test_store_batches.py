@@ -8,13 +8,14 @@ from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import anyio
 import pytest
 
 from engine.store.batch import StoreBatch
-from engine.store.errors import StoreWriteError
+from engine.store.errors import StoreError, StoreWriteError
 from engine.store.records import (
     EquityRecord,
     FillRecord,
@@ -280,6 +281,21 @@ async def test_fills_of_one_instant_keep_the_order_of_their_arrival(
     fills = (make_fill("z"), make_fill("a"), make_fill("m", ts_ns=1))
     await store.write(StoreBatch(fills=fills))
     assert [fill.fill_id for fill in await store.fills("s-1")] == ["m", "z", "a"]
+
+
+async def test_nested_read_only_mappings_and_decimals_have_a_json_form(
+    store: Store, full_batch: StoreBatch
+) -> None:
+    state = MappingProxyType({"levels": MappingProxyType({"stop": Decimal("0.010")})})
+    await store.write(StoreBatch(executors=(replace(full_batch.executors[0], state=state),)))
+    (executor,) = await store.executors("s-1")
+    assert executor.state == {"levels": {"stop": "0.01"}}
+
+
+async def test_what_cannot_be_read_is_told(store: Store, tmp_path: Path) -> None:
+    await anyio.to_thread.run_sync(fetch, tmp_path / "quarterdeck.db", "DROP TABLE equity")
+    with pytest.raises(StoreError, match=r"cannot be read: no such table: equity; move"):
+        await store.equity("s-1")
 
 
 async def test_money_is_kept_as_plain_text(
