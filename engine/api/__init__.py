@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         UpdateExecutor,
     )
     from engine.api.engine import Engine
+    from engine.api.engine_errors import EngineStartError
+    from engine.api.files import check_session_file, list_sessions
     from engine.api.thread import EngineThread
 
 _HOMES: Final = {
@@ -28,18 +30,24 @@ _HOMES: Final = {
     "StoreExecutor": "commands",
     "UpdateExecutor": "commands",
     "Engine": "engine",
+    "EngineStartError": "engine_errors",
     "EngineThread": "thread",
+    "check_session_file": "files",
+    "list_sessions": "files",
 }
 
 __all__ = [
     "Command",
     "CreateExecutor",
     "Engine",
+    "EngineStartError",
     "EngineThread",
     "StopExecutor",
     "StopSession",
     "StoreExecutor",
     "UpdateExecutor",
+    "check_session_file",
+    "list_sessions",
 ]
 
 

@@ -64,7 +64,7 @@ def _fields(
             yield from _fields(nested, choices, present, f"{dotted}.", label)
             continue
         allowed = choices.get(dotted) or _enum_names(info.annotation)
-        kind = cast(Kind, extra.get("kind") or _kind(info.annotation, has_choices=bool(allowed)))
+        kind = cast("Kind", extra.get("kind") or _kind(info.annotation, has_choices=bool(allowed)))
         yield FormField(
             name=dotted,
             label=label,
@@ -170,7 +170,7 @@ def _read_text(form_field: FormField, text: str) -> tuple[object, str]:
 
 def _put(values: dict[str, object], path: list[str], value: object) -> None:
     for step in path[:-1]:
-        values = cast(dict[str, object], values.setdefault(step, {}))
+        values = cast("dict[str, object]", values.setdefault(step, {}))
     values[path[-1]] = value
 
 

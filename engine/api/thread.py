@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from engine.api.board import Board
 from engine.api.queries import ConsoleQueries
 from engine.api.views import EngineState, HealthView, StopReport
-from engine.api.board import Board
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -78,7 +78,9 @@ class EngineThread(ConsoleQueries):
         if self._thread.is_alive():
             return StopReport(
                 clean=False,
-                left=("the engine did not stop in time; the session is recovered at the next start",),
+                left=(
+                    "the engine did not stop in time; the session is recovered at the next start",
+                ),
                 exit_code=1,
                 message=f"quarterdeck: gave up waiting after {self._stop_deadline_s:g} s",
             )
@@ -97,12 +99,17 @@ class EngineThread(ConsoleQueries):
 
         from engine.api.engine import Engine
 
-        async with Engine.open(
-            config=self._config, data_dir=self._data_dir, seconds=self._seconds, board=self.board
-        ) as engine:
-            async with BlockingPortal() as portal:
-                self._ready.set_result((engine, portal))
-                await portal.sleep_until_stopped()
+        async with (
+            Engine.open(
+                config=self._config,
+                data_dir=self._data_dir,
+                seconds=self._seconds,
+                board=self.board,
+            ) as engine,
+            BlockingPortal() as portal,
+        ):
+            self._ready.set_result((engine, portal))
+            await portal.sleep_until_stopped()
         self._report = engine.report()
 
     def _fault(self, error: Exception) -> None:

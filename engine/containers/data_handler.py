@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from engine.model.clock import SECOND_NS
@@ -13,6 +14,8 @@ from engine.model.quotes import Bar, QuoteTick
 
 TREND_LENGTH: Final = 240
 """Mids kept per market, one for each second in which a quote came."""
+BARS_KEPT: Final = 10_000
+"""Complete bars kept per market for strategies."""
 
 
 @dataclass(slots=True)
@@ -21,6 +24,7 @@ class _MarketState:
     quote: QuoteTick | None = None
     first_mid_twice: int = 0
     open_bar: Bar | None = None
+    bars: deque[Bar] = field(default_factory=lambda: deque(maxlen=BARS_KEPT))
 
 
 class DataHandler:
@@ -63,6 +67,11 @@ class DataHandler:
     def trend(self, market: ConnectorPair) -> tuple[tuple[int, int], ...]:
         """Return (ts_ns, twice the mid in ticks), oldest first, at most one per second."""
         return tuple(self._trends[market])
+
+    def history(self, market: ConnectorPair, n: int) -> tuple[Bar, ...]:
+        """Return at most the last *n* complete bars, oldest first."""
+        bars = self._states[market].bars
+        return tuple(islice(bars, max(0, len(bars) - n), None))
 
     def on_quote(self, quote: QuoteTick) -> Bar | None:
         """Take a quote; return the bar that it completes, if any.

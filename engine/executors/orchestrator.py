@@ -21,7 +21,7 @@ from engine.executors.base import ExecutorBase, UpdateRejectedError
 from engine.executors.config import ExecutorConfigBase
 from engine.executors.factory import ExecutorFactory
 from engine.executors.info import ExecutorInfo
-from engine.executors.performance import PerformanceReport, performance_report
+from engine.executors.performance import PerformanceReport, performance_report, summed
 from engine.executors.plain import JsonValue
 from engine.executors.position_hold import PositionState, PositionSummary
 from engine.executors.position_store import InitialPosition, PositionStore
@@ -319,6 +319,10 @@ class ExecutorOrchestrator:
             controller_id: self._positions.summaries(controller_id)
             for controller_id in self._positions.controllers
         }
+
+    def archived_performance(self) -> PerformanceReport:
+        """Return the performance of all archived work, summed over the controllers."""
+        return summed(self._archive.performance(name) for name in self._archive.controllers)
 
     def get_performance_report(self, controller_id: str) -> PerformanceReport:
         """Return the performance of one controller (13.2)."""

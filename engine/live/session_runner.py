@@ -9,8 +9,10 @@ from enum import Enum, unique
 from typing import Final, Protocol
 
 import anyio
+import anyio.lowlevel
 
 from engine import flow
+from engine.containers.effects import Effects
 from engine.containers.inputs import (
     ActionInput,
     SessionInput,
@@ -18,13 +20,14 @@ from engine.containers.inputs import (
     TimerInput,
     encode,
 )
-from engine.containers.session_container import Effects, SessionContainer
+from engine.containers.session_container import SessionContainer
 from engine.executors.actions import ActionResult
 from engine.live.pace import END_OF_TIME_NS, Pace
 from engine.live.recorder import Recorder
 from engine.markets.merged_feed import MergedFeed, TimerTick
 from engine.model.clock import SECOND_NS
 from engine.store.batch import StoreBatch
+from engine.store.records import SessionStatus
 
 BATCH_LIMIT: Final = 64
 """Inputs applied between two chances for other tasks to run: keeps the loop's stalls short."""
@@ -74,11 +77,19 @@ class PendingRequest:
         self.result = result
         self._done.set()
 
+    def refuse(self) -> None:
+        """Tell whoever waits that the session ended first."""
+        self._done.set()
+
     async def wait(self) -> ActionResult:
-        """Wait for the result."""
+        """Wait for the result.
+
+        Raises:
+            OperationError: the session ended before the request was carried out.
+        """
         await self._done.wait()
         if self.result is None:
-            raise flow.OperationError(f"request {self.request_id} ended without a result")
+            raise flow.OperationError("the session ended first; nothing was done")
         return self.result
 
 
@@ -106,7 +117,7 @@ class SessionRunner:
         pace: Pace,
         writer: BatchWriter,
         recorder: Recorder,
-        publish: Callable[[], None],
+        publish: Callable[[SessionRunner], None],
         monotonic_ns: Callable[[], int],
         start_ns: int,
         end_ns: int = END_OF_TIME_NS,
@@ -127,6 +138,7 @@ class SessionRunner:
         self._waiting: dict[str, PendingRequest] = {}
         self._stop_wish: tuple[bool, str] | None = None
         self._stopping_since_ns: int | None = None
+        self._stop_reason = ""
         self._wake = anyio.Event()
         self._last_ns = start_ns
         self._published_at = 0
@@ -155,6 +167,10 @@ class SessionRunner:
         self._wake.set()
         return await request.wait()
 
+    def preload(self, requests: Iterable[PendingRequest]) -> None:
+        """Queue requests that are carried out before anything else, when the session starts."""
+        self._requests.extend(requests)
+
     def request_stop(self, *, keep_positions: bool, actor: str) -> None:
         """Ask the session to end; the first wish counts."""
         if self._stop_wish is None:
@@ -173,6 +189,7 @@ class SessionRunner:
                 self._publish_if_due()
                 if self._pace.is_simulated:
                     await anyio.lowlevel.checkpoint()
+            self._recorder.finish(SessionStatus.STOPPED, self._stop_reason)
             await self._write(self._recorder.take_batch(()))
         except BaseException:
             if self.state is not SessionState.STOPPED:
@@ -180,7 +197,7 @@ class SessionRunner:
             raise
         finally:
             self._refuse_waiting()
-            self._publish()
+            self._publish(self)
 
     async def _gather(self) -> list[SessionInput]:
         while True:
@@ -203,7 +220,9 @@ class SessionRunner:
             request = self._requests.popleft()
             self._waiting[request.request_id] = request
             batch.append(
-                ActionInput(stamp, request.request_id, request.actor, request.verb, request.arguments)
+                ActionInput(
+                    stamp, request.request_id, request.actor, request.verb, request.arguments
+                )
             )
         if self._stopping_since_ns is None:
             wish = self._stop_wish or self._end_wish(now)
@@ -244,6 +263,8 @@ class SessionRunner:
             self._take_effects(self._container.apply(item))
             if isinstance(item, StopInput):
                 self._stopping_since_ns = item.ts_ns
+                kept = "positions kept" if item.keep_positions else "flattened"
+                self._stop_reason = f"stopped by {item.actor}, {kept}"
                 self.state = SessionState.STOPPING
             count += 1
         elapsed_ms = (self._monotonic_ns() - started) / 1e6
@@ -261,7 +282,11 @@ class SessionRunner:
     def _finish_stop(self) -> None:
         if self._stopping_since_ns is None:
             return
-        is_late = self._last_ns - self._stopping_since_ns > self._stop_deadline_ns
+        is_late = (
+            self._last_ns - self._stopping_since_ns > self._stop_deadline_ns
+            # Without a further input nothing can end by itself.
+            or self._feed.peek_ns() is None
+        )
         if is_late and not self._container.is_stopped:
             self._take_effects(self._container.force_stop())
         if self._container.is_stopped:
@@ -271,7 +296,7 @@ class SessionRunner:
         now = self._monotonic_ns()
         if now - self._published_at >= PUBLISH_INTERVAL_NS or self._waiting:
             self._published_at = now
-            self._publish()
+            self._publish(self)
 
     async def _write(self, batch: StoreBatch) -> None:
         """Write *batch*; while that fails nothing is traded, because nothing could be recorded."""
@@ -282,7 +307,7 @@ class SessionRunner:
                 self.figures.problem = f"the store cannot be written, trading is halted: {error}"
                 if self.state is SessionState.RUNNING:
                     self.state = SessionState.HALTED
-                self._publish()
+                self._publish(self)
                 await anyio.sleep(WRITE_RETRY_S)
                 continue
             self.figures.problem = ""
@@ -292,13 +317,6 @@ class SessionRunner:
 
     def _refuse_waiting(self) -> None:
         for request in (*self._waiting.values(), *self._requests):
-            request.resolve(
-                ActionResult(
-                    ok=False,
-                    code="SESSION_ENDED",
-                    message=f"the session is {self.state.value}; nothing was done",
-                    executor_id=None,
-                )
-            )
+            request.refuse()
         self._waiting.clear()
         self._requests.clear()

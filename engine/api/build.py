@@ -1,0 +1,151 @@
+"""The composition root of a session: picks the parts and hands them in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.config.session_plan import SessionPlan
+from engine.containers.controller_host import ControllerHost
+from engine.containers.data_handler import DataHandler
+from engine.containers.executor_desk import ExecutorDesk
+from engine.containers.order_desk import OrderDesk
+from engine.containers.scoped_container import ScopedContainer
+from engine.containers.session_container import SessionContainer
+from engine.containers.strategy_host import StrategyHost
+from engine.execution.order_manager import OrderManager
+from engine.execution.settings import build_commission, build_simulated_broker
+from engine.executors.orchestrator import ExecutorOrchestrator
+from engine.executors.step import Notice
+from engine.live.clock import SystemClock
+from engine.live.pace import END_OF_TIME_NS, Pace
+from engine.live.picture import Picture
+from engine.live.published import PublishedSession
+from engine.live.recorder import Recorder
+from engine.live.session_runner import BatchWriter, SessionRunner
+from engine.markets.merged_feed import MergedFeed
+from engine.model.clock import SimulatedClock
+from engine.portfolio.budget import Budget
+from engine.portfolio.portfolio import Portfolio
+from engine.risk.risk_manager import RiskManager
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltSession:
+    """A session that is wired and waits for its loop."""
+
+    id: str
+    plan: SessionPlan
+    container: SessionContainer
+    runner: SessionRunner
+    recorder: Recorder
+    picture: Picture
+
+
+def build_container(plan: SessionPlan, *, container_id: str, start_ns: int) -> SessionContainer:
+    """Return the container of *plan*, started at *start_ns*; nothing in it touches the outside."""
+    seed = plan.config.session.seed
+    account = plan.config.account
+    instruments = plan.instruments
+    clock = SimulatedClock(start_ns)
+    data_handler = DataHandler(instruments=instruments, bar_ns=plan.config.session.bar)
+    portfolio = Portfolio(
+        instruments=instruments,
+        initial_cash={account.currency: account.initial_balance},
+        account_currency=account.currency,
+        parity=account.parity,
+    )
+    commission = build_commission(plan.config.broker.commission_model)
+    budget = Budget(portfolio=portfolio, fees=commission)
+    order_manager = OrderManager(instruments=instruments)
+    broker = build_simulated_broker(
+        plan.config.broker, instruments=instruments, commission=commission
+    )
+    desk = ExecutorDesk(
+        container_id=container_id, clock=clock, data_handler=data_handler, budget=budget, seed=seed
+    )
+    risk_manager = RiskManager(
+        settings=plan.config.risk,
+        markets=data_handler,
+        account=portfolio,
+        orders=order_manager,
+        next_order_id=desk.next_order_id,
+    )
+    orchestrator = ExecutorOrchestrator(strategy=desk)
+    container = SessionContainer(
+        scope=ScopedContainer(container_id=container_id, clock=clock),
+        data_handler=data_handler,
+        portfolio=portfolio,
+        budget=budget,
+        order_manager=order_manager,
+        broker=broker,
+        risk_manager=risk_manager,
+        order_desk=OrderDesk(
+            clock=clock,
+            data_handler=data_handler,
+            risk_manager=risk_manager,
+            order_manager=order_manager,
+            broker=broker,
+            portfolio=portfolio,
+            budget=budget,
+        ),
+        orchestrator=orchestrator,
+        controllers=ControllerHost(
+            controllers=plan.controllers,
+            orchestrator=orchestrator,
+            data_handler=data_handler,
+            seed=seed,
+        ),
+        strategies=StrategyHost(
+            strategies=plan.strategies,
+            clock=clock,
+            data_handler=data_handler,
+            portfolio=portfolio,
+            risk_manager=risk_manager,
+        ),
+    )
+    container.start()
+    return container
+
+
+def build_session(
+    plan: SessionPlan,
+    *,
+    session_id: str,
+    clock: SystemClock,
+    writer: BatchWriter,
+    notify: Callable[[Notice], None],
+    publish: Callable[[PublishedSession], None],
+) -> BuiltSession:
+    """Return the session of *plan*, ready to run on the calling loop."""
+    section = plan.config.session
+    start_ns = clock.now_ns() if section.start == "now" else section.start
+    end_ns = END_OF_TIME_NS if section.end_after is None else start_ns + section.end_after
+    container_id = f"{section.mode}_{plan.config_hash[:8]}"
+    container = build_container(plan, container_id=container_id, start_ns=start_ns)
+    recorder = Recorder(
+        session_id=session_id, container=container, notify=notify, wall_ns=clock.now_ns
+    )
+    speed = None if section.speed == "max" else section.speed
+    picture = Picture(
+        session_id=session_id,
+        name=section.name,
+        mode=section.mode,
+        speed="max" if speed is None else f"{speed.normalize():f}x",
+        started_ns=start_ns,
+        container=container,
+        recorder=recorder,
+    )
+    runner = SessionRunner(
+        container=container,
+        feed=MergedFeed(plan.sources, start_ns=start_ns),
+        pace=Pace(clock=clock, start_ns=start_ns, speed=speed),
+        writer=writer,
+        recorder=recorder,
+        publish=lambda runner: publish(picture.take(runner)),
+        monotonic_ns=clock.monotonic_ns,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        keep_positions_at_end=section.on_end == "keep",
+    )
+    return BuiltSession(session_id, plan, container, runner, recorder, picture)

@@ -1,0 +1,56 @@
+"""A command as a tracked unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from engine import flow
+from engine.api.commands import (
+    Command,
+    CreateExecutor,
+    StopExecutor,
+    StopSession,
+    StoreExecutor,
+    UpdateExecutor,
+)
+
+COMMAND_TIMEOUT_S: Final = 30.0
+
+PRIORITY_STOP: Final = 0.0
+PRIORITY_OTHER: Final = 10.0
+
+Perform = Callable[[Command, str], Awaitable[str]]
+"""Carries out a command under a request id and returns what a person should know."""
+
+
+class CommandEvent(flow.Event):
+    """Runs one command; the response is the reason that the operator reads."""
+
+    command: Any = None  # Any: flow.Event declares its fields by annotation, without pydantic
+    perform: Any = None
+    timeout: float | None = COMMAND_TIMEOUT_S
+
+    @property
+    def priority(self) -> float:
+        """Return the queue priority: what reduces risk goes first."""
+        return (
+            PRIORITY_STOP
+            if isinstance(self.command, StopExecutor | StopSession)
+            else PRIORITY_OTHER
+        )
+
+    async def _invoke(self) -> str:
+        perform: Perform = self.perform
+        return await perform(self.command, str(self.id))
+
+
+def target_of(command: Command) -> str:
+    """Return what *command* is about, for the audit trail."""
+    match command:
+        case CreateExecutor():
+            return f"{command.executor_type} in {command.session}"
+        case StopExecutor() | UpdateExecutor() | StoreExecutor():
+            return command.executor_id
+        case _:
+            return command.session

@@ -1,0 +1,378 @@
+"""The engine: one data directory, its store, its sessions, its tracked work."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+import anyio
+from anyio import to_thread
+from anyio.abc import TaskGroup
+
+from engine import flow
+from engine.api.board import Board
+from engine.api.build import BuiltSession, build_session
+from engine.api.command_event import CommandEvent
+from engine.api.commands import (
+    Command,
+    CreateExecutor,
+    StopExecutor,
+    StopSession,
+    StoreExecutor,
+    UpdateExecutor,
+)
+from engine.api.engine_errors import EXIT_FAILED, EXIT_RETRY_LATER, EXIT_USAGE, EngineStartError
+from engine.api.summary import left_over, session_summary, status_line
+from engine.api.views import EngineState, HealthView, StopReport
+from engine.api.work import Work
+from engine.config.document import ConfigError
+from engine.config.session_plan import SessionPlan, load_session_plan
+from engine.executors.step import Notice
+from engine.live.clock import SystemClock
+from engine.live.log_file import LogFile
+from engine.live.published import PublishedSession
+from engine.live.session_runner import PendingRequest, SessionState
+from engine.model.clock import to_iso
+from engine.store.errors import StoreError, StoreInUseError
+from engine.store.records import SessionRecord, SessionStatus
+from engine.store.store import Store
+
+STOP_DEADLINE_S: Final = 10.0
+PANEL_INTERVAL_S: Final = 0.25
+
+
+class Engine:
+    """Runs a session in the background until it is stopped. Belongs to one event loop.
+
+    Made by ``open``; leaving the context stops gracefully, with a deadline.
+    """
+
+    def __init__(
+        self, *, board: Board, store: Store, log_file: LogFile, clock: SystemClock
+    ) -> None:
+        self.board = board
+        self._store = store
+        self._log = log_file.log
+        self._clock = clock
+        self._session: BuiltSession | None = None
+        self._ended = anyio.Event()
+        self._started_at = clock.monotonic_ns()
+        self._exit_code = 0
+        self.work = Work(board=board, clock=clock, perform=self.perform, audit=self._audit)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        *,
+        config: Path,
+        data_dir: Path,
+        seconds: float | None = None,
+        board: Board | None = None,
+        clock: SystemClock | None = None,
+    ) -> AsyncIterator[Self]:
+        """Start the session of the file *config* on *data_dir*; stop it at the end.
+
+        ``seconds`` of wall time end it earlier. The board receives what it publishes.
+
+        Raises:
+            EngineStartError: the file or the data directory cannot be used; the message says why.
+        """
+        clock = clock or SystemClock()
+        board = board or Board()
+        plan = await _load(config)
+        try:
+            async with Store.open(data_dir, now_ns=clock.now_ns()) as store:
+                with LogFile(data_dir) as log_file:
+                    engine = cls(board=board, store=store, log_file=log_file, clock=clock)
+                    async with anyio.create_task_group() as tasks:
+                        await engine._start(plan, tasks, seconds)
+                        try:
+                            yield engine
+                        finally:
+                            with anyio.CancelScope(shield=True):
+                                await engine._stop()
+                            tasks.cancel_scope.cancel()
+        except StoreInUseError as error:
+            raise EngineStartError(
+                error.message, exit_code=EXIT_RETRY_LATER, cause=error
+            ) from error
+        except StoreError as error:
+            raise EngineStartError(error.message, exit_code=EXIT_USAGE, cause=error) from error
+
+    async def take(self, event: CommandEvent) -> None:
+        """Queue a command's event; its outcome is published on the board."""
+        await self.work.take_command(event)
+
+    async def perform(self, command: Command, request_id: str) -> str:
+        """Carry out *command* and return what the operator should know.
+
+        Raises:
+            EngineError: it could not be done; the message says why.
+        """
+        session = self._find_session(command.session)
+        if isinstance(command, StopSession):
+            keep = command.policy == "keep"
+            session.runner.request_stop(keep_positions=keep, actor=command.actor)
+            return f"session {session.plan.config.session.name} is stopping"
+        verb, arguments = _as_action(command)
+        result = await session.runner.perform(
+            PendingRequest(
+                request_id=request_id, actor=command.actor, verb=verb, arguments=arguments
+            )
+        )
+        if not result.ok:
+            raise flow.OperationError(result.message, details={"code": result.code.value})
+        return result.message
+
+    def request_stop(self) -> None:
+        """Ask the session to end under its configured policy."""
+        if self._session is not None:
+            keep = self._session.plan.config.session.on_end == "keep"
+            self._session.runner.request_stop(keep_positions=keep, actor="engine")
+
+    async def wait_until_ended(self) -> None:
+        """Wait until the session is over."""
+        await self._ended.wait()
+
+    def report(self) -> StopReport:
+        """Return how the session ended, and what was left."""
+        published = self._published()
+        if published is None:
+            return StopReport(clean=False, exit_code=EXIT_FAILED, message=self.board.health.message)
+        is_clean = published.state == SessionState.STOPPED.value
+        return StopReport(
+            clean=is_clean,
+            left=left_over(published),
+            exit_code=self._exit_code if is_clean else EXIT_FAILED,
+            message=status_line(published) if is_clean else self.board.health.message,
+        )
+
+    def status_line(self) -> str:
+        """Return one line about the session."""
+        published = self._published()
+        return "starting" if published is None else status_line(published)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the session as one JSON object: decimals as text."""
+        published = self._published()
+        session = self._session
+        if published is None or session is None:
+            return {}
+        seconds = (self._clock.monotonic_ns() - self._started_at) / 1e9
+        return session_summary(
+            published, journal_hash=session.recorder.journal_hash, seconds=round(seconds, 3)
+        )
+
+    async def _start(self, plan: SessionPlan, tasks: TaskGroup, seconds: float | None) -> None:
+        session_id = _session_id(plan, self._clock.now_ns())
+        session = build_session(
+            plan,
+            session_id=session_id,
+            clock=self._clock,
+            writer=self._store,
+            notify=self._notify,
+            publish=self._publish,
+        )
+        await self._store.create_session(_session_record(plan, session, self._clock.now_ns()))
+        self._session = session
+        for interrupted in self._store.interrupted:
+            self._note("warning", f"session {interrupted} was interrupted; its records are kept")
+        planned = [_planned_request(index, one) for index, one in enumerate(plan.executors)]
+        session.runner.preload(planned)
+        for request in planned:
+            tasks.start_soon(self._watch_planned, request, name="planned executor")
+        await self.work.start()
+        self.board.health = HealthView(EngineState.RUNNING)
+        self._note("info", f"session {session_id} started from {plan.path}")
+        tasks.start_soon(self._run_session, session, name="session")
+        tasks.start_soon(self._refresh_panels, name="state panels")
+        if seconds is not None:
+            tasks.start_soon(self._end_after, seconds, name="time limit")
+
+    async def _run_session(self, session: BuiltSession) -> None:
+        """Supervise the session: a fault is shown and stored, the engine stays."""
+        try:
+            await session.runner.run()
+        except Exception as error:  # noqa: BLE001 (supervisor: the console must stay and say it)
+            message = f"session {session.id} failed: {type(error).__name__}: {error}"
+            self._log.error(message, exc_info=error, session=session.id)
+            self.board.add_log(
+                ts_ns=session.runner.now_ns, level="error", source="engine", text=message
+            )
+            self.board.health = HealthView(
+                EngineState.FAULTED, message=message, exit_code=EXIT_FAILED
+            )
+            await self._store_failure(session, message)
+        finally:
+            self._ended.set()
+
+    async def _store_failure(self, session: BuiltSession, message: str) -> None:
+        session.recorder.finish(SessionStatus.FAILED, message)
+        try:
+            await self._store.write(session.recorder.take_batch(()))
+        except flow.EngineError as error:
+            self._note("error", f"the end of session {session.id} could not be stored: {error}")
+
+    async def _stop(self) -> None:
+        """End the session, then the tracked work; after the deadline leave it to recovery."""
+        if self.board.health.state is EngineState.RUNNING:
+            self.board.health = HealthView(EngineState.STOPPING)
+        self.request_stop()
+        with anyio.move_on_after(STOP_DEADLINE_S) as deadline:
+            await self._ended.wait()
+        if deadline.cancelled_caught:
+            self._note("error", f"the session did not stop within {STOP_DEADLINE_S:g} s")
+            self._exit_code = EXIT_FAILED
+        await self.work.shutdown()
+        if self._session is not None and not deadline.cancelled_caught:
+            await self._flush_audit(self._session)
+            self._session.container.close()
+        if self.board.health.state is not EngineState.FAULTED:
+            self.board.health = HealthView(EngineState.STOPPED)
+
+    async def _flush_audit(self, session: BuiltSession) -> None:
+        try:
+            await self._store.write(session.recorder.take_batch(()))
+        except flow.EngineError as error:
+            self._note("error", f"the last records could not be stored: {error}")
+
+    async def _watch_planned(self, request: PendingRequest) -> None:
+        try:
+            result = await request.wait()
+        except flow.OperationError:
+            return
+        if not result.ok:
+            self._note("error", f"executor of the session file not created: {result.message}")
+
+    async def _refresh_panels(self) -> None:
+        while True:
+            self.work.refresh_panels()
+            await anyio.sleep(PANEL_INTERVAL_S)
+
+    async def _end_after(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+        self.request_stop()
+
+    def _publish(self, published: PublishedSession) -> None:
+        self.board.publish_session(published)
+        if self.board.health.state in (EngineState.RUNNING, EngineState.STOPPING):
+            self.board.health = HealthView(
+                self.board.health.state,
+                message=published.problem,
+                tick_ms=published.tick_ms,
+                lag_ms=published.lag_ms,
+                store_ms=self._store.write_ms,
+                queue=published.queue,
+            )
+
+    def _notify(self, notice: Notice) -> None:
+        """Put a notice of the core on the board and in the log file."""
+        source = "executor" if notice.executor_id else "session"
+        self.board.add_log(
+            ts_ns=notice.ts_ns,
+            level=notice.level,
+            source=source,
+            text=notice.text,
+            executor_id=notice.executor_id or None,
+        )
+        log = getattr(self._log, notice.level)
+        log(notice.text, executor=notice.executor_id, session_time=to_iso(notice.ts_ns))
+
+    def _note(self, level: str, text: str) -> None:
+        self.board.add_log(ts_ns=self._clock.now_ns(), level=level, source="engine", text=text)
+        getattr(self._log, level)(text)
+
+    def _audit(self, record: Any) -> None:  # noqa: ANN401 (an AuditRecord; Work makes it)
+        if self._session is not None:
+            self._session.recorder.add_audit(record)
+
+    def _published(self) -> PublishedSession | None:
+        return None if self._session is None else self.board.sessions.get(self._session.id)
+
+    def _find_session(self, name: str) -> BuiltSession:
+        session = self._session
+        if session is None or name not in (session.id, session.plan.config.session.name):
+            raise flow.NotFoundError(f"there is no session {name!r}")
+        return session
+
+
+async def _load(config: Path) -> SessionPlan:
+    try:
+        return await to_thread.run_sync(load_session_plan, config)
+    except ConfigError as error:
+        raise EngineStartError(error.message, exit_code=EXIT_USAGE, cause=error) from error
+
+
+def _session_id(plan: SessionPlan, now_ns: int) -> str:
+    stamp = to_iso(now_ns)[:23].replace("-", "").replace(":", "").replace(".", "")
+    return f"{plan.config.session.name}-{stamp}"
+
+
+def _session_record(plan: SessionPlan, session: BuiltSession, now_ns: int) -> SessionRecord:
+    account = session.container.portfolio.account_snapshot()
+    return SessionRecord(
+        session_id=session.id,
+        name=plan.config.session.name,
+        mode=plan.config.session.mode,
+        status=SessionStatus.RUNNING,
+        started_ns=now_ns,
+        updated_ns=now_ns,
+        config_hash=plan.config_hash,
+        config_text=plan.config_text,
+        code_version=importlib.metadata.version("quarterdeck"),
+        seed=plan.config.session.seed,
+        currency=account.currency,
+        initial_equity=account.initial_equity,
+        equity=account.equity,
+    )
+
+
+def _planned_request(index: int, config: Any) -> PendingRequest:  # noqa: ANN401 (any executor's configuration)
+    values = config.model_dump(mode="json", exclude={"id", "type", "timestamp", "controller_id"})
+    return PendingRequest(
+        request_id=f"plan-{index}",
+        actor="plan",
+        verb="create",
+        arguments={
+            "executor_type": config.type,
+            "config": values,
+            "controller_id": config.controller_id,
+        },
+    )
+
+
+def _as_action(command: Command) -> tuple[str, dict[str, Any]]:
+    match command:
+        case CreateExecutor():
+            return "create", {
+                "executor_type": command.executor_type,
+                "config": _json_values(command.config),
+                "controller_id": command.controller_id,
+            }
+        case StopExecutor():
+            return "stop", {
+                "executor_id": command.executor_id,
+                "keep_position": command.keep_position,
+            }
+        case UpdateExecutor():
+            return "update", {
+                "executor_id": command.executor_id,
+                "changes": _json_values(command.changes),
+            }
+        case StoreExecutor():
+            return "store", {"executor_id": command.executor_id}
+        case _:
+            raise flow.OperationError(f"there is no command {type(command).__name__}")
+
+
+def _json_values(value: Any) -> Any:  # noqa: ANN401 (JSON in, JSON out)
+    """Return *value* with decimals as text, so that the journal loses nothing."""
+    if isinstance(value, dict):
+        return {key: _json_values(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_values(item) for item in value]
+    return value if isinstance(value, str | int | None) else str(value)

@@ -1,0 +1,159 @@
+"""Forms of executors: what can be created, what can be changed, what would come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol, cast
+
+from pydantic import BaseModel, ValidationError
+
+from engine.api.forms import flat_values, form_fields, model_errors, read_form, value_text
+from engine.api.preview import position_preview
+from engine.api.views import ExecutorTypeView, FormCheck, FormField
+from engine.executors.factory import ExecutorFactory, Registration
+from engine.executors.position_config import PositionExecutorConfig
+from engine.executors.snapshot import ExecutorSnapshot
+from engine.live.published import PublishedSession
+from engine.model.instruments import ConnectorPair
+
+
+class Update(Protocol):
+    """A live update that can be tried on a configuration."""
+
+    def applied_to(self, config: BaseModel) -> BaseModel:
+        """Return the configuration that it would give; ValueError if it does not fit."""
+        ...
+
+
+def executor_types(session: PublishedSession) -> tuple[ExecutorTypeView, ...]:
+    """Return the registered types with their forms, choices being the session's markets."""
+    return tuple(
+        _type_view(registration, session)
+        for registration in ExecutorFactory.registrations().values()
+    )
+
+
+def check_create(
+    session: PublishedSession, executor_type: str, values: Mapping[str, str]
+) -> FormCheck:
+    """Say what the engine understands of a create form."""
+    registration = ExecutorFactory.registrations().get(executor_type)
+    if registration is None:
+        return FormCheck(errors={"": f"there is no executor type {executor_type!r}"})
+    fields = _type_view(registration, session).fields
+    nested, errors, understood = read_form(fields, values)
+    if errors:
+        return FormCheck(errors=errors, understood=understood)
+    try:
+        config = _model(registration.config_type).model_validate(nested)
+    except ValidationError as error:
+        return FormCheck(errors=_on_fields(model_errors(error), fields), understood=understood)
+    problems = _grid_problems(session, config)
+    preview = position_preview(session, config) if not problems else ()
+    return FormCheck(errors=problems, understood=understood, preview=preview, values=nested)
+
+
+def update_fields(snapshot: ExecutorSnapshot) -> tuple[FormField, ...]:
+    """Return the form of what can be changed on a running executor."""
+    update_type = ExecutorFactory.get_update_type(type(snapshot.config))
+    if update_type is None:
+        return ()
+    return form_fields(_model(update_type), choices={}, present=_present(snapshot))
+
+
+def check_update(
+    session: PublishedSession, snapshot: ExecutorSnapshot, values: Mapping[str, str]
+) -> FormCheck:
+    """Say what the engine understands of an update form; only what differs is sent.
+
+    A field that is emptied switches its barrier off.
+    """
+    update_type = ExecutorFactory.get_update_type(type(snapshot.config))
+    if update_type is None:
+        return FormCheck(errors={"": f"{snapshot.type} takes no updates"})
+    fields = update_fields(snapshot)
+    present = _present(snapshot)
+    typed = {field.name: values.get(field.name, field.default).strip() for field in fields}
+    changed = {name for name, text in typed.items() if text != present.get(name, "")}
+    nested, errors, understood = read_form(
+        fields, {name: text for name, text in typed.items() if text}
+    )
+    errors = {name: text for name, text in errors.items() if typed.get(name)}
+    if errors:
+        return FormCheck(errors=errors, understood=understood)
+    tops = {name.partition(".")[0] for name in changed}
+    changes = {name: nested.get(name) for name in tops}
+    if not changes:
+        return FormCheck(errors={"": "nothing is changed yet"}, understood=understood)
+    try:
+        payload = cast(Update, _model(update_type).model_validate(changes))
+        config = payload.applied_to(snapshot.config)
+    except ValidationError as error:
+        return FormCheck(errors=_on_fields(model_errors(error), fields), understood=understood)
+    except ValueError as error:
+        return FormCheck(errors={"": str(error)}, understood=understood)
+    preview = position_preview(session, config, entry=snapshot.entry_price)
+    return FormCheck(understood=understood, preview=preview, values=changes)
+
+
+def _type_view(registration: Registration, session: PublishedSession) -> ExecutorTypeView:
+    model = _model(registration.config_type)
+    choices = {
+        "connector_name": tuple(dict.fromkeys(key.connector_name for key in session.markets)),
+        "trading_pair": tuple(dict.fromkeys(key.trading_pair for key in session.markets)),
+        "side": ("BUY", "SELL"),
+    }
+    summary = (model.__doc__ or "").partition("\n")[0]
+    return ExecutorTypeView(
+        type=registration.type_name,
+        title=registration.type_name.removesuffix("_executor").replace("_", " "),
+        summary=summary,
+        fields=form_fields(model, choices=choices),
+    )
+
+
+def _present(snapshot: ExecutorSnapshot) -> dict[str, str]:
+    """Return the values in force by the field names of the update form."""
+    values = {name: value_text(value) for name, value in flat_values(snapshot.config).items()}
+    prefix = "triple_barrier_config."
+    return {name.removeprefix(prefix): text for name, text in values.items()}
+
+
+def _grid_problems(session: PublishedSession, config: BaseModel) -> dict[str, str]:
+    """Return what the market's grids have against *config*, by field."""
+    if not isinstance(config, PositionExecutorConfig):
+        return {}
+    key = ConnectorPair(config.connector_name, config.trading_pair)
+    market = session.markets.get(key)
+    if market is None:
+        known = ", ".join(str(one) for one in session.markets)
+        return {"trading_pair": f"{key} is not a market of this session; it has {known}"}
+    instrument = market.instrument
+    lots = instrument.floor_lots(config.amount)
+    if lots < instrument.min_lots:
+        least = value_text(instrument.qty(instrument.min_lots))
+        return {"amount": f"{value_text(config.amount)} is below the smallest order {least}"}
+    if instrument.qty(lots) != config.amount:
+        step = value_text(instrument.lot)
+        return {"amount": f"{value_text(config.amount)} is not a multiple of the step {step}"}
+    return {}
+
+
+def _on_fields(errors: dict[str, str], fields: tuple[FormField, ...]) -> dict[str, str]:
+    """Return *errors* under names that the form has; the rest is about the whole form."""
+    names = {field.name for field in fields}
+    placed: dict[str, str] = {}
+    for name, text in errors.items():
+        if name in names:
+            placed[name] = text
+        else:
+            # A nested model that is half filled: say it on its first field.
+            inside = next((one for one in names if name and one.startswith(f"{name}.")), "")
+            placed[inside] = f"{name}: {text}" if name and not inside else text
+    return placed
+
+
+def _model(kind: type) -> type[BaseModel]:
+    if not issubclass(kind, BaseModel):
+        raise TypeError(f"{kind.__name__} is no pydantic model")
+    return kind

@@ -1,0 +1,159 @@
+"""The engine's tracked work: every command and executor action is an event in an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+from engine import flow
+from engine.api.board import Board
+from engine.api.command_event import CommandEvent, Perform, target_of
+from engine.api.views import CommandRow, FlowStateView
+from engine.live.clock import SystemClock
+from engine.store.records import AuditRecord
+
+QUEUE_CAPACITY: Final = 1000
+REFRESH_TIME_S: Final = 0.1
+COMMANDS_AT_ONCE: Final = 32
+EVENTS_KEPT: Final = 1000
+"""Ended events that stay listed; older ones are in the audit trail of the store."""
+SHUTDOWN_TIMEOUT_S: Final = 2.0
+
+
+class CommandProcessor(flow.Processor):
+    """Runs operator commands."""
+
+    event_type: ClassVar[type[flow.Event]] = CommandEvent
+
+
+class CommandExecutor(flow.Executor):
+    """Tracks operator commands."""
+
+    processor_type: ClassVar[type[flow.Processor]] = CommandProcessor
+
+
+class Work:
+    """Owns the named ``flow.Executor`` objects, publishes their state, audits their events."""
+
+    def __init__(
+        self,
+        *,
+        board: Board,
+        clock: SystemClock,
+        perform: Perform,
+        audit: Callable[[AuditRecord], None],
+    ) -> None:
+        self._board = board
+        self._clock = clock
+        self._perform = perform
+        self._audit = audit
+        self._requested_ns: dict[str, int] = {}
+        self.commands = CommandExecutor(
+            processor_config={
+                "queue_capacity": QUEUE_CAPACITY,
+                "capacity_refresh_time": REFRESH_TIME_S,
+                "concurrency_limit": COMMANDS_AT_ONCE,
+            },
+            name="commands",
+        )
+        self.commands.subscribe(self._on_command)
+
+    async def start(self) -> None:
+        """Begin to process."""
+        await self.commands.start()
+        self.refresh_panels()
+
+    async def shutdown(self) -> None:
+        """Stop, giving running events a moment; the rest is cancelled."""
+        await self.commands.shutdown(SHUTDOWN_TIMEOUT_S)
+        self.refresh_panels()
+
+    async def take_command(self, event: CommandEvent) -> None:
+        """Queue a command; what reduces risk goes first."""
+        event.perform = self._perform
+        command_id = str(event.id)
+        self._requested_ns[command_id] = self._clock.now_ns()
+        self._board.publish_command(self._row(event, "pending", ""))
+        try:
+            await self.commands.append(event, priority=event.priority)
+        except flow.EngineError as error:
+            self._finish(event, "aborted", error.message)
+        await self._forget_old()
+
+    def refresh_panels(self) -> None:
+        """Publish the state of each executor."""
+        self._board.flow_states = tuple(
+            FlowStateView(
+                name=str(executor.states.name),
+                counts=executor.status_counts(),
+                text=executor.inspect_state(),
+            )
+            for executor in (self.commands,)
+        )
+
+    def _on_command(self, event: flow.Event, old: object, new: flow.EventStatus) -> None:
+        del old
+        if not isinstance(event, CommandEvent):
+            return
+        if new.is_terminal:
+            self._finish(event, new.value, _reason(event))
+        else:
+            self._board.publish_command(self._row(event, new.value, ""))
+        self.refresh_panels()
+
+    def _finish(self, event: CommandEvent, status: str, reason: str) -> None:
+        row = self._row(event, status, reason)
+        self._board.publish_command(row)
+        command = event.command
+        level = "info" if status == flow.EventStatus.COMPLETED.value else "error"
+        self._board.add_log(
+            ts_ns=self._clock.now_ns(),
+            level=level,
+            source=command.actor,
+            text=f"{row.kind} {row.target}: {reason or status}",
+        )
+        self._audit(
+            AuditRecord(
+                event_id=row.id,
+                kind=row.kind,
+                actor=row.actor,
+                target=row.target,
+                session_id=None,
+                requested_ns=self._requested_ns.pop(row.id, row.ts_ns),
+                finished_ns=self._clock.now_ns(),
+                status=status,
+                reason=reason,
+            )
+        )
+
+    def _row(self, event: CommandEvent, status: str, reason: str) -> CommandRow:
+        command = event.command
+        duration = event.execution.duration
+        command_id = str(event.id)
+        return CommandRow(
+            id=command_id,
+            ts_ns=self._requested_ns.get(command_id, self._clock.now_ns()),
+            actor=command.actor,
+            kind=type(command).__name__,
+            target=target_of(command),
+            status=status,
+            reason=reason,
+            duration_ms=duration * 1000 if isinstance(duration, float) else None,
+        )
+
+    async def _forget_old(self) -> None:
+        counts = self.commands.status_counts()
+        ended = sum(counts[status.value] for status in flow.EventStatus if status.is_terminal)
+        if ended > EVENTS_KEPT:
+            await self.commands.cleanup_events(
+                [status for status in flow.EventStatus if status.is_terminal]
+            )
+
+
+def _reason(event: CommandEvent) -> str:
+    error = event.execution.error
+    if isinstance(error, flow.EngineError):
+        return error.message
+    if isinstance(error, BaseException):
+        return f"{type(error).__name__}: {error}"
+    return str(event.response or "")

@@ -1,0 +1,217 @@
+"""A session file, read, validated and resolved: everything that is needed to build the session."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pathlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ValidationError
+
+from engine.config.document import ConfigError, Document, load_document, validate
+from engine.config.problems import describe
+from engine.config.session import SessionConfig
+from engine.config.yaml_tree import Path, Plain
+from engine.executors.config import ExecutorConfigBase
+from engine.executors.factory import ExecutorFactory, load_builtin_executors
+from engine.flow.errors import EngineError
+from engine.markets.config import MarketConfigError, VenueConfig, build_source
+from engine.markets.source import MarketSource
+from engine.model.instruments import ConnectorPair, Instrument
+from engine.strategies.catalogue import controller_types, strategy_types
+from engine.strategies.controller import Controller
+from engine.strategies.strategy import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPlan:
+    """A session that can be built. Controllers and strategies are made once per session."""
+
+    path: pathlib.Path
+    config: SessionConfig
+    sources: tuple[MarketSource, ...]
+    controllers: tuple[Controller, ...]
+    strategies: tuple[tuple[ConnectorPair, Strategy], ...]
+    executors: tuple[ExecutorConfigBase, ...]
+
+    @property
+    def instruments(self) -> dict[ConnectorPair, Instrument]:
+        """Return the instruments by market, in the order of the file."""
+        return {source.market: source.instrument for source in self.sources}
+
+    @property
+    def config_text(self) -> str:
+        """Return the resolved configuration as canonical JSON; secrets show as asterisks."""
+        plain = self.config.model_dump(mode="json")
+        return json.dumps(plain, sort_keys=True, separators=(",", ":"))
+
+    @property
+    def config_hash(self) -> str:
+        """Return the SHA-256 of the resolved configuration."""
+        return hashlib.sha256(self.config_text.encode()).hexdigest()
+
+
+def load_session_plan(path: pathlib.Path) -> SessionPlan:
+    """Read the session file *path* and everything it names.
+
+    Raises:
+        ConfigError: something is wrong; every problem is listed with its file and line.
+    """
+    document = load_document(path)
+    config = validate(document, SessionConfig)
+    return _PlanReader(document, config).read()
+
+
+class _PlanReader:
+    """Collects the problems of all sections, so that one look at them is enough."""
+
+    def __init__(self, document: Document, config: SessionConfig) -> None:
+        self._document = document
+        self._config = config
+        self._problems: list[str] = []
+
+    def read(self) -> SessionPlan:
+        load_builtin_executors()
+        sources = self._sources()
+        markets = {source.market: source for source in sources}
+        controllers = self._controllers(markets)
+        strategies = self._strategies(markets)
+        executors = self._executors(markets)
+        if self._problems:
+            raise ConfigError(self._problems)
+        return SessionPlan(
+            self._document.path, self._config, sources, controllers, strategies, executors
+        )
+
+    def _sources(self) -> tuple[MarketSource, ...]:
+        venues = self._venues()
+        assets = {self._config.account.currency, *self._config.account.parity}
+        sources: dict[ConnectorPair, MarketSource] = {}
+        for index, market in enumerate(self._config.markets):
+            path: Path = ("markets", index)
+            venue = venues.get(market.venue)
+            if venue is None:
+                self._add((*path, "venue"), _unknown("venue", market.venue, venues))
+                continue
+            key = ConnectorPair(market.venue, market.pair)
+            if key in sources:
+                self._add((*path, "pair"), f"{market.pair} is already a market of {market.venue}")
+            if key.quote not in assets:
+                self._add(
+                    (*path, "pair"),
+                    f"{key.quote} is not the account's currency {self._config.account.currency}, "
+                    f"add it to account.parity to count it 1:1",
+                )
+            seed = self._config.session.seed + index
+            try:
+                sources[key] = build_source(
+                    market, venue, base_dir=self._document.base_dir, seed=seed
+                )
+            except MarketConfigError as error:
+                self._add((*path, *error.path), error.text)
+            except EngineError as error:
+                self._add((*path, "source"), error.message)
+        return tuple(sources.values())
+
+    def _venues(self) -> dict[str, VenueConfig]:
+        venues: dict[str, VenueConfig] = {}
+        for index, venue in enumerate(self._config.venues):
+            if venue.name in venues:
+                self._add(("venues", index, "name"), f"{venue.name!r} is used twice")
+            venues[venue.name] = venue
+        return venues
+
+    def _controllers(self, markets: Mapping[ConnectorPair, object]) -> tuple[Controller, ...]:
+        known = controller_types()
+        controllers: dict[str, Controller] = {}
+        for index, section in enumerate(self._config.controllers):
+            path: Path = ("controllers", index)
+            if section.id in controllers or section.id == "main":
+                self._add((*path, "id"), f"{section.id!r} is taken, choose another")
+            kind = known.get(section.kind)
+            if kind is None:
+                self._add((*path, "kind"), _unknown("controller", section.kind, known))
+                continue
+            params = self._params((*path, "params"), kind.params_model, section.params, markets)
+            if params is not None:
+                controllers[section.id] = kind.build(section.id, section.params)
+        return tuple(controllers.values())
+
+    def _strategies(
+        self, markets: Mapping[ConnectorPair, object]
+    ) -> tuple[tuple[ConnectorPair, Strategy], ...]:
+        known = strategy_types()
+        strategies: list[tuple[ConnectorPair, Strategy]] = []
+        for index, section in enumerate(self._config.strategies):
+            path: Path = ("strategies", index)
+            market = ConnectorPair(section.connector_name, section.trading_pair)
+            self._check_market(path, market, markets)
+            kind = known.get(section.kind)
+            if kind is None:
+                self._add((*path, "kind"), _unknown("strategy", section.kind, known))
+                continue
+            if self._params((*path, "params"), kind.params_model, section.params, {}) is not None:
+                strategies.append((market, kind.build(section.params)))
+        return tuple(strategies)
+
+    def _executors(self, markets: Mapping[ConnectorPair, object]) -> tuple[ExecutorConfigBase, ...]:
+        known = ExecutorFactory.registrations()
+        configs: list[ExecutorConfigBase] = []
+        for index, section in enumerate(self._config.executors):
+            path: Path = ("executors", index)
+            name = str(section.get("type", ""))
+            registration = known.get(name)
+            if registration is None:
+                self._add((*path, "type"), _unknown("executor type", name, known))
+                continue
+            config = self._params(path, registration.config_type, section, markets)
+            if isinstance(config, ExecutorConfigBase):
+                configs.append(config)
+        return tuple(configs)
+
+    def _params(
+        self,
+        path: Path,
+        model: type[BaseModel],
+        values: Mapping[str, object],
+        markets: Mapping[ConnectorPair, object],
+    ) -> BaseModel | None:
+        try:
+            params = model.model_validate(dict(values))
+        except ValidationError as error:
+            plain = self._plain_at(path)
+            for one in error.errors(include_url=False):
+                place, text = describe(one, plain, model)
+                self._add((*path, *place), text)
+            return None
+        connector = getattr(params, "connector_name", None)
+        pair = getattr(params, "trading_pair", None)
+        if connector is not None and pair is not None and markets:
+            self._check_market(path, ConnectorPair(connector, pair), markets)
+        return params
+
+    def _check_market(
+        self, path: Path, market: ConnectorPair, markets: Mapping[ConnectorPair, object]
+    ) -> None:
+        if market not in markets:
+            names = {str(key): key for key in markets}
+            self._add((*path, "trading_pair"), _unknown("market", str(market), names))
+
+    def _plain_at(self, path: Path) -> Plain:
+        plain: Plain = self._document.data
+        for step in path:
+            if isinstance(plain, dict):
+                plain = plain.get(str(step))
+            elif isinstance(plain, list):
+                plain = plain[int(step)]
+        return plain
+
+    def _add(self, path: Path, text: str) -> None:
+        self._problems.append(self._document.problem(path, text))
+
+
+def _unknown(what: str, name: str, known: Mapping[str, object]) -> str:
+    allowed = ", ".join(sorted(known)) or "none"
+    return f"{what} {name!r} is not known, allowed: {allowed}"

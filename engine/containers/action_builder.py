@@ -1,0 +1,93 @@
+"""Actions from plain values: what a command, a journal entry or a controller's proposal says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from engine.executors.actions import (
+    ActionCode,
+    ActionResult,
+    CreateExecutorAction,
+    ExecutorAction,
+    StopExecutorAction,
+    StoreExecutorAction,
+    UpdateExecutorAction,
+)
+from engine.executors.factory import ExecutorFactory
+from engine.executors.validation import describe_errors
+
+
+class ActionRefusedError(Exception):
+    """Values do not make an action; ``result`` says why."""
+
+    def __init__(self, code: ActionCode, message: str, executor_id: str | None = None) -> None:
+        super().__init__(message)
+        self.result = ActionResult(
+            ok=False, code=code, message=message, executor_id=executor_id
+        )
+
+
+def build_action(verb: str, arguments: Mapping[str, Any]) -> ExecutorAction:
+    """Return the action that *verb* and its *arguments* describe.
+
+    create takes ``executor_type``, ``config``, ``controller_id``; stop takes ``executor_id`` and
+    ``keep_position``; update takes ``executor_id`` and ``changes``; store takes ``executor_id``.
+
+    Raises:
+        ActionRefusedError: the verb is unknown or the values do not fit.
+    """
+    executor_id = str(arguments.get("executor_id", ""))
+    controller_id = arguments.get("controller_id", "main")
+    match verb:
+        case "create":
+            return _create(arguments, controller_id)
+        case "stop":
+            keep = arguments.get("keep_position")
+            return StopExecutorAction(
+                controller_id=controller_id, executor_id=executor_id, keep_position=keep
+            )
+        case "update":
+            return _update(executor_id, arguments, controller_id)
+        case "store":
+            return StoreExecutorAction(controller_id=controller_id, executor_id=executor_id)
+        case _:
+            raise ActionRefusedError(ActionCode.NOT_FOUND, f"there is no action {verb!r}")
+
+
+def _create(arguments: Mapping[str, Any], controller_id: str) -> CreateExecutorAction:
+    try:
+        model = ExecutorFactory.get_config_type(str(arguments.get("executor_type", "")))
+        config = model.model_validate(dict(arguments.get("config", {})))  # type: ignore[attr-defined]
+        return CreateExecutorAction(controller_id=controller_id, executor_config=config)
+    except ValidationError as error:
+        text = "; ".join(map(str, describe_errors(error)))
+        raise ActionRefusedError(ActionCode.CREATE_FAILED, text) from error
+    except ValueError as error:
+        raise ActionRefusedError(ActionCode.CREATE_FAILED, str(error)) from error
+
+
+def _update(
+    executor_id: str, arguments: Mapping[str, Any], controller_id: str
+) -> UpdateExecutorAction:
+    config_type = ExecutorFactory.get_config_type_for_executor(executor_id)
+    if config_type is None:
+        raise ActionRefusedError(
+            ActionCode.NOT_FOUND, f"there is no executor {executor_id}", executor_id
+        )
+    update_type = ExecutorFactory.get_update_type(config_type)
+    if update_type is None:
+        text = f"{config_type.__name__} takes no updates"
+        raise ActionRefusedError(ActionCode.UPDATE_UNSUPPORTED, text, executor_id)
+    try:
+        payload = update_type.model_validate(dict(arguments.get("changes", {})))  # type: ignore[attr-defined]
+        return UpdateExecutorAction(
+            controller_id=controller_id, executor_id=executor_id, update_data=payload
+        )
+    except ValidationError as error:
+        text = "; ".join(map(str, describe_errors(error)))
+        raise ActionRefusedError(ActionCode.UPDATE_REJECTED, text, executor_id) from error
+    except ValueError as error:
+        raise ActionRefusedError(ActionCode.UPDATE_REJECTED, str(error), executor_id) from error

@@ -1,0 +1,176 @@
+"""Runs the controllers of a session and turns what they propose into actions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any, Final, assert_never
+
+from engine.containers.action_builder import ActionRefusedError, build_action
+from engine.containers.data_handler import DataHandler
+from engine.executors.actions import ActionResult
+from engine.executors.orchestrator import ExecutorOrchestrator
+from engine.executors.snapshot import ExecutorSnapshot
+from engine.executors.step import Notice
+from engine.model.orders import TradeType
+from engine.model.quotes import QuoteTick
+from engine.strategies.controller import (
+    Controller,
+    ControllerContext,
+    ControllerProposal,
+    CreateProposal,
+    KeyedDraws,
+    StopProposal,
+    UpdateProposal,
+)
+
+ERRORS_ALLOWED: Final = 3
+"""Consecutive failures after which a controller is paused."""
+FIRST_STREAM: Final = 200
+"""Random stream of the first controller; the others follow."""
+
+
+class SnapshotFacts:
+    """What a controller sees of one of its executors; money is computed when it is asked for."""
+
+    __slots__ = ("_mark_ticks", "_snapshot")
+
+    def __init__(self, snapshot: ExecutorSnapshot, quote: QuoteTick | None) -> None:
+        self._snapshot = snapshot
+        is_buy = snapshot.side is TradeType.BUY
+        self._mark_ticks = None
+        if quote is not None:
+            self._mark_ticks = quote.bid_ticks if is_buy else quote.ask_ticks
+
+    @property
+    def id(self) -> str:
+        """Return the executor's id."""
+        return self._snapshot.id
+
+    @property
+    def type(self) -> str:
+        """Return its registered type."""
+        return self._snapshot.type
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it is not terminated."""
+        return not self._snapshot.is_done
+
+    @property
+    def side(self) -> TradeType | None:
+        """Return its side."""
+        return self._snapshot.side
+
+    @property
+    def connector_name(self) -> str:
+        """Return its venue connector."""
+        return self._snapshot.market.connector_name
+
+    @property
+    def trading_pair(self) -> str:
+        """Return its trading pair."""
+        return self._snapshot.market.trading_pair
+
+    @property
+    def net_pnl_quote(self) -> Decimal:
+        """Return its result in quote, fees included."""
+        atoms = self._snapshot.net_pnl_atoms(self._mark_ticks)
+        return self._snapshot.instrument.money(atoms)
+
+
+class ControllerHost:
+    """Asks each controller once per tick and carries out what it proposes.
+
+    After the actions of one controller the next one sees fresh facts. A controller that raises is
+    reported; after ``ERRORS_ALLOWED`` failures in a row it is paused, the others go on.
+    """
+
+    def __init__(
+        self,
+        *,
+        controllers: Sequence[Controller],
+        orchestrator: ExecutorOrchestrator,
+        data_handler: DataHandler,
+        seed: int,
+    ) -> None:
+        self._controllers = tuple(controllers)
+        self._orchestrator = orchestrator
+        self._data_handler = data_handler
+        self._seed = seed
+        self._errors: dict[str, int] = {}
+        self._notices: list[Notice] = []
+
+    def on_tick(self, now_ns: int) -> list[tuple[str, str, ActionResult]]:
+        """Return (controller id, verb, result) of what was done."""
+        done: list[tuple[str, str, ActionResult]] = []
+        for index, controller in enumerate(self._controllers):
+            controller_id = controller.controller_id
+            if self._errors.get(controller_id, 0) >= ERRORS_ALLOWED:
+                continue
+            try:
+                proposals = controller.on_tick(self._context(controller_id, index, now_ns))
+            except Exception as error:  # noqa: BLE001 (boundary: a controller's code runs here)
+                self._count_error(controller_id, error, now_ns)
+                continue
+            self._errors[controller_id] = 0
+            for proposal in proposals:
+                verb, result = self._carry_out(controller_id, proposal)
+                done.append((controller_id, verb, result))
+                if not result.ok:
+                    text = f"{controller_id}: {verb} refused: {result.message}"
+                    self._notices.append(Notice(now_ns, "warning", result.executor_id or "", text))
+        return done
+
+    def take_notices(self) -> tuple[Notice, ...]:
+        """Drain the notices."""
+        notices = tuple(self._notices)
+        self._notices.clear()
+        return notices
+
+    def _context(self, controller_id: str, index: int, now_ns: int) -> ControllerContext:
+        snapshots = (
+            executor.snapshot() for executor in self._orchestrator.executors(controller_id)
+        )
+        return ControllerContext(
+            controller_id=controller_id,
+            now_ns=now_ns,
+            markets=self._data_handler,
+            draws=KeyedDraws(self._seed, FIRST_STREAM + index),
+            executors=tuple(
+                SnapshotFacts(snapshot, self._data_handler.quote(snapshot.market))
+                for snapshot in snapshots
+            ),
+        )
+
+    def _carry_out(
+        self, controller_id: str, proposal: ControllerProposal
+    ) -> tuple[str, ActionResult]:
+        arguments: dict[str, Any] = {"controller_id": controller_id}
+        match proposal:
+            case CreateProposal():
+                verb = "create"
+                arguments |= {"executor_type": proposal.executor_type, "config": proposal.config}
+            case StopProposal():
+                verb = "stop"
+                arguments |= {
+                    "executor_id": proposal.executor_id,
+                    "keep_position": proposal.keep_position,
+                }
+            case UpdateProposal():
+                verb = "update"
+                arguments |= {"executor_id": proposal.executor_id, "changes": proposal.changes}
+            case _:
+                assert_never(proposal)
+        try:
+            return verb, self._orchestrator.execute_action(build_action(verb, arguments))
+        except ActionRefusedError as refusal:
+            return verb, refusal.result
+
+    def _count_error(self, controller_id: str, error: Exception, now_ns: int) -> None:
+        count = self._errors.get(controller_id, 0) + 1
+        self._errors[controller_id] = count
+        text = f"controller {controller_id} failed: {type(error).__name__}: {error}"
+        if count >= ERRORS_ALLOWED:
+            text += f"; paused after {count} failures in a row, its executors go on"
+        self._notices.append(Notice(now_ns, "error", "", text))

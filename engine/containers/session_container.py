@@ -1,0 +1,242 @@
+"""One session as a deterministic state machine: an input goes in, effects come out.
+
+The two routes to an order (architecture.md):
+``QUOTE -> strategy -> SIGNAL -> risk manager -> ORDER -> broker -> FILL -> portfolio`` and
+``controller or operator -> action -> orchestrator -> executor -> risk manager -> ORDER -> broker``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, assert_never
+
+from engine.containers.action_builder import ActionRefusedError, build_action
+from engine.containers.bus import BusEvent, BusKind
+from engine.containers.controller_host import ControllerHost
+from engine.containers.data_handler import DataHandler
+from engine.containers.effects import Effects
+from engine.containers.inputs import ActionInput, SessionInput, StopInput, TimerInput
+from engine.containers.order_desk import OrderDesk
+from engine.containers.scoped_container import ScopedContainer
+from engine.containers.strategy_host import StrategyHost
+from engine.execution.order_manager import OrderManager
+from engine.execution.simulated_broker import SimulatedBroker
+from engine.executors.orchestrator import ExecutorOrchestrator
+from engine.executors.step import Level, Notice
+from engine.model.clock import SimulatedClock
+from engine.model.instruments import ConnectorPair
+from engine.model.orders import Fill, Order
+from engine.model.quotes import QuoteTick
+from engine.portfolio.budget import Budget
+from engine.portfolio.portfolio import Portfolio
+from engine.risk.risk_manager import RiskManager
+from engine.risk.verdicts import Denied
+
+
+class SessionContainer:
+    """The components of one session, wired to one bus.
+
+    ``apply`` is the only way in. It runs to completion: when it returns, every consequence of the
+    input has happened and the bus is empty. Same inputs, same seed, same configuration: same
+    effects, in every mode.
+    """
+
+    def __init__(
+        self,
+        *,
+        scope: ScopedContainer,
+        data_handler: DataHandler,
+        portfolio: Portfolio,
+        budget: Budget,
+        order_manager: OrderManager,
+        broker: SimulatedBroker,
+        risk_manager: RiskManager,
+        order_desk: OrderDesk,
+        orchestrator: ExecutorOrchestrator,
+        controllers: ControllerHost,
+        strategies: StrategyHost,
+    ) -> None:
+        self._scope = scope
+        self._bus = scope.bus
+        self.clock: SimulatedClock = scope.clock
+        self.data_handler = data_handler
+        self.portfolio = portfolio
+        self.order_manager = order_manager
+        self.orchestrator = orchestrator
+        self._broker = broker
+        self._risk_manager = risk_manager
+        self._order_desk = order_desk
+        self._controllers = controllers
+        self._strategies = strategies
+        self._effects = Effects()
+        self._is_stopping = False
+        self._created = 0
+        for name, component, needs in (
+            ("data_handler", data_handler, ()),
+            ("portfolio", portfolio, ()),
+            ("budget", budget, ("portfolio",)),
+            ("order_manager", order_manager, ()),
+            ("broker", broker, ()),
+            ("risk_manager", risk_manager, ("portfolio", "order_manager")),
+            ("order_desk", order_desk, ("risk_manager", "order_manager", "broker")),
+            ("orchestrator", orchestrator, ("order_desk",)),
+            ("controllers", controllers, ("orchestrator",)),
+            ("strategies", strategies, ("order_desk",)),
+        ):
+            scope.register(name, component, needs=needs)
+
+    @property
+    def id(self) -> str:
+        """Return the container's id."""
+        return self._scope.id
+
+    @property
+    def events_published(self) -> int:
+        """Return how many bus events there were."""
+        return self._bus.events_published
+
+    @property
+    def executor_count(self) -> int:
+        """Return how many executors were ever created."""
+        return self._created
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a stop was asked for and nothing is left to do."""
+        return self._is_stopping and self.orchestrator.is_stopped
+
+    def start(self) -> None:
+        """Wire the components and let inputs in."""
+        self._scope.initialize_scope()
+        bus = self._bus
+        bus.subscribe(BusKind.ORDER_UPDATE, self._on_order_update)
+        bus.subscribe(BusKind.FILL, self._on_fill)
+        bus.subscribe(BusKind.QUOTE, self._on_quote_event)
+        bus.subscribe(BusKind.TIMER, self._on_timer)
+        bus.subscribe(BusKind.RISK_LIMIT, self._on_risk_limit)
+        self._scope.start()
+        self._strategies.start()
+
+    def close(self) -> None:
+        """Stop and give everything back; the reports stay readable."""
+        self._scope.teardown_scope()
+
+    def apply(self, item: SessionInput) -> Effects:
+        """Take one input and return what it caused."""
+        self.clock.advance_to(item.ts_ns)
+        wake_ns = self.orchestrator.next_wake_ns()
+        if wake_ns is not None and wake_ns <= item.ts_ns:
+            self.orchestrator.on_time(item.ts_ns)
+            self._settle()
+        match item:
+            case QuoteTick():
+                self._take_quote(item)
+            case TimerInput():
+                self._bus.publish(BusKind.TIMER, item)
+            case ActionInput():
+                self._take_action(item)
+            case StopInput():
+                self._is_stopping = True
+                self._strategies.stop()
+                self.orchestrator.begin_stop(keep_positions=item.keep_positions)
+            case _:
+                assert_never(item)
+        self._settle()
+        return self._take_effects()
+
+    def force_stop(self) -> Effects:
+        """End what did not end in time; fills stay as position holds (executors.md 9.5)."""
+        self._is_stopping = True
+        self.orchestrator.force_stop()
+        self._settle()
+        return self._take_effects()
+
+    def forget_order(self, client_order_id: str) -> None:
+        """Drop a done order from the book of record."""
+        self.order_manager.forget(client_order_id)
+        self._broker.forget(client_order_id)
+
+    def held_lots(self) -> Mapping[ConnectorPair, int]:
+        """Return the signed lots by market that no executor manages."""
+        held: dict[ConnectorPair, int] = {}
+        for summaries in self.orchestrator.get_positions_report().values():
+            for position in summaries:
+                market = ConnectorPair(position.connector_name, position.trading_pair)
+                lots = self.data_handler.instrument(market).to_lots(position.amount)
+                held[market] = held.get(market, 0) + position.side.sign * lots
+        return MappingProxyType(held)
+
+    def _take_quote(self, quote: QuoteTick) -> None:
+        bar = self.data_handler.on_quote(quote)
+        self._order_desk.match(self._bus, quote)
+        self.portfolio.mark(quote.market, quote.bid_ticks + quote.ask_ticks)
+        self._bus.drain()
+        self._bus.publish(BusKind.QUOTE, quote, market=quote.market)
+        if bar is not None:
+            self._bus.publish(BusKind.BAR, bar, market=quote.market)
+
+    def _take_action(self, item: ActionInput) -> None:
+        try:
+            action = build_action(item.verb, self._with_controller(item.arguments))
+            result = self.orchestrator.execute_action(action)
+        except ActionRefusedError as refusal:
+            result = refusal.result
+        self._created += result.ok and item.verb == "create"
+        self._effects.results.append((item.request_id, result))
+
+    def _with_controller(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Add whose executor it is: somebody outside names the executor only."""
+        executor = self.orchestrator.find(str(arguments.get("executor_id", "")))
+        owner = {} if executor is None else {"controller_id": executor.controller_id}
+        return {**arguments, **owner}
+
+    def _settle(self) -> None:
+        """Send what executors want until nobody wants anything any more."""
+        while True:
+            self._bus.drain()
+            intents = self.orchestrator.take_intents()
+            if not intents:
+                return
+            for intent in intents:
+                self._order_desk.send(self._bus, intent)
+
+    def _on_quote_event(self, event: BusEvent) -> None:
+        if isinstance(event.payload, QuoteTick):
+            self.orchestrator.on_quote(event.payload)
+
+    def _on_timer(self, event: BusEvent) -> None:
+        self.orchestrator.on_time(event.ts_ns)
+        halt = self._risk_manager.observe_equity(now_ns=event.ts_ns)
+        if halt is not None:
+            self._notice("error", f"trading is halted: {halt.reason}")
+        if not self._is_stopping:
+            actions = self._controllers.on_tick(event.ts_ns)
+            self._created += sum(result.ok and verb == "create" for _, verb, result in actions)
+            self._effects.actions.extend(actions)
+            self._effects.notices.extend(self._controllers.take_notices())
+
+    def _on_order_update(self, event: BusEvent) -> None:
+        if isinstance(event.payload, Order):
+            self._effects.orders[event.payload.request.client_order_id] = event.payload
+            self.orchestrator.on_order_update(event.payload)
+
+    def _on_fill(self, event: BusEvent) -> None:
+        if isinstance(event.payload, Fill):
+            self._effects.fills.append(event.payload)
+            self._effects.markets[event.payload.market] = None
+            self.orchestrator.on_fill(event.payload)
+
+    def _on_risk_limit(self, event: BusEvent) -> None:
+        if isinstance(event.payload, Denied):
+            self._notice("warning", event.payload.reason)
+
+    def _notice(self, level: Level, text: str) -> None:
+        self._effects.notices.append(Notice(self.clock.now_ns(), level, "", text))
+
+    def _take_effects(self) -> Effects:
+        effects, self._effects = self._effects, Effects()
+        effects.executors.update(dict.fromkeys(self.orchestrator.take_changed()))
+        effects.notices.extend(self.orchestrator.take_notices())
+        effects.archived.extend(self.orchestrator.take_archived())
+        return effects

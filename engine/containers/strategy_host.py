@@ -1,0 +1,133 @@
+"""Runs the strategies of a session: bars in, signals to the risk manager out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.containers.bus import BusEvent, BusKind, EventBus
+from engine.containers.data_handler import DataHandler
+from engine.model.clock import Clock
+from engine.model.instruments import ConnectorPair, Instrument
+from engine.model.orders import Fill, Order, OrderRequest
+from engine.model.quotes import Bar, QuoteTick
+from engine.portfolio.portfolio import Portfolio
+from engine.risk.risk_manager import RiskManager
+from engine.risk.verdicts import Denied
+from engine.strategies.signals import Signal
+from engine.strategies.strategy import Strategy
+
+
+class StrategyHost:
+    """Binds strategies to the bus; each sees the bars, quotes and fills of its own market.
+
+    A signal is published as a SIGNAL event, whose only consumer is the risk manager (RISK-1).
+    """
+
+    def __init__(
+        self,
+        *,
+        strategies: Sequence[tuple[ConnectorPair, Strategy]],
+        clock: Clock,
+        data_handler: DataHandler,
+        portfolio: Portfolio,
+        risk_manager: RiskManager,
+    ) -> None:
+        self._strategies = tuple(strategies)
+        self._clock = clock
+        self._data_handler = data_handler
+        self._portfolio = portfolio
+        self._risk_manager = risk_manager
+        self._bus: EventBus | None = None
+        self._bars_seen: dict[ConnectorPair, int] = {}
+        self._is_stopped = False
+
+    def initialize(self, bus: EventBus) -> None:
+        """Subscribe to what strategies see."""
+        self._bus = bus
+        if not self._strategies:
+            return
+        bus.subscribe(BusKind.BAR, self._on_bar)
+        bus.subscribe(BusKind.QUOTE, self._on_quote, priority=200)
+        bus.subscribe(BusKind.SIGNAL, self._on_signal)
+        bus.subscribe(BusKind.FILL, self._on_fill, priority=200)
+        bus.subscribe(BusKind.ORDER_UPDATE, self._on_order, priority=200)
+
+    def start(self) -> None:
+        """Bind the strategies and let them prepare."""
+        for _, strategy in self._strategies:
+            strategy.bind(self)
+            strategy.on_start()
+
+    def stop(self) -> None:
+        """Let the strategies clean up; they see nothing more."""
+        if not self._is_stopped:
+            self._is_stopped = True
+            for _, strategy in self._strategies:
+                strategy.on_stop()
+
+    def now_ns(self) -> int:
+        """Return the session's time."""
+        return self._clock.now_ns()
+
+    def signal(self, signal: Signal) -> None:
+        """Publish *signal*; it is handled after the hook that gave it."""
+        if self._bus is not None and not self._is_stopped:
+            self._bus.publish(BusKind.SIGNAL, signal, market=signal.market)
+
+    def history(self, market: ConnectorPair, n: int) -> Sequence[Bar]:
+        """Return at most the last *n* bars, oldest first."""
+        return self._data_handler.history(market, n)
+
+    def instrument(self, market: ConnectorPair) -> Instrument:
+        """Return the instrument of *market*."""
+        return self._data_handler.instrument(market)
+
+    def quote(self, market: ConnectorPair) -> QuoteTick | None:
+        """Return the newest quote of *market*."""
+        return self._data_handler.quote(market)
+
+    def net_lots(self, market: ConnectorPair) -> int:
+        """Return the signed position of *market*."""
+        return self._portfolio.net_lots(market)
+
+    def _of(self, market: ConnectorPair | None) -> tuple[Strategy, ...]:
+        if self._is_stopped:
+            return ()
+        return tuple(strategy for key, strategy in self._strategies if key == market)
+
+    def _on_bar(self, event: BusEvent) -> None:
+        bar = event.payload
+        if not isinstance(bar, Bar):
+            return
+        index = self._bars_seen.get(bar.market, 0)
+        self._bars_seen[bar.market] = index + 1
+        for strategy in self._of(event.market):
+            if index >= strategy.warmup:
+                strategy.on_bar(bar)
+
+    def _on_quote(self, event: BusEvent) -> None:
+        if isinstance(event.payload, QuoteTick):
+            for strategy in self._of(event.market):
+                strategy.on_quote(event.payload)
+
+    def _on_signal(self, event: BusEvent) -> None:
+        signal, bus = event.payload, self._bus
+        if not isinstance(signal, Signal) or bus is None:
+            return
+        answer = self._risk_manager.on_signal(
+            signal, owner_id="strategy", now_ns=self._clock.now_ns()
+        )
+        if isinstance(answer, OrderRequest):
+            bus.publish(BusKind.ORDER, answer, market=signal.market)
+        elif isinstance(answer, Denied):
+            bus.publish(BusKind.RISK_LIMIT, answer, market=signal.market)
+
+    def _on_fill(self, event: BusEvent) -> None:
+        if isinstance(event.payload, Fill) and event.payload.role == "strategy":
+            for strategy in self._of(event.market):
+                strategy.on_fill(event.payload)
+
+    def _on_order(self, event: BusEvent) -> None:
+        if isinstance(event.payload, Order) and event.payload.request.role == "strategy":
+            for strategy in self._of(event.market):
+                strategy.on_order(event.payload)

@@ -1,0 +1,79 @@
+"""The log file: JSON lines, rotated, written on a thread of its own, never to the terminal."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import structlog
+
+FILE_NAME: Final = "quarterdeck.log"
+MAX_BYTES: Final = 10_000_000
+BACKUPS: Final = 5
+QUEUE_LINES: Final = 10_000
+
+
+class _PrivateFileHandler(RotatingFileHandler):
+    """Creates its files readable by their owner only."""
+
+    def _open(self) -> Any:  # noqa: ANN401 (the base class says TextIOWrapper, which open returns)
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return os.fdopen(descriptor, self.mode, encoding=self.encoding, errors=self.errors)
+
+
+class _DroppingQueueHandler(QueueHandler):
+    """Drops a record when the queue is full, and counts it."""
+
+    dropped = 0
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        try:
+            super().enqueue(record)
+        except queue.Full:
+            self.dropped += 1
+
+
+class LogFile:
+    """Owns the log of one engine. Use it as a context manager; leaving it flushes.
+
+    A full queue drops the line instead of holding the engine: the log serves, it does not steer.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = data_dir / FILE_NAME
+        self._handler = _PrivateFileHandler(
+            self.path, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True
+        )
+        self._queue: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_LINES)
+        self._listener = QueueListener(self._queue, self._handler)
+        # Not from logging.getLogger: a registered logger would outlive this engine.
+        self._backend = logging.Logger("quarterdeck", logging.DEBUG)  # noqa: LOG001 (see above)
+        self._backend.addHandler(_DroppingQueueHandler(self._queue))
+        self.log: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+            self._backend,
+            wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(default=str),
+            ],
+        )
+
+    def __enter__(self) -> Self:
+        self._listener.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._listener.stop()
+        self._handler.close()

@@ -1,0 +1,89 @@
+"""What a session publishes: one immutable value that readers on other threads work on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from engine.executors.performance import PerformanceReport
+from engine.executors.position_hold import PositionSummary
+from engine.executors.snapshot import ExecutorSnapshot
+from engine.model.instruments import ConnectorPair, Instrument
+from engine.model.orders import Fill, Order
+from engine.model.quotes import QuoteTick
+from engine.portfolio.snapshots import AccountSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedMarket:
+    """One market: newest quote, twice its first mid in ticks, recent mids by second."""
+
+    instrument: Instrument
+    quote: QuoteTick | None
+    first_mid_twice: int
+    trend: tuple[tuple[int, int], ...]
+    """(ts_ns, twice the mid in ticks), oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorCounts:
+    """How many executors there are by lifecycle word, by type and by close type."""
+
+    lifecycles: Mapping[str, int] = field(default_factory=dict)
+    types: Mapping[str, int] = field(default_factory=dict)
+    close_types: Mapping[str, int] = field(default_factory=dict)
+
+    def plus(self, snapshots: Iterable[ExecutorSnapshot]) -> ExecutorCounts:
+        """Return the counts with *snapshots* added."""
+        lifecycles, types = Counter(self.lifecycles), Counter(self.types)
+        close_types = Counter(self.close_types)
+        for snapshot in snapshots:
+            lifecycles[snapshot.lifecycle.value] += 1
+            types[snapshot.type] += 1
+            if snapshot.close_type is not None:
+                close_types[snapshot.close_type.name] += 1
+        return ExecutorCounts(lifecycles, types, close_types)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSession:
+    """State of a session after some input; ``version`` grows with every publication."""
+
+    version: int
+    id: str
+    name: str
+    mode: str
+    state: str
+    problem: str
+    speed: str
+    started_ns: int
+    now_ns: int
+    inputs: int
+    events: int
+    queue: int
+    tick_ms: float | None
+    lag_ms: float | None
+    markets: Mapping[ConnectorPair, PublishedMarket]
+    account: AccountSnapshot
+    executors: Mapping[str, ExecutorSnapshot]
+    """Executors in memory by id, in the order of their creation."""
+    archived: Mapping[str, ExecutorSnapshot]
+    """The newest archived ones, in the order in which they were archived."""
+    archived_performance: PerformanceReport
+    archived_counts: ExecutorCounts
+    """Of all archived executors, also of those that are no longer in memory."""
+    positions_held: tuple[PositionSummary, ...]
+    held_lots: Mapping[ConnectorPair, int]
+    """Signed lots that no executor manages."""
+    orders: Mapping[str, Order]
+    fills: tuple[Fill, ...]
+    """Newest last, bounded."""
+    fill_count: int
+    order_count: int
+    equity: tuple[tuple[int, float], ...]
+    alerts: int
+
+    def executor_counts(self) -> ExecutorCounts:
+        """Return the counts over all executors of the session."""
+        return self.archived_counts.plus(self.executors.values())

@@ -1,0 +1,204 @@
+"""Collects what a session's inputs caused, until it is written in one transaction."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from engine.containers.effects import Effects
+from engine.containers.session_container import SessionContainer
+from engine.executors.base import ExecutorBase
+from engine.executors.snapshot import ExecutorSnapshot
+from engine.executors.step import Notice
+from engine.live.equity_curve import EquityCurve
+from engine.live.published import ExecutorCounts
+from engine.live.store_rows import (
+    equity_record,
+    executor_record,
+    fill_record,
+    order_record,
+    position_record,
+)
+from engine.model.clock import SECOND_NS
+from engine.model.orders import Fill, Order
+from engine.store.batch import StoreBatch
+from engine.store.journal_hash import JournalHash
+from engine.store.records import (
+    AuditRecord,
+    ExecutorRecord,
+    JournalEntry,
+    SessionStatus,
+    SessionUpdate,
+)
+
+ORDERS_KEPT: Final = 2000
+FILLS_KEPT: Final = 2000
+ARCHIVED_KEPT: Final = 300
+STORED_EQUITY_INTERVAL_NS: Final = 60 * SECOND_NS
+
+
+class Recorder:
+    """Turns effects into rows, and keeps the newest orders and fills for the console.
+
+    The journal's sequence and hash live here: an entry is counted when it is handed over for
+    writing, before its input reaches the core.
+    """
+
+    def __init__(
+        self,
+        *,
+        session_id: str,
+        container: SessionContainer,
+        notify: Callable[[Notice], None],
+        wall_ns: Callable[[], int],
+    ) -> None:
+        self._session_id = session_id
+        self._container = container
+        self._notify = notify
+        self._wall_ns = wall_ns
+        self._hash = JournalHash()
+        self._pending = Effects()
+        self._audit: list[AuditRecord] = []
+        self._stored_equity_ns = 0
+        self.status = SessionStatus.RUNNING
+        self.reason = ""
+        self.inputs = 0
+        self.fill_count = 0
+        self.orders: dict[str, Order] = {}
+        self.fills: deque[Fill] = deque(maxlen=FILLS_KEPT)
+        self.equity = EquityCurve(interval_ns=SECOND_NS)
+        self.archived: dict[str, ExecutorSnapshot] = {}
+        self.archived_counts = ExecutorCounts()
+        self.alerts = 0
+
+    @property
+    def journal_hash(self) -> str:
+        """Return the hash of all inputs so far."""
+        return self._hash.hexdigest()
+
+    def record(self, effects: Effects) -> None:
+        """Take what one input caused."""
+        pending = self._pending
+        pending.orders.update(effects.orders)
+        pending.fills.extend(effects.fills)
+        pending.executors.update(effects.executors)
+        pending.markets.update(effects.markets)
+        self.fill_count += len(effects.fills)
+        self.fills.extend(effects.fills)
+        for order_id, order in effects.orders.items():
+            self.orders.pop(order_id, None)
+            self.orders[order_id] = order
+        for archived in effects.archived:
+            self._archive(archived.executor)
+        for notice in effects.notices:
+            self.alerts += notice.level in ("warning", "error")
+            self._notify(notice)
+
+    def add_audit(self, record: AuditRecord) -> None:
+        """Take a record of the audit trail for the next transaction."""
+        self._audit.append(record)
+
+    def sample_equity(self, now_ns: int) -> None:
+        """Take a sample of the equity if it is time."""
+        self.equity.add(now_ns, float(self._container.portfolio.account_snapshot().equity))
+
+    def take_batch(self, entries: Iterable[tuple[int, str, str]]) -> StoreBatch:
+        """Return what is to be written now: new journal *entries*, and the effects so far."""
+        journal = tuple(self._journal_entry(*entry) for entry in entries)
+        effects, self._pending = self._pending, Effects()
+        audit, self._audit = tuple(self._audit), []
+        self._forget_done_orders()
+        session_id = self._session_id
+        container = self._container
+        now_ns = container.clock.now_ns()
+        instrument_of = container.data_handler.instrument
+        account = container.portfolio.account_snapshot()
+        is_sample_due = now_ns - self._stored_equity_ns >= STORED_EQUITY_INTERVAL_NS
+        if is_sample_due:
+            self._stored_equity_ns = now_ns
+        return StoreBatch(
+            sessions=(self._session_update(),),
+            journal=journal,
+            executors=tuple(self._executor_records(effects, now_ns)),
+            orders=tuple(
+                order_record(session_id, order, instrument_of(order.request.market))
+                for order in effects.orders.values()
+            ),
+            fills=tuple(
+                fill_record(session_id, fill, instrument_of(fill.market)) for fill in effects.fills
+            ),
+            positions=tuple(
+                position_record(
+                    session_id,
+                    container.portfolio.position_snapshot(market),
+                    held=instrument_of(market).qty(container.held_lots().get(market, 0)),
+                    now_ns=now_ns,
+                )
+                for market in effects.markets
+            ),
+            equity=(equity_record(session_id, account, now_ns=now_ns),) if is_sample_due else (),
+            audit=audit,
+        )
+
+    def finish(self, status: SessionStatus, reason: str) -> None:
+        """Let the next batch say that the session is over."""
+        self.status = status
+        self.reason = reason
+
+    def _archive(self, executor: ExecutorBase) -> None:
+        snapshot = executor.snapshot()
+        self._pending.executors[snapshot.id] = None
+        self.archived[snapshot.id] = snapshot
+        self.archived_counts = self.archived_counts.plus((snapshot,))
+        if len(self.archived) > ARCHIVED_KEPT:
+            del self.archived[next(iter(self.archived))]
+
+    def _executor_records(self, effects: Effects, now_ns: int) -> Iterator[ExecutorRecord]:
+        orchestrator = self._container.orchestrator
+        for executor_id in effects.executors:
+            executor = orchestrator.find(executor_id)
+            if executor is not None:
+                yield executor_record(
+                    self._session_id,
+                    executor,
+                    now_ns=now_ns,
+                    is_archived=executor_id in self.archived,
+                )
+
+    def _journal_entry(self, ts_ns: int, kind: str, payload: str) -> JournalEntry:
+        entry = JournalEntry(self._session_id, self.inputs, ts_ns, kind, payload)
+        self.inputs += 1
+        self._hash.update(entry)
+        return entry
+
+    def _session_update(self) -> SessionUpdate:
+        container = self._container
+        wall_ns = self._wall_ns()
+        account = container.portfolio.account_snapshot()
+        return SessionUpdate(
+            session_id=self._session_id,
+            status=self.status,
+            updated_ns=wall_ns,
+            ended_ns=wall_ns if self.status.is_final else None,
+            equity=account.equity,
+            realized_pnl=account.realised,
+            unrealized_pnl=account.unrealised,
+            fees=account.fees,
+            executors=container.executor_count,
+            orders=container.order_manager.total_count,
+            fills=self.fill_count,
+            inputs=self.inputs,
+            journal_hash=self.journal_hash,
+            reason=self.reason,
+        )
+
+    def _forget_done_orders(self) -> None:
+        """Drop the oldest orders that are done, so that a session of weeks does not grow."""
+        excess = len(self.orders) - ORDERS_KEPT
+        if excess <= 0:
+            return
+        done = [key for key, order in self.orders.items() if not order.is_open][:excess]
+        for order_id in done:
+            del self.orders[order_id]
+            self._container.forget_order(order_id)

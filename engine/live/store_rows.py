@@ -1,0 +1,123 @@
+"""Facts of the core as rows of the store: the edge where integers become decimals."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+
+from engine.executors.base import ExecutorBase
+from engine.model.instruments import Instrument
+from engine.model.orders import Fill, Order
+from engine.portfolio.snapshots import AccountSnapshot, PositionSnapshot
+from engine.store.records import (
+    EquityRecord,
+    ExecutorRecord,
+    FillRecord,
+    OrderRecord,
+    PositionRecord,
+)
+
+
+def order_record(session_id: str, order: Order, instrument: Instrument) -> OrderRecord:
+    """Return *order* as a row."""
+    request = order.request
+    return OrderRecord(
+        session_id=session_id,
+        client_order_id=request.client_order_id,
+        executor_id=request.owner_id,
+        role=request.role,
+        connector_name=request.market.connector_name,
+        trading_pair=request.market.trading_pair,
+        side=request.side.name,
+        order_type=request.order_type.name,
+        price=None if request.limit_ticks is None else instrument.price(request.limit_ticks),
+        amount=instrument.qty(request.lots),
+        filled_amount=instrument.qty(order.filled_lots),
+        filled_quote=instrument.money(order.filled_atoms),
+        fee_quote=instrument.money(order.fee_atoms),
+        state=order.status.name,
+        reason=order.reason,
+        created_ns=order.created_ns,
+        updated_ns=order.updated_ns,
+    )
+
+
+def fill_record(session_id: str, fill: Fill, instrument: Instrument) -> FillRecord:
+    """Return *fill* as a row."""
+    return FillRecord(
+        session_id=session_id,
+        fill_id=fill.fill_id,
+        client_order_id=fill.client_order_id,
+        executor_id=fill.owner_id,
+        role=fill.role,
+        connector_name=fill.market.connector_name,
+        trading_pair=fill.market.trading_pair,
+        side=fill.side.name,
+        price=instrument.price(fill.ticks),
+        amount=instrument.qty(fill.lots),
+        quote=instrument.money(fill.notional_atoms),
+        fee_quote=instrument.money(fill.fee_atoms),
+        fee_base=instrument.qty(fill.fee_base_lots),
+        is_maker=fill.is_maker,
+        ts_ns=fill.ts_ns,
+    )
+
+
+def position_record(
+    session_id: str, position: PositionSnapshot, *, held: Decimal, now_ns: int
+) -> PositionRecord:
+    """Return *position* as a row."""
+    return PositionRecord(
+        session_id=session_id,
+        connector_name=position.market.connector_name,
+        trading_pair=position.market.trading_pair,
+        amount=position.amount,
+        entry_price=position.entry_price,
+        mark_price=position.mark_price,
+        realized_pnl=position.realised,
+        unrealized_pnl=position.unrealised,
+        fees=position.fees,
+        held=held,
+        updated_ns=now_ns,
+    )
+
+
+def equity_record(session_id: str, account: AccountSnapshot, *, now_ns: int) -> EquityRecord:
+    """Return *account* as a sample."""
+    return EquityRecord(
+        session_id=session_id,
+        ts_ns=now_ns,
+        equity=account.equity,
+        realized_pnl=account.realised,
+        unrealized_pnl=account.unrealised,
+        fees=account.fees,
+    )
+
+
+def executor_record(
+    session_id: str, executor: ExecutorBase, *, now_ns: int, is_archived: bool
+) -> ExecutorRecord:
+    """Return *executor* as a row, with the blob from which it can be resumed."""
+    snapshot = executor.snapshot()
+    info = executor.executor_info
+    close_type = snapshot.close_type
+    return ExecutorRecord(
+        session_id=session_id,
+        executor_id=snapshot.id,
+        controller_id=snapshot.controller_id,
+        type=snapshot.type,
+        status=snapshot.status.name,
+        close_type=None if close_type is None else close_type.name,
+        created_ns=snapshot.created_ns,
+        updated_ns=now_ns,
+        closed_ns=snapshot.closed_ns,
+        config=snapshot.config.model_dump(mode="json"),
+        state=executor.runtime_state(),
+        final_info=json.loads(info.to_json()) if snapshot.is_done else None,
+        net_pnl_quote=info.net_pnl_quote,
+        net_pnl_pct=info.net_pnl_pct,
+        fees_quote=info.cum_fees_quote,
+        filled_amount_quote=info.filled_amount_quote,
+        is_archived=is_archived,
+        is_handed_over=snapshot.is_handed_over,
+    )
