@@ -18,7 +18,7 @@ from engine.store.records import JournalEntry, SessionUpdate
 
 _ROWS_AT_ONCE: Final = 100
 """Converting this many rows holds the loop for about two milliseconds."""
-_JOURNAL_ROWS_AT_ONCE: Final = 2_000
+_JOURNAL_ROWS_AT_ONCE: Final = 1_000
 """Journal entries need no conversion."""
 
 Record: TypeAlias = Any
