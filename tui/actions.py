@@ -29,8 +29,8 @@ class Scope(Enum):
 class Action:
     """One thing the operator can do.
 
-    ``danger`` is the level of console.md 6.2: 0 looks only, 1 acts at once, 2 asks first, 3 needs an
-    armed session, 4 a typed word. ``bar`` orders the key bar, lowest first; 0 keeps it out of it.
+    ``danger`` is the level of console.md 6.2: 0 looks only, 1 acts at once, 2 asks first, 3
+    needs an armed session, 4 a typed word. ``bar`` orders the key bar, lowest first; 0 keeps it out of it.
     """
 
     id: str
@@ -66,7 +66,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("app.quit", "q", "quit", "Quit; asks what to do with running executors", _E, "quit",
            danger=2, group="Session", bar=95),
     Action("app.interrupt", "ctrl+c", "quit at once",
-           "Copy the selected text; pressed twice within 2 s: quit and keep positions", _E,
+           "Copy the selected text; twice within 2 s: quit, keep positions", _E,
            "interrupt", danger=2, group="Session", priority=True),
     Action("view.pause", "p", "pause", "Freeze the display; the engine goes on", _E, "pause",
            group="View", bar=82),
@@ -102,7 +102,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
            "mark_all", group="Rows"),
     Action("list.unmark", "minus", "unmark", "Take all marks off", _L, "unmark", group="Rows"),
     Action("list.copy", "y", "copy", "Copy the row to the clipboard", _L, "copy", group="Rows"),
-    Action("list.sort", "o", "sort", "Sort: then the letter of a column; again reverses", _L,
+    Action("list.sort", "o", "sort", "Sort by a column, then its letter", _L,
            "sort", group="Order", bar=60),
     Action("list.sort_off", "O", "sort off", "Back to the usual order", _L, "sort_off",
            group="Order"),
@@ -110,7 +110,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
            "filter", group="Order", bar=50),
     Action("list.wide", "w", "wide", "All columns, or those that fit", _L, "wide",
            group="Order"),
-    Action("list.follow", "f", "follow", "Follow the newest row, or the row under the cursor",
+    Action("list.follow", "f", "follow", "Follow the newest row, or the cursor's",
            _L, "follow", group="Order"),
     Action("exec.new", "n", "new", "Create an executor", _X, "exec_new", danger=1,
            group="Executors", bar=40),
@@ -170,7 +170,7 @@ def bindings_for(*scopes: Scope) -> list[BindingType]:
 
 def key_label(keys: str) -> str:
     """Return how the first key of *keys* is written for people."""
-    first = keys.split(",")[0].strip()
+    first = keys.split(",", maxsplit=1)[0].strip()
     return _SHOWN.get(first, first)
 
 

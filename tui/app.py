@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.app import App
 from textual.binding import BindingType
-from textual.command import Provider
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
-from engine.api.views import EngineState
 from tui.actions import Scope, bindings_for
-from tui.keymap import check_keymap
 from tui.screens.base import CommandEntered, ConsoleScreen
 from tui.settings import DEFAULT_THEME, TIME_FORMATS, Settings
-from tui.state.command_line import Command, parse_command
 from tui.state.console import ConsoleState
 from tui.state.modes import mode_title
 from tui.theming import ThemeFileError, complete, load_theme, theme_names
 
 if TYPE_CHECKING:
+    from textual.command import Provider
+
     from engine.api.console import ConsoleEngine
     from tui.screens.executor_actions import ExecutorScreen
+    from tui.state.command_line import Command
 
 _TWICE_S = 2.0
 
@@ -52,7 +51,13 @@ class ConsoleApp(App[None], inherit_bindings=False):
     TITLE = "quarterdeck"
     BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.EVERYWHERE)
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette_provider}
-    CSS_PATH = ["css/app.tcss", "css/screens.tcss"]
+    CSS_PATH: ClassVar[list[str]] = ["css/app.tcss", "css/screens.tcss"]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-tiny"), (80, "-narrow"), (100, "-normal"), (160, "-wide"),
+    ]  # fmt: skip
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+        (0, "-flat"), (24, "-short"), (34, "-normal-h"), (50, "-tall"),
+    ]  # fmt: skip
     ESCAPE_TO_MINIMIZE = False
     DEFAULT_MODE = "dashboard"
 
@@ -83,22 +88,22 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self._interrupted_at = float("-inf")
         self._history: list[str] = []
         self._last_look: object = None
-        checked = check_keymap(settings.keymap)
+        self._keymap_problems: tuple[str, ...] = ()
+        if settings.keymap:
+            self._use_keymap(settings.keymap)
+        self._start_theme(settings.theme)
+
+    def _use_keymap(self, wanted: Mapping[str, str]) -> None:
+        from tui.keymap import check_keymap
+
+        checked = check_keymap(wanted)
         self._keymap_problems = checked.problems
         self.set_keymap(dict(checked.keys))
-        self._modes.update(
-            {
-                "dashboard": self._dashboard,
-                "executors": self._executors,
-                "flow": self._flow,
-                "logs": self._logs,
-            }
-        )
-        self.use_theme(settings.theme)
 
-    # --- screens, each made when it is first wanted ------------------------------------------------
+    # --- screens, each made when it is first wanted -----------------------------------------------
 
-    def _dashboard(self) -> Screen[Any]:
+    def get_default_screen(self) -> Screen[Any]:
+        """Return the dashboard: to start as the default screen saves parsing all styles twice."""
         from tui.screens.dashboard import DashboardScreen
 
         return DashboardScreen(self.console_state)
@@ -121,7 +126,11 @@ class ConsoleApp(App[None], inherit_bindings=False):
     # --- start ---------------------------------------------------------------------------------
 
     def on_mount(self) -> None:
-        """Start to look at the engine."""
+        """Know the other modes, and start to look at the engine."""
+        self.add_mode("dashboard", self.get_default_screen)
+        self.add_mode("executors", self._executors)
+        self.add_mode("flow", self._flow)
+        self.add_mode("logs", self._logs)
         self.set_interval(1.0, self._look_at_engine)
 
     def on_ready(self) -> None:
@@ -141,7 +150,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         health = self.console_state.engine.health()
         session = self.console_state.session_row()
         if session is None:
-            if health.state is EngineState.FAULTED and health.exit_code:
+            if health.state.value == "faulted" and health.exit_code:
                 from textual.content import Content
 
                 self.exit(return_code=health.exit_code, message=Content(health.message))
@@ -173,6 +182,21 @@ class ConsoleApp(App[None], inherit_bindings=False):
         ours = theme_names(self.themes_dir)
         return (*ours, *sorted(name for name in self.available_themes if name not in ours))
 
+    def _start_theme(self, name: str) -> None:
+        """Take the first theme before any style is parsed: a later change parses all again."""
+        for wanted in (name, DEFAULT_THEME):
+            try:
+                theme = self.available_themes.get(wanted) or load_theme(self.themes_dir, wanted)
+            except ThemeFileError as error:
+                self._theme_problem = str(error)
+                continue
+            self.register_theme(theme)
+            self.set_reactive(ConsoleApp.theme, theme.name)
+            self.set_class(theme.dark, "-dark-mode", update=False)
+            self.set_class(not theme.dark, "-light-mode", update=False)
+            self.stylesheet.set_variables(self.get_css_variables())
+            return
+
     def use_theme(self, name: str) -> bool:
         """Switch to the theme *name*; on a mistake say so and return False."""
         if name not in self.available_themes or name in theme_names(self.themes_dir):
@@ -180,15 +204,15 @@ class ConsoleApp(App[None], inherit_bindings=False):
                 self.register_theme(load_theme(self.themes_dir, name))
             except ThemeFileError as error:
                 self._theme_problem = str(error)
-                if name != DEFAULT_THEME and self.theme not in theme_names(self.themes_dir):
-                    self.use_theme(DEFAULT_THEME)
                 return False
         self.theme = name
         return True
 
     # --- talking ---------------------------------------------------------------------------------
 
-    def tell(self, text: str, *, severity: SeverityLevel = "information", timeout: float = 4.0) -> None:
+    def tell(
+        self, text: str, *, severity: SeverityLevel = "information", timeout: float = 4.0
+    ) -> None:
         """Show a toast; *text* is never read as markup."""
         self.notify(text, severity=severity, timeout=timeout, markup=False)
 
@@ -284,7 +308,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         del screen
         return ()
 
-    # --- command line ------------------------------------------------------------------------------
+    # --- command line -----------------------------------------------------------------------------
 
     @on(CommandEntered)
     def _command_entered(self, event: CommandEntered) -> None:
@@ -296,6 +320,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
         if not text.strip():
             return
         self._history.append(text)
+        from tui.state.command_line import parse_command
+
         command = parse_command(text)
         handlers: dict[str, Callable[[Command], None]] = {
             "q": lambda _: self._run("quit"),

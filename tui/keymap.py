@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
 from tui.actions import ACTIONS, Action, Scope
@@ -50,6 +49,8 @@ def check_keymap(wanted: Mapping[str, str]) -> CheckedKeymap:
     for action_id, keys in wanted.items():
         action = by_id.get(action_id)
         if action is None:
+            from difflib import get_close_matches
+
             near = get_close_matches(action_id, by_id, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             problems.append(f"keymap: there is no action {action_id!r}{hint}")
@@ -79,4 +80,4 @@ def _problem(action: Action, keys: str, accepted: Mapping[str, str]) -> str:
 def _meet(one: Scope, other: Scope) -> bool:
     """Whether both scopes can be active at once."""
     apart = {Scope.EXECUTORS, Scope.LOGS}
-    return one is other or not {one, other} == apart
+    return one is other or {one, other} != apart

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 
 from tui.actions import ACTIONS, Action, all_key_labels
@@ -40,6 +43,6 @@ class ActionProvider(Provider):
     def _keys(self, action: Action) -> str:
         return self.app._keymap.get(action.id, action.keys)  # noqa: SLF001 (no public getter)
 
-    def _runner(self, action: Action):  # noqa: ANN202
+    def _runner(self, action: Action) -> Callable[[], None]:
         key = self._keys(action).split(",")[0]
-        return lambda: self.app.simulate_key(key)
+        return partial(self.app.simulate_key, key)

@@ -27,7 +27,7 @@ class Overlay(ModalScreen[ResultT], Generic[ResultT]):
     DEFAULT_CSS = """
     Overlay { align: center middle; background: $background 60%; }
     Overlay > .overlay-box {
-        width: 76; max-width: 100%; height: 80%; background: $surface;
+        width: 88; max-width: 100%; height: 80%; background: $surface;
         border: round $primary; border-title-color: $primary; border-title-style: bold;
         border-subtitle-color: $muted;
     }

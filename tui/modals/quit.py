@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 
 from engine.api.console import ConsoleEngine
 from engine.api.views import ExecutorRow, PositionRow
-from tui.formatting import clean, direction, fit, format_decimal, format_money, format_signed_money
+from tui.formatting import direction, fit, format_decimal, format_money, format_signed_money
 from tui.modals.dialog import Clock, Dialog
 from tui.modals.facts import Facts
 from tui.state.stop_text import MAX_LISTED, executor_lines, plural
@@ -53,7 +53,7 @@ def _position_line(row: PositionRow) -> Line:
     return (
         (fit(base, 6), ""),
         (fit(f"{sign}{format_decimal(row.amount)}", 14, right=True), "bold"),
-        (f"  ≈ {fit(format_money(abs(value)), 14, right=True)} {clean(quote)}  ", "dim"),
+        (f"  ≈ {fit(format_money(abs(value)), 14, right=True)} {fit(quote, 6)}", "dim"),
         (format_signed_money(row.unrealized_pnl), direction(row.unrealized_pnl)),
     )
 

@@ -55,7 +55,7 @@ class SettingsScreen(Overlay[str | None]):
                     "name", "Theme", 26, lambda r: (r.name, "bold" if r.ours else ""), flexible=True
                 ),
                 Column("note", "", 12, lambda r: ("in use" if r.before else "", "dim")),
-            ),  # fmt: skip
+            ),
             row_id=lambda row: row.name,
             text=lambda row: row.name,
         )

@@ -55,14 +55,7 @@ class ConsoleScreen(Screen[None]):
     """A mode's screen. Subclasses give ``mode``, ``scopes`` and ``body``."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.SCREEN)
-    CSS_PATH = "../css/screens.tcss"
     AUTO_FOCUS = "LiveTable"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [
-        (0, "-tiny"), (80, "-narrow"), (100, "-normal"), (160, "-wide"),
-    ]  # fmt: skip
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [
-        (0, "-flat"), (24, "-short"), (34, "-normal-h"), (50, "-tall"),
-    ]  # fmt: skip
 
     mode: ClassVar[str] = ""
     scopes: ClassVar[tuple[Scope, ...]] = (Scope.LIST, Scope.SCREEN, Scope.EVERYWHERE)
@@ -86,7 +79,14 @@ class ConsoleScreen(Screen[None]):
         return ()
 
     def compose(self) -> ComposeResult:
-        """Put bars around the body."""
+        """Put bars around the body, in the layout for the present size."""
+        for points, size in (
+            (self.app.HORIZONTAL_BREAKPOINTS, self.app.size.width),
+            (self.app.VERTICAL_BREAKPOINTS, self.app.size.height),
+        ):
+            fitting = [name for least, name in points or () if size >= least]
+            if fitting:
+                self.add_class(fitting[-1], update=False)
         yield self._top_bar
         yield ModeBar(self.mode)
         yield self._fault_bar
@@ -105,7 +105,6 @@ class ConsoleScreen(Screen[None]):
         """Start the paint clock."""
         if self.console.fps:
             self._clock_timer = self.set_interval(1 / self.console.fps, self._tick)
-        self.call_after_refresh(self.pull_all)
 
     def on_screen_suspend(self) -> None:
         """Stop the clock: a hidden screen asks for nothing."""
@@ -137,7 +136,6 @@ class ConsoleScreen(Screen[None]):
         try:
             panel.pull()
         except Exception as error:  # noqa: BLE001 (boundary: one failed query is not the end)
-            self.log.error(f"{self.mode}: {panel!r}: {error!r}")
             panel.show_problem(f"{type(error).__name__}: {error}")
 
     def _breathe(self) -> None:
@@ -280,6 +278,7 @@ class ConsoleScreen(Screen[None]):
 
     def on_prompt_bar_dismissed(self, event: PromptBar.Dismissed) -> None:
         """Take the filter back."""
+        event.stop()
         if self._prompt_table is not None:
             self._prompt_table.set_filter("")
         self._close_prompt()

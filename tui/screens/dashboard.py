@@ -24,7 +24,7 @@ class DashboardScreen(ExecutorScreen):
         self._session_panel = SessionPanel(console, title="Session", id="session")
         self._markets = MarketsPanel(console, title="Markets", id="markets")
         self._flow = FlowPanel(console, title="Event flow", id="flow")
-        self._log = LogTable(LogSource(console), console, show_header=False)
+        self._log = LogTable(LogSource(console, compact=True), console, show_header=False)
         for panel in (self._session_panel, self._markets, self._flow):
             self.drive(panel, panel.every)
         self.drive(self._log, 3)

@@ -124,7 +124,9 @@ class ExecutorScreen(ConsoleScreen):
         event.stop()
         session = self.console.session
         if session:
-            _ = self.app.push_screen(ExecutorDetailScreen(self.console.engine, session, event.row_id))
+            _ = self.app.push_screen(
+                ExecutorDetailScreen(self.console.engine, session, event.row_id)
+            )
 
     @on(LiveTable.CursorMoved, "#executors")
     def _cursor_moved(self) -> None:

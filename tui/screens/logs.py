@@ -53,4 +53,6 @@ class LogsScreen(ConsoleScreen):
             return
         from tui.screens.executor_detail import ExecutorDetailScreen
 
-        _ = self.app.push_screen(ExecutorDetailScreen(self.console.engine, session, row.executor_id))
+        _ = self.app.push_screen(
+            ExecutorDetailScreen(self.console.engine, session, row.executor_id)
+        )

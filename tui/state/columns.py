@@ -13,6 +13,7 @@ RowT = TypeVar("RowT")
 GUTTER = 2
 """Cells for the mark and the cursor in front of every row."""
 _WIDEST_GAP = 3
+_FEW_COLUMNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,10 @@ def _fitting(columns: Sequence[Column[RowT]], width: int) -> list[Column[RowT]]:
 
 
 def _gap(columns: Sequence[Column[RowT]], width: int) -> int:
-    for gap in range(_WIDEST_GAP, 1, -1):
+    widest = _WIDEST_GAP
+    if any(column.flexible for column in columns):
+        widest = 2 if len(columns) > _FEW_COLUMNS else 1
+    for gap in range(widest, 1, -1):
         if _natural(columns, gap) <= width:
             return gap
     return 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Final
 
 
@@ -40,6 +39,8 @@ def parse_command(text: str) -> Command:
     if name in _MODES:
         return Command("mode", _MODES[name])
     if name not in COMMANDS:
+        from difflib import get_close_matches
+
         near = get_close_matches(name, COMMANDS, n=1)
         hint = f" Did you mean :{near[0]}?" if near else " :help lists the keys."
         return Command(name, argument, f"There is no command :{word}.{hint}")

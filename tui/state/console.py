@@ -34,6 +34,7 @@ class ConsoleState:
         self.fps = fps
         self.paused_at: float | None = None
         self._wanted = wanted
+        self._session_id = ""
 
     def session_row(self) -> SessionRow | None:
         """Return the session in view, or None before it exists."""
@@ -41,15 +42,17 @@ class ConsoleState:
 
     @property
     def session(self) -> str:
-        """Id of the session in view; empty before it exists."""
-        row = self.session_row()
-        return "" if row is None else row.id
+        """Id of the session in view; empty before it exists. Looked up once."""
+        if not self._session_id:
+            row = self.session_row()
+            self._session_id = "" if row is None else row.id
+        return self._session_id
 
     def choose_session(self, name: str) -> bool:
         """Look at the session *name*; False, and no change, if there is none."""
         known = any(name in (row.id, row.name) for row in self.engine.sessions())
         if known:
-            self._wanted = name
+            self._wanted, self._session_id = name, ""
         return known
 
     @property

@@ -62,12 +62,12 @@ def _mark(row: ExecutorRow) -> Span:
 
 
 def _side(row: ExecutorRow) -> Span:
-    return (row.side, "dim" if _is_over(row) else "up" if row.side == "BUY" else "down")
+    return (row.side, _quiet(row))
 
 
 def _amount(row: ExecutorRow) -> Span:
     partial = 0 < row.filled_amount < row.amount
-    shown = row.filled_amount if row.filled_amount else row.amount
+    shown = row.filled_amount or row.amount
     return (format_decimal(shown), "warn" if partial else _quiet(row))
 
 

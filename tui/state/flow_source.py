@@ -19,7 +19,7 @@ def _count_column(status: str, title: str) -> Column[FlowStateView]:
         count = row.counts.get(status, 0)
         return (f"{count:,}", status_role(status, count))
 
-    return Column(status, title, 9, cell, "right")
+    return Column(status, title, 8, cell, "right")
 
 
 class FlowSource(ListSource["FlowStateView"]):

@@ -56,20 +56,26 @@ def text_lines(flow: FlowStateView) -> tuple[Line, ...]:
 
 
 def count_lines(flows: Sequence[FlowStateView], width: int) -> tuple[Line, ...]:
-    """Return one line of counts for each executor under a header."""
+    """Return one line of counts for each executor; where it is narrow, rare ones are summed up."""
     name_width = max(8, *(len(flow.name) for flow in flows)) + 2
-    cell = 7 if width >= name_width + 7 * len(STATUSES) else 5
+    roomy = width >= name_width + 7 * len(STATUSES)
+    cell = 7 if roomy else 5
+    columns = STATUSES if roomy else (*STATUSES[:4], ("other", "rest"))
     head: list[Span] = [(fit(" executor", name_width), "head")]
-    head += [(fit(short, cell, right=True), "head") for _, short in STATUSES]
+    head += [(fit(short, cell, right=True), "head") for _, short in columns]
     lines: list[Line] = [tuple(head)]
     for flow in flows:
         spans: list[Span] = [(fit(f" {flow.name}", name_width), "")]
-        for status, _ in STATUSES:
-            count = flow.counts.get(status, 0)
+        for status, _ in columns:
+            count = _other(flow) if status == "other" else flow.counts.get(status, 0)
             text = f"{count}" if len(f"{count}") < cell else f"{count // 1000}k"
             spans.append((fit(text, cell, right=True), status_role(status, count)))
         lines.append(tuple(spans))
     return tuple(lines)
+
+
+def _other(flow: FlowStateView) -> int:
+    return sum(flow.counts.get(status, 0) for status, _ in STATUSES[4:])
 
 
 def _block_lines(block: Sequence[FlowStateView], width: int) -> list[Line]:

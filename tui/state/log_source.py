@@ -29,33 +29,33 @@ _STATUS_SHAPES: Final = {
 class LogSource(ListSource["LogRow"]):
     """The newest log lines, oldest first. ``pull`` asks the engine for what is new."""
 
-    def __init__(self, console: ConsoleState) -> None:
+    def __init__(self, console: ConsoleState, *, compact: bool = False) -> None:
         self._console = console
+        self._compact = compact
         self._after = -1
         self.level = 0
         """Index into ``LEVELS`` of the lowest level shown."""
         super().__init__(
             noun="log lines",
-            columns=(
-                Column("time", "Time", 12, self._time, frozen=True),
-                Column(
-                    "level",
-                    "Level",
-                    7,
-                    lambda r: (_LEVEL_WORDS.get(r.level, r.level), _LEVEL_ROLES.get(r.level, "")),
-                ),
-                Column("source", "Source", 12, lambda r: (r.source, "dim"), rank=2),
-                Column(
-                    "text",
-                    "Message",
-                    30,
-                    lambda r: (r.text, _LEVEL_ROLES.get(r.level, "")),
-                    flexible=True,
-                ),
-            ),  # fmt: skip
+            columns=self._small_columns() if compact else self._columns(),
             row_id=lambda row: str(row.seq),
             text=lambda row: f"{row.level} {row.source} {row.text} {row.executor_id or ''}",
             tail=True,
+        )
+
+    def _columns(self) -> tuple[Column[LogRow], ...]:
+        return (
+            Column("time", "Time", 12, self._time, frozen=True),
+            Column("level", "Level", 7, _level),
+            Column("source", "Source", 12, lambda row: (row.source, "dim"), rank=2),
+            Column("text", "Message", 30, _text, flexible=True),
+        )
+
+    def _small_columns(self) -> tuple[Column[LogRow], ...]:
+        return (
+            Column("time", "Time", 8, self._time, frozen=True),
+            Column("level", "", 1, _shape),
+            Column("text", "Message", 20, _text, flexible=True),
         )
 
     def pull(self) -> None:
@@ -76,7 +76,8 @@ class LogSource(ListSource["LogRow"]):
 
     def _time(self, row: LogRow) -> tuple[str, str]:
         session = self._console.session_row()
-        return (self._console.stamp(row.ts_ns, session.now_ns if session else None), "dim")
+        now_ns = session.now_ns if session else None
+        return (self._console.stamp(row.ts_ns, now_ns, millis=not self._compact), "dim")
 
 
 class CommandSource(ListSource["CommandRow"]):
@@ -101,7 +102,7 @@ class CommandSource(ListSource["CommandRow"]):
                     rank=1,
                     flexible=True,
                 ),
-            ),  # fmt: skip
+            ),
             row_id=lambda row: row.id,
             text=lambda row: f"{row.kind} {row.target} {row.status} {row.actor} {row.reason}",
         )
@@ -113,6 +114,18 @@ class CommandSource(ListSource["CommandRow"]):
     def _time(self, row: CommandRow) -> tuple[str, str]:
         session = self._console.session_row()
         return (self._console.stamp(row.ts_ns, session.now_ns if session else None), "dim")
+
+
+def _level(row: LogRow) -> tuple[str, str]:
+    return (_LEVEL_WORDS.get(row.level, row.level), _LEVEL_ROLES.get(row.level, ""))
+
+
+def _shape(row: LogRow) -> tuple[str, str]:
+    return (_LEVEL_WORDS.get(row.level, "·")[0], _LEVEL_ROLES.get(row.level, ""))
+
+
+def _text(row: LogRow) -> tuple[str, str]:
+    return (row.text, _LEVEL_ROLES.get(row.level, ""))
 
 
 def _status(row: CommandRow) -> tuple[str, str]:

@@ -19,25 +19,36 @@ from tui.state.modes import badge_span
 from tui.state.text import Line, Span, ends, line_width
 
 if TYPE_CHECKING:
-    from engine.api.views import EquityView, MarketRow, SessionRow
+    from engine.api.views import EquityView, MarketRow, PositionRow, SessionRow
 
 _SECOND_NS: Final = 1_000_000_000
 _STALE_S: Final = 5.0
 _CURVE_FROM_HEIGHT: Final = 6
+_HEADER_LINES: Final = 4
 _MIN_CURVE_WIDTH: Final = 24
+_MIN_TREND: Final = 6
+_BID_AND_ASK_FROM: Final = 46
 _STATE_ROLES: Final = {"running": "ok", "faulted": "error", "stopping": "warn", "paused": "warn"}
 
 
 def session_lines(
-    session: SessionRow, equity: EquityView, width: int, height: int
+    session: SessionRow,
+    equity: EquityView,
+    curve: tuple[Line, ...],
+    width: int,
+    height: int,
 ) -> tuple[Line, ...]:
-    """Return mode, state, equity, profit and the curve in *width* x *height* cells."""
+    """Return mode, state, equity and profit, and *curve* if it is as high as the rest."""
     lines = [_state_line(session, width), _equity_line(session, equity, width, height)]
     lines.append(_parts_line(session, width))
     if height >= _CURVE_FROM_HEIGHT:
-        lines.append(())
-        lines.extend(curve_lines(equity, width, height - len(lines)))
+        lines += [(), *curve]
     return tuple(lines[:height])
+
+
+def curve_height(height: int) -> int:
+    """Return how many lines of a panel of *height* lines belong to the curve."""
+    return height - _HEADER_LINES if height >= _CURVE_FROM_HEIGHT else 0
 
 
 def curve_lines(equity: EquityView, width: int, height: int) -> tuple[Line, ...]:
@@ -60,9 +71,31 @@ def curve_lines(equity: EquityView, width: int, height: int) -> tuple[Line, ...]
 
 def market_lines(markets: tuple[MarketRow, ...], now_ns: int, width: int) -> tuple[Line, ...]:
     """Return one line for each market: quote, change, trend, and its age when it is old."""
+    both = width >= _BID_AND_ASK_FROM
     names = max((len(market.trading_pair) for market in markets), default=0)
-    quotes = max((len(_quote(market)) for market in markets), default=0)
-    return tuple(_market_line(market, now_ns, names, quotes, width) for market in markets)
+    quotes = max((len(_quote(market, both=both)) for market in markets), default=0)
+    return tuple(_market_line(m, now_ns, names, quotes, width, both=both) for m in markets)
+
+
+def position_lines(positions: tuple[PositionRow, ...], width: int) -> tuple[Line, ...]:
+    """Return one line for each position under a heading: amount, entry, open profit."""
+    held = [position for position in positions if position.amount or position.unrealized_pnl]
+    if not held:
+        return (((" No open position.", "dim"),),)
+    lines: list[Line] = [((" Positions", "head"),)]
+    names = max(len(position.trading_pair) for position in held)
+    amounts = max(len(format_decimal(position.amount)) for position in held)
+    for position in held:
+        left: Line = (
+            (f" {fit(position.trading_pair, names)}  ", "bold"),
+            (fit(format_decimal(position.amount), amounts, right=True), ""),
+            (" @ ", "dim"),
+            (format_decimal(position.entry_price), ""),
+        )
+        way = direction(position.unrealized_pnl)
+        right: Line = ((format_signed_money(position.unrealized_pnl), way), (" ", ""))
+        lines.append(ends(left, right, width))
+    return tuple(lines)
 
 
 def _state_line(session: SessionRow, width: int) -> Line:
@@ -73,8 +106,18 @@ def _state_line(session: SessionRow, width: int) -> Line:
         (f"  {session.name}  ", "bold"),
         (f"● {session.state}", _STATE_ROLES.get(session.state, "dim")),
     )
-    right: Line = (("up ", "dim"), (age, ""), ("  speed ", "dim"), (f"{session.speed} ", ""))
-    return ends(left, right, width)
+    up: Line = (("up ", "dim"), (f"{age} ", ""))
+    speed: Line = (("speed ", "dim"), (f"{session.speed}  ", ""))
+    return ends(left, _that_fits((speed, up), width - line_width(left) - 1), width)
+
+
+def _that_fits(parts: tuple[Line, ...], room: int) -> Line:
+    """Return as many of *parts* as fit, the last ones first."""
+    for start in range(len(parts)):
+        line = tuple(span for part in parts[start:] for span in part)
+        if line_width(line) <= room:
+            return line
+    return ()
 
 
 def _equity_line(session: SessionRow, equity: EquityView, width: int, height: int) -> Line:
@@ -96,33 +139,38 @@ def _equity_line(session: SessionRow, equity: EquityView, width: int, height: in
 
 
 def _parts_line(session: SessionRow, width: int) -> Line:
-    line: list[Span] = [(" ", "")]
-    for word, value in (("realised", session.realized_pnl), ("open", session.unrealized_pnl)):
-        way = direction(value)
-        text = format_signed_money(value)
-        line += [(f"{word} ", "dim"), (text, way), ("  ", "")]
-    line += [("fees ", "dim"), (format_money(session.fees), ""), ("  ", "")]
-    counts: Line = tuple(line)
+    parts: list[Line] = []
+    for word, value in (("open", session.unrealized_pnl), ("realised", session.realized_pnl)):
+        parts.append(((f" {word} ", "dim"), (format_signed_money(value), direction(value))))
+    parts.append(((" fees ", "dim"), (format_money(session.fees), "")))
     running = session.executors.get("running", 0)
-    more: Line = ((f"{running:,}", ""), (" running ", "dim"))
-    return ends(counts, more, width) if line_width(counts) + line_width(more) < width else counts
+    parts.append(((f" {running:,}", ""), (" running", "dim")))
+    line: Line = ()
+    for part in parts:
+        longer = (*line, *(((" ", ""),) if line else ()), *part)
+        if line_width(longer) > width:
+            break
+        line = longer
+    return line
 
 
-def _market_line(market: MarketRow, now_ns: int, names: int, quotes: int, width: int) -> Line:
+def _market_line(
+    market: MarketRow, now_ns: int, names: int, quotes: int, width: int, *, both: bool
+) -> Line:
     age_s = None if market.quote_ns is None else max(0, now_ns - market.quote_ns) / _SECOND_NS
     stale = age_s is None or age_s > _STALE_S
     change = market.change_pct
     way = "stale" if stale else direction(change, 6)
     left: Line = (
         (f" {fit(market.trading_pair, names)}  ", "stale" if stale else "bold"),
-        (fit(_quote(market), quotes, right=True), "stale" if stale else ""),
-        ("  " + fit(format_percent(change), 8, right=True), way),
+        (fit(_quote(market, both=both), quotes, right=True), "stale" if stale else ""),
+        (fit(format_percent(change), 9, right=True), way),
     )
     note = _market_note(age_s, stale=stale)
-    room = width - line_width(left) - len(note) - 4
-    cells = min(32, max(0, room))
-    trend: Span = (sparkline(market.trend, cells), "stale" if stale else "spark")
-    return ends((*left, ("  ", ""), trend), ((note, "warn"), (" ", "")), width)
+    cells = min(32, width - line_width(left) - len(note) - 4)
+    if cells >= _MIN_TREND:
+        left = (*left, ("  ", ""), (sparkline(market.trend, cells), "stale" if stale else "spark"))
+    return ends(left, ((note, "warn"), (" ", "")) if note else (), width)
 
 
 def _market_note(age_s: float | None, *, stale: bool) -> str:
@@ -131,9 +179,9 @@ def _market_note(age_s: float | None, *, stale: bool) -> str:
     return "waiting" if age_s is None else f"⚠ {format_duration(age_s)} old"
 
 
-def _quote(market: MarketRow) -> str:
-    if market.bid is None or market.ask is None:
-        return "--"
+def _quote(market: MarketRow, *, both: bool) -> str:
+    if market.bid is None or market.ask is None or not both:
+        return format_decimal(market.mid)
     return f"{format_decimal(market.bid)} / {format_decimal(market.ask)}"
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tui.formatting import fit
 from tui.state.columns import RowT, Slot
 from tui.state.table import Query, TableModel
-from tui.formatting import fit
 from tui.state.text import Line, Span
 
 DOWN, UP = "▼", "▲"
+CURSOR = "\u203a"
 
 
 def table_title(heading: str, model: TableModel[RowT]) -> str:
@@ -51,7 +52,7 @@ def header_line(slots: Sequence[Slot[RowT]], query: Query) -> Line:
 
 def row_line(slots: Sequence[Slot[RowT]], row: RowT, *, here: bool, marked: bool) -> Line:
     """Return one row; the mark and the cursor have shapes, not only colours."""
-    spans: list[Span] = [("●" if marked else " ", "marked"), ("›" if here else " ", "key")]
+    spans: list[Span] = [("●" if marked else " ", "marked"), (CURSOR if here else " ", "key")]
     x = 2
     for slot in slots:
         text, roles = slot.column.cell(row)

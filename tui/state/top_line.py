@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.api.views import EngineState
 from tui.formatting import direction, format_clock, format_duration, format_signed_money
 from tui.state.modes import badge_span
 from tui.state.text import Line, Span, ends, line_width
@@ -39,7 +38,7 @@ def profit_span(session: SessionRow) -> Span:
 
 
 def _is_starting(health: HealthView) -> bool:
-    return health.state is EngineState.STARTING
+    return health.state.value == "starting"
 
 
 def _left_parts(session: SessionRow) -> list[Line]:

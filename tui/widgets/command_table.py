@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tui.state.console import ConsoleState
 from tui.state.log_source import CommandSource
 from tui.widgets.live_table import LiveTable
 
-if TYPE_CHECKING:
-    from engine.api.views import CommandRow
 
-
-class CommandTable(LiveTable["CommandRow"]):
+class CommandTable(LiveTable[Any]):
     """Commands, newest first."""
 
     def __init__(self, console: ConsoleState) -> None:

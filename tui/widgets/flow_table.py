@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tui.state.console import ConsoleState
 from tui.state.flow_source import FlowSource
 from tui.widgets.live_table import LiveTable
 
-if TYPE_CHECKING:
-    from engine.api.views import FlowStateView
 
-
-class FlowTable(LiveTable["FlowStateView"]):
+class FlowTable(LiveTable[Any]):
     """One row for each event executor."""
 
     def __init__(self, console: ConsoleState) -> None:

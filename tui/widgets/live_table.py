@@ -10,15 +10,14 @@ from textual.binding import BindingType
 from textual.content import Content
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.reactive import var
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from tui.actions import Scope, bindings_for
+from tui.formatting import clean
 from tui.state.columns import RowT, Slot, lay_out
 from tui.state.table import TableModel, TableSource
 from tui.state.table_text import empty_lines, header_line, row_line, table_title
-from tui.formatting import clean
 from tui.state.text import Line
 from tui.widgets.painted import PaintSource
 
@@ -36,7 +35,6 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         scrollbar-size-vertical: 1;
     }
     """
-    wide: var[bool] = var(False)
 
     class RowOpened(Message):
         """Enter or a double click on a row."""
@@ -104,6 +102,7 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         self._clock = clock
         self._header_rows = 1 if show_header else 0
         self._offset = 0
+        self.wide = False
         self._slots: tuple[Slot[RowT], ...] = ()
         self._look: object = None
         self._keys: list[object] = []
@@ -118,15 +117,17 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         height = self.size.height - self._header_rows
         if height < 1:
             return
+        before = self.model.cursor_id
         self.model.refresh(now=self._clock(), height=height)
         self.problem = ""
         self._settle()
+        if self.model.cursor_id != before:
+            self.post_message(self.CursorMoved(self))
 
     def repaint_all(self) -> None:
         """Paint every line anew: the rows are the same, the way of showing them is not."""
         self._look = None
         self._repaint()
-        self.refresh()
 
     def show_problem(self, text: str) -> None:
         """Show that the source failed; rows come back when it answers again."""
@@ -139,13 +140,25 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         lines = model.window.matching + self._header_rows
         if self.virtual_size.height != lines:
             self.virtual_size = Size(self.scrollable_content_region.width, lines)
-        if round(self.scroll_y) != model.top:
-            self.scroll_to(y=model.top, animate=False, force=True, immediate=True)
+            self.call_after_refresh(self._place_scroll_bar)
+        self._place_scroll_bar()
         title = table_title(self.heading, model)
         if title != self._title:
             self._title = title
             self.border_title = Content(title)
         self._repaint()
+
+    def watch_show_vertical_scrollbar(self, show: bool) -> None:  # noqa: FBT001 (Textual's)
+        """Put a scroll bar that has just appeared at the right place."""
+        if show:
+            self.call_after_refresh(self._place_scroll_bar)
+
+    def _place_scroll_bar(self) -> None:
+        top = self.model.top
+        if round(self.scroll_y) != top:
+            self.scroll_to(y=top, animate=False, force=True, immediate=True)
+        if self.show_vertical_scrollbar and self.vertical_scrollbar.position != top:
+            self.vertical_scrollbar.position = top
 
     def _repaint(self) -> None:
         width = self.scrollable_content_region.width
@@ -155,6 +168,9 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
             columns = self.model.source.columns
             self._slots = lay_out(columns, width, wide=self.wide, offset=self._offset)
             self._strips.clear()
+            self._keys = self._line_keys()
+            self.refresh()
+            return
         old, new = self._keys, self._line_keys()
         self._keys = new
         longest = max(len(old), len(new))
@@ -215,7 +231,8 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Follow the wheel and the scroll bar."""
         super().watch_scroll_y(old_value, new_value)
-        if round(new_value) != self.model.top:
+        resized = self.size.height - self._header_rows != self.model.height
+        if round(new_value) != self.model.top and not resized:
             self.model.scroll_to(round(new_value))
             self._settle()
 
@@ -286,6 +303,7 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         """Show all columns, or those that fit."""
         self.wide = not self.wide
         self._offset = 0
+        self.wide = False
         self._repaint()
 
     def action_open(self) -> None:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tui.state.console import ConsoleState
 from tui.state.log_source import LEVELS, LogSource
 from tui.widgets.live_table import LiveTable
 
-if TYPE_CHECKING:
-    from engine.api.views import LogRow
 
-
-class LogTable(LiveTable["LogRow"]):
+class LogTable(LiveTable[Any]):
     """Log lines, newest at the end. ``LiveTable`` does the rest."""
 
     def __init__(

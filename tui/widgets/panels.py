@@ -1,4 +1,7 @@
-"""The painted panels: session, markets, event flow. Each asks the engine when it is told to."""
+"""The painted panels: session, markets, event flow. Each asks the engine when it is told to.
+
+Their texts load with the first session, so that the first frame does not wait for them.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,6 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.content import Content
 
 from tui.state.console import ConsoleState
-from tui.state.flow_text import flow_lines, text_lines
-from tui.state.session_text import market_lines, session_lines
 from tui.state.text import Line
 from tui.widgets.painted import Painted
 
@@ -61,17 +62,21 @@ class SessionPanel(Panel):
 
     _equity: EquityView | None = None
     _equity_key: object = None
+    _curve: tuple[Line, ...] = ()
 
     def make_lines(self, width: int, height: int) -> tuple[Line, ...]:
         """Return the session's header and curve."""
         session = self.console.session_row()
         if session is None:
             return self.starting()
-        key = (session.id, width, int(self.console.clock()))
+        from tui.state.session_text import curve_height, curve_lines, session_lines
+
+        key = (session.id, width, height, int(self.console.clock()))
         if self._equity is None or key != self._equity_key:
             self._equity = self.console.engine.equity(session.id, points=max(2, 2 * width))
             self._equity_key = key
-        return session_lines(session, self._equity, width, height)
+            self._curve = curve_lines(self._equity, width, curve_height(height))
+        return session_lines(session, self._equity, self._curve, width, height)
 
 
 class MarketsPanel(Panel):
@@ -84,8 +89,15 @@ class MarketsPanel(Panel):
         session = self.console.session_row()
         if session is None:
             return self.starting()
-        lines = market_lines(self.console.engine.markets(session.id), session.now_ns, width)
-        return lines[:height] or (((" No market yet.", "dim"),),)
+        from tui.state.session_text import market_lines, position_lines
+
+        engine = self.console.engine
+        lines = market_lines(engine.markets(session.id), session.now_ns, width)
+        if not lines:
+            return (((" No market yet.", "dim"),),)
+        if height > len(lines) + 2:
+            lines = (*lines, (), *position_lines(engine.positions(session.id), width))
+        return lines[:height]
 
 
 class FlowPanel(Panel):
@@ -94,7 +106,11 @@ class FlowPanel(Panel):
     def make_lines(self, width: int, height: int) -> tuple[Line, ...]:
         """Return the ``inspect_state()`` texts, or counts where there is no room."""
         flows = self.console.engine.flow_states()
-        return flow_lines(flows, width, height) if flows else self.starting()
+        if not flows:
+            return self.starting()
+        from tui.state.flow_text import flow_lines
+
+        return flow_lines(flows, width, height)
 
 
 class FlowTextPanel(Panel):
@@ -104,7 +120,10 @@ class FlowTextPanel(Panel):
 
     def make_lines(self, width: int, height: int) -> tuple[Line, ...]:
         """Return the text of the executor whose row is under the cursor."""
+        del width
         for flow in self.console.engine.flow_states():
             if flow.name == self.name_shown:
+                from tui.state.flow_text import text_lines
+
                 return text_lines(flow)[:height]
         return self.starting()

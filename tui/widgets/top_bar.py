@@ -19,7 +19,6 @@ class TopBar(Painted):
 
     DEFAULT_CSS = """
     TopBar { height: 1; width: 100%; background: $panel; }
-    ModalScreen > TopBar { dock: top; }
     """
 
     def __init__(self, engine: ConsoleEngine, session: str | None = None) -> None:
