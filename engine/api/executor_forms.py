@@ -86,7 +86,7 @@ def check_update(
     if not changes:
         return FormCheck(errors={"": "nothing is changed yet"}, understood=understood)
     try:
-        payload = cast(Update, _model(update_type).model_validate(changes))
+        payload = cast("Update", _model(update_type).model_validate(changes))
         config = payload.applied_to(snapshot.config)
     except ValidationError as error:
         return FormCheck(errors=_on_fields(model_errors(error), fields), understood=understood)

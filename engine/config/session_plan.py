@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ValidationError
 
 from engine.config.document import ConfigError, Document, load_document, validate
-from engine.config.problems import describe
+from engine.config.problems import describe_all
 from engine.config.session import SessionConfig
 from engine.config.yaml_tree import Path, Plain
 from engine.executors.config import ExecutorConfigBase
@@ -182,8 +182,7 @@ class _PlanReader:
             params = model.model_validate(dict(values))
         except ValidationError as error:
             plain = self._plain_at(path)
-            for one in error.errors(include_url=False):
-                place, text = describe(one, plain, model)
+            for place, text in describe_all(error.errors(include_url=False), plain, model):
                 self._add((*path, *place), text)
             return None
         connector = getattr(params, "connector_name", None)

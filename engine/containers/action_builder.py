@@ -25,9 +25,7 @@ class ActionRefusedError(Exception):
 
     def __init__(self, code: ActionCode, message: str, executor_id: str | None = None) -> None:
         super().__init__(message)
-        self.result = ActionResult(
-            ok=False, code=code, message=message, executor_id=executor_id
-        )
+        self.result = ActionResult(ok=False, code=code, message=message, executor_id=executor_id)
 
 
 def build_action(verb: str, arguments: Mapping[str, Any]) -> ExecutorAction:

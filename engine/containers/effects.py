@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from engine.executors.actions import ActionResult
 from engine.executors.archive import ArchivedExecutor
+from engine.executors.performance import PerformanceReport
 from engine.executors.step import Notice
 from engine.model.instruments import ConnectorPair
 from engine.model.orders import Fill, Order
@@ -27,3 +28,5 @@ class Effects:
     actions: list[tuple[str, str, ActionResult]] = field(default_factory=list)
     """(controller id, verb, result) of the actions that controllers took by themselves."""
     archived: list[ArchivedExecutor] = field(default_factory=list)
+    performance: dict[str, PerformanceReport] = field(default_factory=dict)
+    """Performance samples by controller."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from engine.containers.action_builder import ActionRefusedError, build_action
 from engine.containers.bus import BusEvent, BusKind
@@ -24,7 +24,7 @@ from engine.execution.order_manager import OrderManager
 from engine.execution.simulated_broker import SimulatedBroker
 from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.step import Level, Notice
-from engine.model.clock import SimulatedClock
+from engine.model.clock import SECOND_NS, SimulatedClock
 from engine.model.instruments import ConnectorPair
 from engine.model.orders import Fill, Order
 from engine.model.quotes import QuoteTick
@@ -32,6 +32,9 @@ from engine.portfolio.budget import Budget
 from engine.portfolio.portfolio import Portfolio
 from engine.risk.risk_manager import RiskManager
 from engine.risk.verdicts import Denied
+
+REPORT_INTERVAL_NS: Final = 60 * SECOND_NS
+"""Between two performance samples (executors.md 14.2); ended executors stay listed that long."""
 
 
 class SessionContainer:
@@ -72,6 +75,7 @@ class SessionContainer:
         self._effects = Effects()
         self._is_stopping = False
         self._created = 0
+        self._report_due_ns = 0
         for name, component, needs in (
             ("data_handler", data_handler, ()),
             ("portfolio", portfolio, ()),
@@ -210,11 +214,19 @@ class SessionContainer:
         halt = self._risk_manager.observe_equity(now_ns=event.ts_ns)
         if halt is not None:
             self._notice("error", f"trading is halted: {halt.reason}")
+        if event.ts_ns >= self._report_due_ns:
+            self._report_due_ns = event.ts_ns + REPORT_INTERVAL_NS
+            self._report()
         if not self._is_stopping:
             actions = self._controllers.on_tick(event.ts_ns)
             self._created += sum(result.ok and verb == "create" for _, verb, result in actions)
             self._effects.actions.extend(actions)
             self._effects.notices.extend(self._controllers.take_notices())
+
+    def _report(self) -> None:
+        """Sample the performance; what has ended and is reported now will be archived."""
+        for controller_id, report in self.orchestrator.get_all_reports().items():
+            self._effects.performance[controller_id] = report.performance
 
     def _on_order_update(self, event: BusEvent) -> None:
         if isinstance(event.payload, Order):

@@ -18,6 +18,7 @@ from engine.live.store_rows import (
     executor_record,
     fill_record,
     order_record,
+    performance_record,
     position_record,
 )
 from engine.model.clock import SECOND_NS
@@ -84,6 +85,7 @@ class Recorder:
         pending.fills.extend(effects.fills)
         pending.executors.update(effects.executors)
         pending.markets.update(effects.markets)
+        pending.performance.update(effects.performance)
         self.fill_count += len(effects.fills)
         self.fills.extend(effects.fills)
         for order_id, order in effects.orders.items():
@@ -138,6 +140,10 @@ class Recorder:
                 for market in effects.markets
             ),
             equity=(equity_record(session_id, account, now_ns=now_ns),) if is_sample_due else (),
+            performance=tuple(
+                performance_record(session_id, controller_id, report, now_ns=now_ns)
+                for controller_id, report in effects.performance.items()
+            ),
             audit=audit,
         )
 

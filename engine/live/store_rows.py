@@ -6,6 +6,7 @@ import json
 from decimal import Decimal
 
 from engine.executors.base import ExecutorBase
+from engine.executors.performance import PerformanceReport
 from engine.model.instruments import Instrument
 from engine.model.orders import Fill, Order
 from engine.portfolio.snapshots import AccountSnapshot, PositionSnapshot
@@ -14,6 +15,7 @@ from engine.store.records import (
     ExecutorRecord,
     FillRecord,
     OrderRecord,
+    PerformanceRecord,
     PositionRecord,
 )
 
@@ -120,4 +122,24 @@ def executor_record(
         filled_amount_quote=info.filled_amount_quote,
         is_archived=is_archived,
         is_handed_over=snapshot.is_handed_over,
+    )
+
+
+def performance_record(
+    session_id: str, controller_id: str, report: PerformanceReport, *, now_ns: int
+) -> PerformanceRecord:
+    """Return a controller's *report* as a sample."""
+    return PerformanceRecord(
+        session_id=session_id,
+        controller_id=controller_id,
+        ts_ns=now_ns,
+        realized_pnl=report.realized_pnl_quote,
+        unrealized_pnl=report.unrealized_pnl_quote,
+        volume=report.volume_traded,
+        fees=report.total_fees_quote,
+        wins=report.wins,
+        losses=report.losses,
+        active=report.active,
+        done=report.done,
+        close_types={key.name: count for key, count in report.close_type_counts.items()},
     )
