@@ -1,0 +1,85 @@
+"""The sample strategy against exact means in Fractions, and no look at the future."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.model.instruments import ConnectorPair, Instrument
+from engine.model.quotes import Bar, QuoteTick
+from engine.strategies.signals import Signal
+from engine.strategies.sma_cross import SmaCross, SmaCrossDirection, SmaCrossParams
+
+MARKET = ConnectorPair("paper", "ACME-USD")
+
+
+class Recorder:
+    """A context that keeps bars and signals by bar index."""
+
+    def __init__(self) -> None:
+        self.bars: list[Bar] = []
+        self.decisions: list[tuple[int, Decimal]] = []
+
+    def now_ns(self) -> int:
+        return len(self.bars)
+
+    def signal(self, signal: Signal) -> None:
+        self.decisions.append((len(self.bars) - 1, signal.value))
+
+    def history(self, market: ConnectorPair, n: int) -> Sequence[Bar]:
+        return self.bars[-n:]
+
+    def instrument(self, market: ConnectorPair) -> Instrument:
+        return Instrument(market, tick=Decimal(1), lot=Decimal(1))
+
+    def quote(self, market: ConnectorPair) -> QuoteTick | None:
+        return None
+
+    def net_lots(self, market: ConnectorPair) -> int:
+        return 0
+
+
+def decisions(closes: Sequence[int], fast: int, slow: int) -> list[tuple[int, Decimal]]:
+    recorder = Recorder()
+    strategy = SmaCross(SmaCrossParams(fast=fast, slow=slow, direction=SmaCrossDirection.BOTH))
+    strategy.bind(recorder)
+    for index, close in enumerate(closes):
+        recorder.bars.append(Bar(MARKET, index, index + 1, close, close, close, close))
+        strategy.on_bar(recorder.bars[-1])
+    return recorder.decisions
+
+
+closes_ = st.lists(st.integers(1, 12), max_size=60)
+
+
+@given(closes_, st.integers(1, 4), st.integers(1, 5))
+def test_decisions_are_the_strict_crosses_of_the_exact_means(
+    closes: list[int], fast: int, more: int
+) -> None:
+    slow = fast + more
+
+    def lead(index: int) -> Fraction:
+        return Fraction(sum(closes[index - fast + 1 : index + 1]), fast) - Fraction(
+            sum(closes[index - slow + 1 : index + 1]), slow
+        )
+
+    expected = []
+    for index in range(slow, len(closes)):
+        if lead(index - 1) < 0 < lead(index):
+            expected.append((index, Decimal(1)))
+        elif lead(index - 1) > 0 > lead(index):
+            expected.append((index, Decimal(-1)))
+    assert decisions(closes, fast, slow) == expected
+
+
+@given(closes_, closes_, st.integers(1, 4), st.integers(1, 5))
+def test_future_bars_never_change_past_decisions(
+    past: list[int], future: list[int], fast: int, more: int
+) -> None:
+    known = decisions(past, fast, fast + more)
+    later = decisions(past + future, fast, fast + more)
+    assert [item for item in later if item[0] < len(past)] == known
