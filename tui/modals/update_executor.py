@@ -49,14 +49,9 @@ class UpdateExecutorModal(Dialog):
         super().__init__(engine, session)
         self.add_class("-full")
         self._executor_id = executor_id
-        fields = engine.update_fields(session, executor_id)
-
-        def check(typed: Mapping[str, str]) -> FormCheck:
-            return engine.check_update(session, executor_id, typed)
-
-        self._form = (
-            Form(fields, check, check_delay=check_delay, show_changes=True) if fields else None
-        )
+        self._delay = check_delay
+        self._fields = engine.update_fields(session, executor_id)
+        self._form: Form | None = None
 
     @property
     def row(self) -> ExecutorRow | None:
@@ -78,9 +73,14 @@ class UpdateExecutorModal(Dialog):
 
     def compose_body(self) -> ComposeResult:
         """Compose the form and its preview, or why there is none."""
-        if self._form is None:
+        if not self._fields:
             yield Facts(id="why")
             return
+
+        def check(typed: Mapping[str, str]) -> FormCheck:
+            return self.engine.check_update(self.session, self._executor_id, typed)
+
+        self._form = Form(self._fields, check, check_delay=self._delay, show_changes=True)
         with Horizontal(id="work"):
             with Container(id="form-box"):
                 yield self._form

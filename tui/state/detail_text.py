@@ -218,11 +218,11 @@ def config_table(detail: ExecutorDetail) -> TabTable:
             (
                 (f"  {leaf}" if dot else item.name, role),
                 (f"{item.value} {item.unit}".strip(), role),
-                ("default" if item.is_default else "set", "dim" if item.is_default else "accent"),
+                ("" if item.is_default else "set", "accent"),
             )
         )
     width = max((cell_len(clean(row[0][0])) for row in rows), default=8)
-    columns = (Column("Field", min(width, 40)), Column("Value", 0), Column("From", 7, drop=1))
+    columns = (Column("Field", min(width, 40)), Column("Value", 0), Column("", 3, drop=1))
     empty = "The engine reports no configuration."
     return TabTable(columns, tuple(rows), empty, len(detail.config))
 
