@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Final
+from typing import Final, assert_never
 
 from engine.execution.open_order_index import OpenOrderIndex
 from engine.execution.order_validator import OrderContext, OrderProblem, find_problem
@@ -194,6 +194,8 @@ class OrderManager:
                 return self._end(order, OrderStatus.CANCELLED, report.code.value, report.ts_ns)
             case CancelRejected():
                 return self._forget_cancel(report)
+            case _:
+                assert_never(report)
 
     def stop(self) -> None:
         """Refuse further orders with CONTAINER_STOPPED; open ones can still fill and end."""

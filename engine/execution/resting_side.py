@@ -25,11 +25,13 @@ class RestingSide:
         """Whether the best order can trade with an opposite quote at *opposite_ticks*."""
         return bool(self.keys) and self.keys[-1] >= self.sign * opposite_ticks
 
-    def reached(self, opposite_ticks: int) -> list[LiveOrder]:
-        """Return the orders that *opposite_ticks* reaches, best price first, then by arrival."""
+    def reached(self, opposite_ticks: int) -> list[tuple[LiveOrder, int]]:
+        """Return (order, limit) of what is reached, best price first, then by arrival."""
         first = bisect_left(self.keys, self.sign * opposite_ticks)
         return [
-            order for key in reversed(self.keys[first:]) for order in self._levels[key].values()
+            (order, self.sign * key)
+            for key in reversed(self.keys[first:])
+            for order in self._levels[key].values()
         ]
 
     def add(self, order: LiveOrder, limit_ticks: int) -> None:

@@ -193,9 +193,9 @@ class SimulatedBroker:
             self._reject(order, now_ns, ReasonCode.POST_ONLY_CROSSES, text, reports)
             return
         reports.append(OrderAccepted(request.client_order_id, now_ns))
-        if crosses:
+        if limit is None or crosses:
             self._take(book, order, now_ns, reports)
-        elif limit is not None:
+        else:
             book.resting(order.sign).add(order, limit)
 
     def _reject(
@@ -247,10 +247,7 @@ class SimulatedBroker:
         now_ns: int,
         reports: list[OrderReport],
     ) -> None:
-        for order in side.reached(quote.ticks):
-            limit = order.request.limit_ticks
-            if limit is None:
-                continue
+        for order, limit in side.reached(quote.ticks):
             wanted = self._wanted(book, order, now_ns, reports)
             if not wanted:
                 continue

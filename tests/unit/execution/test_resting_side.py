@@ -29,8 +29,8 @@ def order(name: str) -> LiveOrder:
     return LiveOrder(replace(REQUEST, client_order_id=name))
 
 
-def names(orders: list[LiveOrder]) -> list[str]:
-    return [item.request.client_order_id for item in orders]
+def names(orders: list[tuple[LiveOrder, int]]) -> list[str]:
+    return [item.request.client_order_id for item, _ in orders]
 
 
 @pytest.mark.parametrize(("sign", "opposite", "expected"), [(1, 20, "cab"), (-1, 20, "dab")])
@@ -40,6 +40,7 @@ def test_reached_orders_come_by_price_then_arrival(sign: int, opposite: int, exp
         side.add(order(name), ticks)
     assert side.is_reached(opposite)
     assert names(side.reached(opposite)) == list(expected)
+    assert [limit for _, limit in side.reached(opposite)][1:] == [20, 20]
 
 
 def test_an_empty_side_is_never_reached() -> None:
