@@ -67,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     run_parser.add_argument(
         "config", nargs="?", metavar="CONFIG", help="session file or bundled sample; default paper"
     )
-    run_parser.add_argument("--headless", action="store_true", help="no console: print status lines")
+    run_parser.add_argument(
+        "--headless", action="store_true", help="no console: print status lines"
+    )
     run_parser.add_argument(
         "--for", dest="seconds", type=_positive_seconds, metavar="SECONDS", help="end after SECONDS"
     )
@@ -170,13 +172,18 @@ def _run_console(config: Path, data_dir: Path, *, seconds: float | None, theme: 
 
     from engine.api.thread import EngineThread
     from tui.app import ConsoleApp
-    from tui.settings import Settings
+    from tui.settings import SettingsError, load_settings
 
+    try:
+        settings = load_settings(paths.config_dir(), theme=theme)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     engine = EngineThread(config=config, data_dir=data_dir, seconds=seconds)
     app = ConsoleApp(
         engine,
         on_first_paint=engine.start,
-        settings=Settings.load(paths.config_dir(), theme=theme),
+        settings=settings,
         themes_dir=paths.asset_dir("themes"),
     )
     try:
