@@ -59,6 +59,8 @@ class OrderDesk:
         verdict = self._risk_manager.review(intent, now_ns=self._clock.now_ns())
         match verdict:
             case Approved():
+                if verdict.note:
+                    bus.publish(BusKind.RISK_LIMIT, verdict, market=intent.market)
                 bus.publish(BusKind.ORDER, verdict.request, market=intent.market)
             case Denied():
                 self._record_denial(bus, intent, verdict)
@@ -66,6 +68,14 @@ class OrderDesk:
     def match(self, bus: EventBus, quote: QuoteTick) -> None:
         """Let resting orders meet a new quote (EVT-4 b)."""
         self._publish(bus, self._broker.on_quote(quote))
+
+    def land(self, bus: EventBus, now_ns: int) -> None:
+        """Let orders arrive whose latency is over."""
+        self._publish(bus, self._broker.on_time(now_ns))
+
+    def close(self) -> None:
+        """Take no further orders."""
+        self._order_manager.stop()
 
     def _record_denial(self, bus: EventBus, request: OrderRequest, denial: Denied) -> None:
         now_ns = self._clock.now_ns()
@@ -114,10 +124,11 @@ class OrderDesk:
 
     def _admit(self, request: OrderRequest) -> Order:
         quote = self._data_handler.quote(request.market)
+        is_known = request.market in self._portfolio.ledgers
         return self._order_manager.admit(
             request,
             now_ns=self._clock.now_ns(),
-            net_lots=self._portfolio.net_lots(request.market),
+            net_lots=self._portfolio.net_lots(request.market) if is_known else 0,
             mark_twice=0 if quote is None else quote.bid_ticks + quote.ask_ticks,
         )
 

@@ -31,7 +31,7 @@ from engine.model.quotes import QuoteTick
 from engine.portfolio.budget import Budget
 from engine.portfolio.portfolio import Portfolio
 from engine.risk.risk_manager import RiskManager
-from engine.risk.verdicts import Denied
+from engine.risk.verdicts import Approved, Denied
 
 REPORT_INTERVAL_NS: Final = 60 * SECOND_NS
 """Between two performance samples (executors.md 14.2); ended executors stay listed that long."""
@@ -210,6 +210,7 @@ class SessionContainer:
             self.orchestrator.on_quote(event.payload)
 
     def _on_timer(self, event: BusEvent) -> None:
+        self._order_desk.land(self._bus, event.ts_ns)
         self.orchestrator.on_time(event.ts_ns)
         halt = self._risk_manager.observe_equity(now_ns=event.ts_ns)
         if halt is not None:
@@ -240,8 +241,11 @@ class SessionContainer:
             self.orchestrator.on_fill(event.payload)
 
     def _on_risk_limit(self, event: BusEvent) -> None:
-        if isinstance(event.payload, Denied):
-            self._notice("warning", event.payload.reason)
+        match event.payload:
+            case Denied(reason=text):
+                self._notice("warning", text)
+            case Approved(note=text):
+                self._notice("warning", text)
 
     def _notice(self, level: Level, text: str) -> None:
         self._effects.notices.append(Notice(self.clock.now_ns(), level, "", text))

@@ -6,8 +6,9 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from engine.executors.form_hints import PERCENT
 from engine.executors.validation import (
     OptionalDecimal,
     OptionalSeconds,
@@ -37,8 +38,12 @@ class TrailingStop(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    activation_price: PositiveDecimal
-    trailing_delta: PositiveDecimal
+    activation_price: PositiveDecimal = Field(
+        title="Activation", description="net gain that arms it", json_schema_extra=PERCENT
+    )
+    trailing_delta: PositiveDecimal = Field(
+        title="Distance", description="how far it trails the best gain", json_schema_extra=PERCENT
+    )
 
     @classmethod
     def from_text(cls, text: str) -> TrailingStop | None:
@@ -72,14 +77,24 @@ class TripleBarrierConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    stop_loss: OptionalDecimal = None
-    take_profit: OptionalDecimal = None
-    time_limit: OptionalSeconds = None
+    stop_loss: OptionalDecimal = Field(
+        default=None, description="net loss at which it closes", json_schema_extra=PERCENT
+    )
+    take_profit: OptionalDecimal = Field(
+        default=None, description="net gain at which it closes", json_schema_extra=PERCENT
+    )
+    time_limit: OptionalSeconds = Field(
+        default=None, description="time after which it closes", json_schema_extra=DURATION
+    )
     trailing_stop: OptionalTrailingStop = None
-    open_order_type: OrderTypeName = OrderType.LIMIT
-    take_profit_order_type: OrderTypeName = OrderType.MARKET
-    stop_loss_order_type: MarketOnly = OrderType.MARKET
-    time_limit_order_type: MarketOnly = OrderType.MARKET
+    open_order_type: OrderTypeName = Field(default=OrderType.LIMIT, title="Entry order")
+    take_profit_order_type: OrderTypeName = Field(
+        default=OrderType.MARKET,
+        title="Take profit order",
+        description="MARKET is watched, LIMIT rests in the book",
+    )
+    stop_loss_order_type: MarketOnly = Field(default=OrderType.MARKET, json_schema_extra=HIDDEN)
+    time_limit_order_type: MarketOnly = Field(default=OrderType.MARKET, json_schema_extra=HIDDEN)
 
     def adjusted(self, volatility_factor: Decimal) -> TripleBarrierConfig:
         """Return a copy with all PnL distances multiplied by *volatility_factor*.

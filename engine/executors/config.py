@@ -7,8 +7,9 @@ from decimal import Decimal
 from typing import Annotated, Self
 
 import base58
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from engine.executors.form_hints import HIDDEN
 from engine.executors.validation import read_decimal
 from engine.model.clock import SECOND_NS
 
@@ -28,10 +29,12 @@ class ExecutorConfigBase(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: str = ""
-    type: str
-    timestamp: Annotated[float, AfterValidator(_valid_timestamp)] | None = None
-    controller_id: str = "main"
+    id: str = Field(default="", json_schema_extra=HIDDEN)
+    type: str = Field(json_schema_extra=HIDDEN)
+    timestamp: Annotated[float, AfterValidator(_valid_timestamp)] | None = Field(
+        default=None, json_schema_extra=HIDDEN
+    )
+    controller_id: str = Field(default="main", json_schema_extra=HIDDEN)
 
     @property
     def created_ns(self) -> int:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from engine.executors.barriers import OptionalTrailingStop, TripleBarrierConfig
 from engine.executors.config import ExecutorConfigBase
+from engine.executors.form_hints import DURATION, FRACTIONS, IN_BASE, IN_QUOTE, PERCENT
 from engine.executors.validation import (
     DirectionalSide,
     OptionalDecimal,
@@ -66,15 +67,25 @@ class PositionExecutorConfig(ExecutorConfigBase):
     """
 
     type: Literal["position_executor"] = "position_executor"
-    connector_name: NotEmpty
-    trading_pair: TradingPair
+    connector_name: NotEmpty = Field(title="Venue")
+    trading_pair: TradingPair = Field(title="Pair")
     side: DirectionalSide
-    amount: PositiveDecimal
-    entry_price: OptionalDecimal = None
-    triple_barrier_config: TripleBarrierConfig = TripleBarrierConfig()
+    amount: PositiveDecimal = Field(json_schema_extra=IN_BASE)
+    entry_price: OptionalDecimal = Field(
+        default=None,
+        description="best bid (BUY) or ask (SELL) if empty",
+        json_schema_extra=IN_QUOTE,
+    )
+    triple_barrier_config: TripleBarrierConfig = Field(
+        default=TripleBarrierConfig(), title="Barriers"
+    )
     leverage: PositiveInt = 1
-    activation_bounds: OptionalDecimals = None
-    level_id: str | None = None
+    activation_bounds: OptionalDecimals = Field(
+        default=None,
+        description="work the entry only this near to the market",
+        json_schema_extra=FRACTIONS,
+    )
+    level_id: str | None = Field(default=None, title="Label", description="free text")
 
     @model_validator(mode="after")
     def _bounds_fit_the_entry(self) -> Self:
@@ -95,12 +106,22 @@ class PositionExecutorUpdate(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    stop_loss: OptionalDecimal = None
-    take_profit: OptionalDecimal = None
-    time_limit: OptionalSeconds = None
+    stop_loss: OptionalDecimal = Field(
+        default=None, description="empty switches it off", json_schema_extra=PERCENT
+    )
+    take_profit: OptionalDecimal = Field(
+        default=None, description="empty switches it off", json_schema_extra=PERCENT
+    )
+    time_limit: OptionalSeconds = Field(
+        default=None,
+        description="from the executor's creation; empty switches it off",
+        json_schema_extra=DURATION,
+    )
     trailing_stop: OptionalTrailingStop = None
-    take_profit_order_type: OrderTypeName = OrderType.MARKET
-    activation_bounds: OptionalDecimals = None
+    take_profit_order_type: OrderTypeName = Field(
+        default=OrderType.MARKET, title="Take profit order"
+    )
+    activation_bounds: OptionalDecimals = Field(default=None, json_schema_extra=FRACTIONS)
 
     def validate(self) -> bool:  # type: ignore[override]  # pydantic's own is a deprecated class method
         """Whether the update changes anything."""
