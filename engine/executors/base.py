@@ -167,24 +167,29 @@ class ExecutorBase(ABC):
         tracked = self._orders.find(order.request.client_order_id)
         if tracked is None:
             return EMPTY_STEP
-        was_live, executed = tracked.is_live, tracked.executed_lots
+        if self.is_done:  # what executes from now on is a late fill
+            self._version += tracked.apply_status(order)
+            return EMPTY_STEP
+        was_live, figures = tracked.is_live, tracked.figures
         if not tracked.apply_order(order):
             return EMPTY_STEP
-        return self._take_order_event(tracked, was_live=was_live, executed=executed)
+        return self._take_order_event(tracked, was_live=was_live, figures=figures)
 
     def on_fill(self, fill: Fill) -> Step:
         """Take a fill of one of the executor's orders; foreign and repeated ones are ignored."""
         tracked = self._orders.find(fill.client_order_id)
         if tracked is None:
             return EMPTY_STEP
-        was_live, executed = tracked.is_live, tracked.executed_lots
+        was_live, figures = tracked.is_live, tracked.figures
         if not tracked.apply_fill(fill):
             return EMPTY_STEP
-        if self.is_done and tracked.executed_lots > executed:
-            self._late.append(HeldOrder.of_late_fill(fill))
-            self._tell(fill.ts_ns, "error", f"late fill {fill.fill_id} goes to the position store")
+        if self.is_done:
+            if tracked.executed_lots > figures[0]:
+                self._late.append(HeldOrder.of_late_fill(fill))
+                text = f"late fill {fill.fill_id} goes to the position store"
+                self._tell(fill.ts_ns, "error", text)
             return EMPTY_STEP
-        return self._take_order_event(tracked, was_live=was_live, executed=executed)
+        return self._take_order_event(tracked, was_live=was_live, figures=figures)
 
     def early_stop(self, keep_position: bool | None = None) -> Step:  # noqa: FBT001 (named by the specification)
         """Stop: flatten, or keep what is filled as a position hold (9.2).
@@ -350,12 +355,12 @@ class ExecutorBase(ABC):
         self._wakes = self._wake_conditions(now_ns) if self.is_active else NEVER
         return self.take_step()
 
-    def _take_order_event(self, tracked: TrackedOrder, *, was_live: bool, executed: int) -> Step:
+    def _take_order_event(
+        self, tracked: TrackedOrder, *, was_live: bool, figures: tuple[int, int, int, int]
+    ) -> Step:
         self._version += 1
         now_ns = self._strategy.now_ns()
-        if self.is_done:
-            return EMPTY_STEP
-        if tracked.executed_lots > executed:
+        if tracked.figures != figures:
             self._on_executed(tracked)
         if was_live and not tracked.is_live:
             self._on_ended(now_ns, tracked)
@@ -437,6 +442,11 @@ class ExecutorBase(ABC):
         self._timeline.append(TimelineEntry(ts_ns, level, text))
         self._notices.append(Notice(ts_ns, level, self.executor_id, text))
         self._version += 1
+
+    def _log_error(self, text: str) -> None:
+        """Put a line in the session's log only: a report must not change the executor."""
+        now_ns = self._strategy.now_ns()
+        self._notices.append(Notice(now_ns, "error", self.executor_id, text))
 
     def _close_seconds(self) -> float | None:
         return None if self._closed_ns is None else ns_to_seconds(self._closed_ns)

@@ -10,7 +10,7 @@ from typing import Final
 from engine.executors.barrier_levels import NO_LEVELS, BarrierLevels
 from engine.executors.base import ExecutorBase
 from engine.executors.config import ExecutorConfigBase
-from engine.executors.custom_info import CustomInfo
+from engine.executors.factory import ExecutorFactory
 from engine.executors.fill_ledger import LedgerTotals, ledger_totals
 from engine.executors.held_order import HeldOrder
 from engine.executors.info import ExecutorInfo
@@ -128,12 +128,8 @@ class DirectionalExecutor(ExecutorBase):
             stale_price=self._is_stale,
             last_error=self._last_error,
             error_count=self._error_count,
-            custom_info=self.custom_info().to_plain(),
+            custom_info=ExecutorFactory.get_custom_info(self, self._log_error).to_plain(),
         )
-
-    @abstractmethod
-    def custom_info(self) -> CustomInfo:
-        """Return what the type reports beyond the common fields."""
 
     def snapshot(self) -> ExecutorSnapshot:
         """Return the immutable state; the same object until something but the mark changes."""
@@ -226,7 +222,12 @@ class DirectionalExecutor(ExecutorBase):
         return order
 
     def _on_executed(self, order: TrackedOrder) -> None:
+        before = self._totals
         self._refresh_totals()
+        if before.entry_lots + before.exit_lots == (
+            self._totals.entry_lots + self._totals.exit_lots
+        ):
+            return
         filled = self._instrument.qty(order.executed_lots)
         asked = self._instrument.qty(order.request.lots)
         self._tell(

@@ -156,10 +156,6 @@ class PositionExecutor(DirectionalExecutor):
         """Return when the entry order last changed, in seconds."""
         return None if self._entry is None else ns_to_seconds(self._entry.updated_ns)
 
-    def custom_info(self) -> PositionCustomInfo:
-        """Return what the type reports beyond the common fields."""
-        return PositionCustomInfo.from_executor(self)
-
     def update_live(self, payload: object) -> Step:
         """Change barriers or activation bounds while running, all or nothing (10.3).
 

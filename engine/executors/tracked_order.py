@@ -65,6 +65,11 @@ class TrackedOrder:
         return self._reported[2] if self._reported[0] > self._lots else self._fees
 
     @property
+    def figures(self) -> tuple[int, int, int, int]:
+        """Return executed lots, notional, fees and fees in base: what the ledger counts."""
+        return self.executed_lots, self.executed_atoms, self.fee_atoms, self.fee_base_lots
+
+    @property
     def is_complete(self) -> bool:
         """Whether everything that was asked is executed."""
         return self.executed_lots >= self.request.lots
@@ -102,17 +107,21 @@ class TrackedOrder:
 
     def apply_order(self, order: Order) -> bool:
         """Take an order update; return whether anything changed. Old updates change nothing."""
-        changed = False
+        changed = self.apply_status(order)
         if order.filled_lots > self._reported[0]:
             self._reported = (order.filled_lots, order.filled_atoms, order.fee_atoms)
-            changed = True
-        if not self.status.is_terminal and order.status.value > self.status.value:
-            self.status = order.status
-            self.reason = order.reason
-            changed = True
-        if changed:
             self.updated_ns = max(self.updated_ns, order.updated_ns)
+            changed = True
         return changed
+
+    def apply_status(self, order: Order) -> bool:
+        """Take only the status of an update; return whether it changed."""
+        if self.status.is_terminal or order.status.value <= self.status.value:
+            return False
+        self.status = order.status
+        self.reason = order.reason
+        self.updated_ns = max(self.updated_ns, order.updated_ns)
+        return True
 
     def apply_fill(self, fill: Fill) -> bool:
         """Take a fill; return False for one that is known already."""

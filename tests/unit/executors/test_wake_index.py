@@ -1,0 +1,135 @@
+"""The wake index: what fires, and what it costs."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.executors.wake_conditions import PriceField, PriceTrigger, WakeConditions
+from engine.executors.wake_index import WakeIndex, _Entry
+from engine.model.instruments import ConnectorPair
+from engine.model.quotes import QuoteTick
+
+MARKET = ConnectorPair("paper", "BTC-USDT")
+OTHER = ConnectorPair("paper", "ETH-USDT")
+
+
+def quote(bid: int, ask: int, market: ConnectorPair = MARKET) -> QuoteTick:
+    return QuoteTick(market, 0, bid, ask, 1, 1)
+
+
+def price(field: PriceField, level: int, *, above: bool) -> WakeConditions:
+    return WakeConditions((PriceTrigger(MARKET, field, is_above=above, level=level),))
+
+
+@pytest.mark.parametrize(
+    ("field", "above", "level", "misses", "hits"),
+    [
+        (PriceField.BID, True, 100, (99, 200), (100, 200)),
+        (PriceField.BID, False, 100, (101, 102), (100, 102)),
+        (PriceField.ASK, True, 100, (1, 99), (1, 100)),
+        (PriceField.ASK, False, 100, (1, 101), (1, 100)),
+        (PriceField.MID, True, 201, (100, 100), (100, 101)),
+        (PriceField.MID, False, 201, (101, 101), (100, 101)),
+    ],
+)
+def test_each_kind_of_trigger_is_inclusive(
+    field: PriceField, above: bool, level: int, misses: tuple[int, int], hits: tuple[int, int]
+) -> None:
+    index = WakeIndex()
+    index.update("a", price(field, level, above=above))
+    assert index.fire_quote(quote(*misses)) == []
+    assert index.fire_quote(quote(*hits, market=OTHER)) == []
+    assert index.fire_quote(quote(*hits)) == ["a"]
+    assert index.fire_quote(quote(*hits)) == []
+
+
+def test_an_owner_fires_once_even_if_both_sides_are_met() -> None:
+    index = WakeIndex()
+    index.update(
+        "a",
+        WakeConditions(
+            (
+                PriceTrigger(MARKET, PriceField.BID, is_above=True, level=1),
+                PriceTrigger(MARKET, PriceField.ASK, is_above=False, level=9),
+            )
+        ),
+    )
+    assert index.fire_quote(quote(5, 6)) == ["a"]
+
+
+def test_of_two_levels_of_one_kind_the_nearer_counts() -> None:
+    index = WakeIndex()
+    index.update(
+        "a",
+        WakeConditions(
+            (
+                PriceTrigger(MARKET, PriceField.BID, is_above=False, level=90),
+                PriceTrigger(MARKET, PriceField.BID, is_above=False, level=95),
+            )
+        ),
+    )
+    assert index.fire_quote(quote(95, 96)) == ["a"]
+
+
+def test_new_conditions_replace_the_old_ones() -> None:
+    index = WakeIndex()
+    index.update("a", price(PriceField.BID, 100, above=True))
+    index.update("a", price(PriceField.BID, 120, above=True))
+    assert index.fire_quote(quote(110, 111)) == []
+    index.update("a", WakeConditions(at_ns=5))
+    assert index.fire_quote(quote(130, 131)) == []
+    assert index.fire_time(5) == ["a"]
+
+
+def test_times_fire_in_order_and_can_be_withdrawn() -> None:
+    index = WakeIndex()
+    assert index.next_time_ns() is None
+    for name, at_ns in (("late", 30), ("early", 10), ("gone", 5), ("same", 10)):
+        index.update(name, WakeConditions(at_ns=at_ns))
+    index.remove("gone")
+    index.remove("never there")
+    assert index.next_time_ns() == 10
+    assert index.fire_time(9) == []
+    assert index.fire_time(29) == ["early", "same"]
+    assert index.next_time_ns() == 30
+    assert len(index) == 3
+
+
+def test_what_fired_and_comes_back_waits_again() -> None:
+    index = WakeIndex()
+    conditions = price(PriceField.BID, 100, above=True)
+    for _ in range(2):
+        index.update("a", conditions)
+        assert index.fire_quote(quote(100, 101)) == ["a"]
+
+
+def comparisons_of_an_idle_tick(owners: int, monkeypatch: pytest.MonkeyPatch) -> int:
+    index = WakeIndex()
+    for number in range(owners):
+        index.update(f"e{number}", price(PriceField.BID, 1_000 + number, above=True))
+    touched = 0
+    original = _Entry.__lt__
+
+    def counted(self: _Entry, other: _Entry) -> bool:
+        nonlocal touched
+        touched += 1
+        return original(self, other)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_Entry, "__lt__", counted)
+        for _ in range(100):
+            assert index.fire_quote(quote(500, 501)) == []
+    return touched
+
+
+def test_an_idle_tick_compares_nothing_whatever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert comparisons_of_an_idle_tick(10, monkeypatch) == 0
+    assert comparisons_of_an_idle_tick(5_000, monkeypatch) == 0
+
+
+def test_withdrawn_entries_do_not_pile_up() -> None:
+    index = WakeIndex()
+    index.update("other", price(PriceField.BID, 10**9, above=True))
+    for level in range(10_000):
+        index.update("a", price(PriceField.BID, 10**6 + level, above=True))
+    assert len(index._markets[MARKET][1]._heap) < 200
