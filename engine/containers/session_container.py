@@ -246,6 +246,8 @@ class SessionContainer:
                 self._notice("warning", text)
             case Approved(note=text):
                 self._notice("warning", text)
+            case _:
+                pass
 
     def _notice(self, level: Level, text: str) -> None:
         self._effects.notices.append(Notice(self.clock.now_ns(), level, "", text))

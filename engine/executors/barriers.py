@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from engine.executors.form_hints import PERCENT
+from engine.executors.form_hints import DURATION, HIDDEN, PERCENT
 from engine.executors.validation import (
     OptionalDecimal,
     OptionalSeconds,
