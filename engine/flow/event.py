@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping
 from inspect import isawaitable
-from typing import ClassVar, NoReturn, Self, final
+from typing import ClassVar, Final, NoReturn, Self, final
 
 from engine.flow.clock import monotonic
 from engine.flow.element import Element, Mode
@@ -17,6 +17,11 @@ from engine.flow.status import EventStatus
 from engine.flow.unset import Unset, UnsetType
 
 __all__ = ["Event", "EventStatus", "Execution", "Unset", "UnsetType"]
+
+
+_NOBODY: Final[tuple[asyncio.Future[None], ...]] = ()
+_PROCESSING: Final = EventStatus.PROCESSING
+_COMPLETED: Final = EventStatus.COMPLETED
 
 
 class Event(Element):
@@ -39,7 +44,7 @@ class Event(Element):
     streaming: bool = False
 
     # None while nobody runs the event; otherwise those who wait for the run to end.
-    _turns: list[asyncio.Future[None]] | None = None
+    _turns: tuple[asyncio.Future[None], ...] | None = None
 
     def __init__(self, **fields: object) -> None:
         record = fields.pop("execution", None) if fields else None
@@ -90,58 +95,64 @@ class Event(Element):
     # --- running ---------------------------------------------------------------------------
 
     @final
-    async def invoke(self) -> None:
+    def invoke(self) -> Coroutine[object, object, None]:
         """Run `_invoke()` once and record the outcome; errors are stored, not raised.
 
         Of concurrent calls one runs and the others wait for it. A terminal event stays as it
         is. Only cancellation and other exceptions that are no `Exception` are raised.
         """
-        await self._track(self._invoke)
+        return self._track(self._invoke)
 
     @final
-    async def consume_stream(self) -> None:
+    def consume_stream(self) -> Coroutine[object, object, None]:
         """Consume `stream()` to its end and record the outcome as `invoke()` does.
 
         A terminal status or a response that the stream set itself is kept.
         """
-        await self._track(self._exhaust)
+        return self._track(self._exhaust)
 
     async def _track(self, work: Callable[[], Awaitable[object]]) -> None:
-        if self.execution.status.is_terminal:
-            return
-        while self._turns is not None:
+        while self._turns is not None and not self.execution.status.is_terminal:
             await self._wait_for_turn(self._turns)
-            if self.execution.status.is_terminal:
-                return
-        self._turns = []
-        self.execution.status = EventStatus.PROCESSING
-        scope = None if self.timeout is None else asyncio.timeout(self.timeout)
+        record = self.execution
+        if record.status.is_terminal:
+            return
+        self._turns = _NOBODY
+        record.status = _PROCESSING
         started = monotonic()
         try:
-            if scope is None:
-                response = await work()
-            else:
-                async with scope:
-                    response = await work()
+            response = await (work() if self.timeout is None else self._limited(work))
+        except _OutOfTimeError as exc:
+            self._record_timeout(started, exc.__cause__)
         except BaseException as exc:
-            # Foreign code raises TimeoutErrors too: ours is one that follows our own deadline.
-            if scope is not None and scope.expired() and isinstance(exc, Exception):
-                self._record_timeout(started, exc)
-            else:
-                self._record_error(exc, started)
+            self._record_error(exc, started)
             if not isinstance(exc, Exception):
                 raise
         else:
-            if scope is not None and scope.expired():
-                self._record_timeout(started, None)
-            else:
-                self._record_response(response, started)
+            self._record_response(response, started)
         finally:
-            self._end_turn()
+            if self._turns:
+                self._end_turn()
+            else:
+                self._turns = None
 
-    async def _wait_for_turn(self, turns: list[asyncio.Future[None]]) -> None:
+    async def _limited(self, work: Callable[[], Awaitable[object]]) -> object:
+        # Foreign code raises TimeoutErrors too: ours is one that follows our own deadline.
+        scope = asyncio.timeout(self.timeout)
+        try:
+            async with scope:
+                response = await work()
+        except Exception as exc:
+            if scope.expired():
+                raise _OutOfTimeError from exc
+            raise
+        if scope.expired():  # the work swallowed the cancellation
+            raise _OutOfTimeError
+        return response
+
+    async def _wait_for_turn(self, turns: tuple[asyncio.Future[None], ...]) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        turns.append(turn)
+        self._turns = (*turns, turn)
         await turn
 
     def _end_turn(self) -> None:
@@ -167,7 +178,7 @@ class Event(Element):
             return
         record.error = None
         record.retryable = False
-        record.status = EventStatus.COMPLETED
+        record.status = _COMPLETED
 
     def _record_error(self, exc: BaseException, started: float) -> None:
         if isinstance(exc, asyncio.CancelledError):
@@ -175,7 +186,7 @@ class Event(Element):
         else:
             self._close(EventStatus.FAILED, exc, started, retryable=is_retryable(exc))
 
-    def _record_timeout(self, started: float, cause: Exception | None) -> None:
+    def _record_timeout(self, started: float, cause: BaseException | None) -> None:
         error = EngineTimeoutError(
             f"{type(self).__name__} {self.id} timed out after {self.timeout}s", cause=cause
         )
@@ -232,6 +243,10 @@ class StoredError(EngineError):
     def to_dict(self) -> dict[str, object]:
         """Return the form in which the error had been written."""
         return dict(self._stored)
+
+
+class _OutOfTimeError(Exception):
+    """An event's own limit passed; never leaves this module."""
 
 
 class _NoStream:

@@ -23,6 +23,10 @@ _log: Final = logging.getLogger(__name__)
 
 Callback = Callable[[Event, EventStatus, EventStatus], None]
 
+_PENDING: Final = EventStatus.PENDING
+_NOWHERE: Final = Progression()
+"""Stands in the index for a status progression that the user removed."""
+_SLACK: Final = 64
 _CLEANED: Final = (EventStatus.COMPLETED, EventStatus.FAILED, EventStatus.ABORTED)
 _PER_STEP: Final = 500
 """So many events are handled before others get their turn on the loop."""
@@ -60,7 +64,10 @@ class Executor:
             item_type=self.event_type,
             strict_type=strict_event_type,
         )
-        self._index: tuple[Progression | None, ...] = ()
+        self._items = self.states.items
+        self._progressions = self.states.progressions
+        self._gate = self._progressions.async_lock
+        self._index: tuple[Progression, ...] = ()
         self._index_revision = -1
         self._priorities: dict[int, float] = {}  # given to append() before there is a processor
         self._starting = AsyncLock()
@@ -93,24 +100,21 @@ class Executor:
             ValueError: *priority* is no finite number.
             QueueFullError: the processor's queue is at its limit.
         """
-        if priority is not None:
-            priority = check_priority(priority)
         processor = self.processor
+        if processor is None and priority is not None:
+            priority = check_priority(priority)
+        pending = self._status_progression(_PENDING)
+        self.states.items.add(event)
+        key = key_of(event)
+        pending.append_key(key)
         if processor is not None:
-            processor.require_room()
-        pending = self._status_progression(EventStatus.PENDING)
-        with self.states.lock:
-            self.states.items.add(event)
-            pending.append_key(key_of(event))
-        if processor is None:
-            if priority is not None:
-                self._priorities[key_of(event)] = priority
-            return
-        try:
-            await processor.enqueue(event, priority)
-        except BaseException:
-            self.states.drop_keys((key_of(event),))
-            raise
+            try:
+                await processor.enqueue(event, priority)
+            except BaseException:
+                self.states.drop_keys((key,))
+                raise
+        elif priority is not None:
+            self._priorities[key] = priority
 
     async def cleanup_events(
         self, statuses: Iterable[EventStatus | str] | EventStatus | str | None = None
@@ -140,6 +144,9 @@ class Executor:
 
     def _remove(self, keys: list[int]) -> int:
         removed = self.states.drop_keys(keys)
+        with self.states.lock:
+            for progression in self._present_index():
+                progression.compact()
         if self._priorities:
             for key in keys:
                 self._priorities.pop(key, None)
@@ -197,15 +204,19 @@ class Executor:
         processor = self.processor
         if processor is None:
             return 0
-        tasks = {run.task for run in processor.runs()} - {asyncio.current_task()}
+        tasks = {worker.task for worker in processor.workers()} - {asyncio.current_task()}
         if tasks:
             await asyncio.wait(tasks, timeout=timeout)
         cancelled = 0
-        while runs := [run for run in processor.runs() if run.task is not asyncio.current_task()]:
-            for run in runs:
-                run.cancel()
-            await asyncio.wait({run.task for run in runs})
-            cancelled += sum(run.event.status is EventStatus.CANCELLED for run in runs)
+        while workers := processor.workers():
+            events = [worker.event for worker in workers if worker.event is not None]
+            for worker in workers:
+                worker.cancel()
+            tasks = {worker.task for worker in workers} - {asyncio.current_task()}
+            if not tasks:
+                break
+            await asyncio.wait(tasks)
+            cancelled += sum(event.status is EventStatus.CANCELLED for event in events)
         return cancelled
 
     async def _create_processor(self) -> None:
@@ -224,7 +235,7 @@ class Executor:
         """Queue the pending events that are in no queue, without its limit."""
         keys = self._status_progression(EventStatus.PENDING).keys()
         for number, key in enumerate(keys, start=1):
-            event = self.states.items.find_key(key)
+            event = self.states.items.by_key.get(key)
             if event is not None and processor.is_unqueued(event):
                 processor.admit(event, self._priorities.get(key))
             if number % _PER_STEP == 0:
@@ -255,8 +266,7 @@ class Executor:
         run = None if self.processor is None else self.processor.find_run(key)
         if run is not None:
             run.cancel()
-            if run.task is not asyncio.current_task():
-                await asyncio.wait({run.task})
+            await run.wait_settled()
             return found.status is EventStatus.CANCELLED or not found.status.is_terminal
         if found.status is not EventStatus.PENDING:  # invoked by hand: its task is not ours
             return False
@@ -288,8 +298,8 @@ class Executor:
             if found not in self.states.items and not self._is_over(found):
                 raise NotFoundError(f"event {found.id} not found: it was removed before it ended")
         run = None if self.processor is None else self.processor.find_run(key)
-        if run is not None and run.task is not asyncio.current_task():
-            await asyncio.wait({run.task})  # the index is about to follow the event
+        if run is not None:
+            await run.wait_settled()  # the index is about to follow the event
         return found
 
     def _is_over(self, event: Event) -> bool:
@@ -316,57 +326,86 @@ class Executor:
         Raises:
             ConfigurationError: that progression is missing.
         """
-        progressions = self.states.progressions
         # The move is one synchronous step: a free lock need not be taken for it.
-        if not progressions.is_held:
+        if not self._gate.is_held:
             self._move(event, force_status)
             return
-        async with progressions:
+        async with self.states.progressions:
             self._move(event, force_status)
 
     def _move(self, event: Event, force_status: EventStatus | None) -> None:
         key = key_of(event)
-        new = event.execution.status if force_status is None else force_status
-        if self.states.items.find_key(key) is not None:
-            target = self._status_progression(new)
-            old: EventStatus | None = None
+        status = event.execution.status if force_status is None else force_status
+        index = self._index
+        if self._index_revision != self._progressions.revision:
+            index = self._read_index()
+        target = index[status.position]
+        if target is _NOWHERE:
+            raise self._missing(status)
+        old: Progression | None = None
+        for progression in index:
+            if key in progression.members and progression is not target:
+                if progression.listed is None:
+                    del progression.members[key]
+                    progression.dead += 1
+                else:
+                    progression.drop_key(key)
+                old = progression
+        if key not in target.members:
+            target.append_key(key)
+        if (
+            self._waiters
+            or self._subscribers
+            or key not in self._items.by_key
+            or (old is not None and old.dead > _SLACK)
+        ):
+            self._moved(event, key, old, target)
+
+    def _moved(self, event: Event, key: int, old: Progression | None, new: Progression) -> None:
+        """Do what follows a move: storage, removed events, subscribers, those who wait."""
+        if old is not None and old.dead > len(old.members):
             with self.states.lock:
-                for status, progression in zip(STATUSES, self._index, strict=True):
-                    if (
-                        progression is not None
-                        and key in progression.members
-                        and progression is not target
-                    ):
-                        progression.drop_key(key)
-                        old = status
-                if key not in target.members:
-                    target.append_key(key)
-            if old is not None and self._subscribers:
-                self._publish(event, old, new)
+                old.compact()
+        if key not in self._items.by_key:  # a removed event is not listed again
+            new.drop_key(key)
+        elif old is not None and self._subscribers:
+            self._publish(event, STATUSES[self._index.index(old)], STATUSES[self._index.index(new)])
         if self._waiters and event.execution.status.is_terminal:
             self._wake_waiters(key)
 
     def _status_progression(self, status: EventStatus) -> Progression:
-        found = self._status_progressions()[status.position]
-        if found is None:
-            available = ", ".join(sorted(self.states._progression_names))  # noqa: SLF001 (its name is fixed)
-            raise ConfigurationError(
-                f"Progression '{status}' not found in {self.states.name}; available: {available}"
-            )
+        index = self._index
+        if self._index_revision != self._progressions.revision:
+            index = self._read_index()
+        found = index[status.position]
+        if found is _NOWHERE:
+            raise self._missing(status)
         return found
 
-    def _status_progressions(self) -> tuple[Progression | None, ...]:
-        """Return the progressions of the seven statuses; None for one that the user removed."""
+    def _present_index(self) -> tuple[Progression, ...]:
+        is_known = self._index_revision == self._progressions.revision
+        return self._index if is_known else self._read_index()
+
+    def _read_index(self) -> tuple[Progression, ...]:
+        """Find the status progressions again, after the user added or removed one."""
         states = self.states
-        if self._index_revision != states.progressions.revision:
-            with states.lock:
-                names = states._progression_names  # noqa: SLF001 (its name is fixed)
-                self._index = tuple(
-                    states.progressions.find_key(names[status].int) if status in names else None
-                    for status in STATUSES
-                )
-                self._index_revision = states.progressions.revision
+        with states.lock:
+            names = states._progression_names  # noqa: SLF001 (its name is fixed)
+            found = [
+                states.progressions.by_key.get(names[status].int) if status in names else None
+                for status in STATUSES
+            ]
+            self._index = tuple(_NOWHERE if one is None else one for one in found)
+            for progression in self._index:
+                progression.is_shared = True
+            self._index_revision = states.progressions.revision
         return self._index
+
+    def _missing(self, status: EventStatus) -> ConfigurationError:
+        available = ", ".join(sorted(self.states._progression_names))  # noqa: SLF001 (its name is fixed)
+        return ConfigurationError(
+            f"Progression '{status}' not found in {self.states.name}; available: {available}"
+        )
 
     def _publish(self, event: Event, old: EventStatus, new: EventStatus) -> None:
         for callback in self._subscribers:
@@ -429,8 +468,8 @@ class Executor:
     def status_counts(self) -> dict[str, int]:
         """Return the number of events in each of the seven statuses, in their order."""
         return {
-            str(status): 0 if progression is None else len(progression)
-            for status, progression in zip(STATUSES, self._status_progressions(), strict=True)
+            status.value: len(progression)
+            for status, progression in zip(STATUSES, self._present_index(), strict=True)
         }
 
     def inspect_state(self) -> str:

@@ -76,7 +76,7 @@ class Flow(Generic[T]):
             name = progression.name
             if name is not None and name in self._progression_names:
                 raise ExistsError(f"Progression {name!r} already exists in the flow")
-            absent = [key for key in progression.members if self.items.find_key(key) is None]
+            absent = [key for key in progression.members if self.items.by_key.get(key) is None]
             if absent:
                 raise NotFoundError(
                     f"{len(absent)} ids of {progression!r} are not in items pile",
@@ -95,7 +95,7 @@ class Flow(Generic[T]):
         with self.lock:
             named = self._progression_names.get(key) if isinstance(key, str) else None
             found_key = find_key(key if named is None else named)
-            found = None if found_key is None else self.progressions.find_key(found_key)
+            found = None if found_key is None else self.progressions.by_key.get(found_key)
             if found is None:
                 label = key.id if isinstance(key, Progression) else key
                 raise UnknownProgressionError(f"Progression '{label}' not found in the flow")
@@ -146,7 +146,7 @@ class Flow(Generic[T]):
         """
         key = to_key(item)
         with self.lock:
-            found = self.items.find_key(key)
+            found = self.items.by_key.get(key)
             if found is None:
                 label = item.id if isinstance(item, Element) else item
                 raise NotFoundError(f"Item {label} not found in the flow")
@@ -159,11 +159,12 @@ class Flow(Generic[T]):
         with self.lock:
             progressions = list(self.progressions)
             for key in keys:
+                # The item first: an executor lists an id, and then looks whether its item is gone.
+                if self.items.remove_key(key) is not None:
+                    count += 1
                 for progression in progressions:
                     if key in progression.members:
                         progression.drop_key(key)
-                if self.items.remove_key(key) is not None:
-                    count += 1
         return count
 
     def __repr__(self) -> str:

@@ -50,12 +50,15 @@ class Pile(Generic[T]):
     ) -> None:
         self.item_type = class_set(item_type)
         self.strict_type = strict_type
+        self._admitted: set[type] = set()  # classes that passed the type rule
+        self.async_lock = AsyncLock()
+        """What `async with pile:` takes."""
         self.revision = 0
         """Grows with every change of what is inside; lets a reader keep what it derived."""
-        self._store: dict[int, T] = {}
+        self.by_key: dict[int, T] = {}
+        """The items by the integer form of their ids. For the engine, and to be read only."""
         self._dead = 0
         self._lock = threading.RLock()
-        self._async_lock = AsyncLock()
         if items is not None:
             for item in [items] if isinstance(items, Element) else items:
                 self.add(item)
@@ -71,12 +74,13 @@ class Pile(Generic[T]):
             TypeError: not an element, or refused by the type rule.
             ExistsError: its id is inside.
         """
-        self._check(item)
+        if type(item) not in self._admitted:
+            self._check(item)
         key = key_of(item)
         with self._lock:
-            if key in self._store:
+            if key in self.by_key:
                 raise ExistsError(f"{item!r} already exists in the pile")
-            self._store[key] = item
+            self.by_key[key] = item
             self.revision += 1
 
     def remove(self, item: Id) -> T:
@@ -86,7 +90,7 @@ class Pile(Generic[T]):
     def remove_key(self, key: int) -> T | None:
         """Take out and return the item whose id has this integer form; None if absent."""
         with self._lock:
-            store = self._store
+            store = self.by_key
             item = store.pop(key, None)
             if item is None:
                 return None
@@ -95,7 +99,7 @@ class Pile(Generic[T]):
             # A dict keeps the slots of deleted keys, and iteration walks them. A new dict is put
             # in place in one step, because other threads read without the lock.
             if self._dead > _SLACK and self._dead > len(store):
-                self._store = dict(store)
+                self.by_key = dict(store)
                 self._dead = 0
             return item
 
@@ -107,7 +111,7 @@ class Pile(Generic[T]):
         """Take out and return an item, or *default*; NotFoundError if absent without default."""
         key = to_key(item)
         with self._lock:
-            if default is not MISSING and key not in self._store:
+            if default is not MISSING and key not in self.by_key:
                 return default
             return self._pop(key, item)
 
@@ -117,29 +121,25 @@ class Pile(Generic[T]):
     def get(self, item: Id, default: D) -> T | D: ...
     def get(self, item: Id, default: object = MISSING) -> object:
         """Return an item, or *default*; NotFoundError if absent without default."""
-        found = self._store.get(to_key(item))
+        found = self.by_key.get(to_key(item))
         if found is not None:
             return found
         if default is not MISSING:
             return default
         raise _not_found(item)
 
-    def find_key(self, key: int) -> T | None:
-        """Return the item whose id has this integer form; None if absent."""
-        return self._store.get(key)
-
     def select_keys(self, keys: Iterable[int]) -> list[T]:
         """Return the items with these integer ids, in this order, without the absent ones."""
-        store = self._store
+        store = self.by_key
         return [store[key] for key in keys if key in store]
 
     def update(self, item: T) -> None:
         """Replace the item of the same id, at its place; NotFoundError if there is none."""
         self._check(item)
         with self._lock:
-            if key_of(item) not in self._store:
+            if key_of(item) not in self.by_key:
                 raise _not_found(item)
-            self._store[key_of(item)] = item
+            self.by_key[key_of(item)] = item
             self.revision += 1
 
     def include(self, item: T) -> bool:
@@ -164,7 +164,7 @@ class Pile(Generic[T]):
     def clear(self) -> None:
         """Take out everything."""
         with self._lock:
-            self._store = {}
+            self.by_key = {}
             self._dead = 0
             self.revision += 1
 
@@ -214,13 +214,13 @@ class Pile(Generic[T]):
         return self._like(found)
 
     def __contains__(self, item: object) -> bool:
-        return find_key(item) in self._store
+        return find_key(item) in self.by_key
 
     def __len__(self) -> int:
-        return len(self._store)
+        return len(self.by_key)
 
     def __bool__(self) -> bool:
-        return bool(self._store)
+        return bool(self.by_key)
 
     def __iter__(self) -> Iterator[T]:
         return iter(self._values())
@@ -230,7 +230,7 @@ class Pile(Generic[T]):
 
     def is_empty(self) -> bool:
         """Return whether nothing is inside."""
-        return not self._store
+        return not self.by_key
 
     def keys(self) -> Iterator[UUID]:
         """Return the ids in order, from a snapshot."""
@@ -265,22 +265,17 @@ class Pile(Generic[T]):
 
     # --- between tasks ---------------------------------------------------------------------
 
-    @property
-    def is_held(self) -> bool:
-        """Whether a task is inside `async with`."""
-        return self._async_lock.is_held
-
     async def __aenter__(self) -> Self:
-        await self._async_lock.acquire()
+        await self.async_lock.acquire()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self._async_lock.release()
+        self.async_lock.release()
 
     # --- internals -------------------------------------------------------------------------
 
     def _values(self) -> list[T]:
-        return list(self._store.values())
+        return list(self.by_key.values())
 
     def _like(self, items: Iterable[T]) -> Pile[T]:
         return Pile(items, item_type=self.item_type, strict_type=self.strict_type)
@@ -294,7 +289,7 @@ class Pile(Generic[T]):
     def _named(self, keys: Iterable[int]) -> Pile[T]:
         found: dict[int, T] = {}
         for key in keys:
-            item = self._store.get(key)
+            item = self.by_key.get(key)
             if item is None:
                 raise _not_found(UUID(int=key))
             found[key] = item
@@ -318,24 +313,24 @@ class Pile(Generic[T]):
         store: dict[int, T] = {}
         for one in order:
             key = to_key(one)
-            if key not in self._store:
+            if key not in self.by_key:
                 raise _not_found(one)
-            store[key] = self._store[key]
-        self._store = store | {k: item for k, item in self._store.items() if k not in store}
+            store[key] = self.by_key[key]
+        self.by_key = store | {k: item for k, item in self.by_key.items() if k not in store}
 
     def _check(self, item: object) -> None:
         if not isinstance(item, Element):
             raise TypeError(f"a pile holds elements, not {type(item).__name__}")
         allowed = self.item_type
-        if allowed is None or type(item) in allowed:
-            return
-        names = ", ".join(sorted(one.__name__ for one in allowed))
-        if self.strict_type:
-            raise TypeError(
-                f"{type(item).__name__} is not one of {names}, and the pile has strict_type=True"
-            )
-        if not isinstance(item, tuple(allowed)):
-            raise TypeError(f"{type(item).__name__} is not a subclass of {names}")
+        if allowed is not None and type(item) not in allowed:
+            names = ", ".join(sorted(one.__name__ for one in allowed))
+            if self.strict_type:
+                raise TypeError(
+                    f"{type(item).__name__} is not one of {names}: the pile has strict_type=True"
+                )
+            if not isinstance(item, tuple(allowed)):
+                raise TypeError(f"{type(item).__name__} is not a subclass of {names}")
+        self._admitted.add(type(item))
 
     def _check_filter(self, wanted: type[Element]) -> None:
         allowed = self.item_type

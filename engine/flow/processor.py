@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from typing import ClassVar, Final, Protocol, Self
 from uuid import UUID
 
-from engine.flow.batch import Batch, Run, cancel_pending
+from engine.flow.batch import Batch, Worker, cancel_pending, wake, wake_all
 from engine.flow.element import Element, epoch_seconds, key_of, to_key
 from engine.flow.errors import AccessError, NotFoundError, QueueFullError
 from engine.flow.event import Event
@@ -20,8 +21,8 @@ from engine.flow.status import EventStatus
 
 _log: Final = logging.getLogger(__name__)
 
-_BEGINS_PER_STEP: Final = 64
-"""So many events begin before others get their turn on the loop."""
+_STEP: Final = 0.002
+"""Seconds of work after which others get their turn on the loop."""
 
 _PENDING: Final = EventStatus.PENDING
 _PROCESSING: Final = EventStatus.PROCESSING
@@ -92,7 +93,6 @@ class Processor:
         self._concurrency_sem = asyncio.Semaphore(concurrency_limit)
         self._stopped = False
         self._batches: set[Batch] = set()
-        self._active = 0  # runs that have not settled their event
         self._in_hand: set[int] = set()  # taken from the queue, and not begun
         self._begun: deque[float] = deque()  # when the loop began its latest events
         self._pause_until = 0.0
@@ -123,7 +123,7 @@ class Processor:
         self.require_room()
         key = to_key(event_id)
         if priority is None:
-            event = self.pile.find_key(key)
+            event = self.pile.by_key.get(key)
             if event is None:
                 raise NotFoundError(f"event {event_id} not found in the pile")
             priority = epoch_seconds(event)
@@ -152,7 +152,7 @@ class Processor:
         """Wait for, take out and return the next event that is still in the pile."""
         while True:
             _, event_id = await self.queue.get()
-            event = self.pile.find_key(event_id.int)
+            event = self.pile.by_key.get(event_id.int)
             if event is not None:
                 return event
             self._denial_counts.pop(event_id, None)
@@ -172,7 +172,7 @@ class Processor:
 
         Cancelling the call cancels the events that it runs.
         """
-        batch = Batch()
+        batch = Batch(is_loop=False)
         self._batches.add(batch)
         try:
             await self._fill(batch)
@@ -189,30 +189,36 @@ class Processor:
     async def forward(self) -> None:
         """Run `process()`, and wait too for running events that were queued before the call."""
         mark = self.queue.sequence
-        before = self.runs()
+        before = self.workers()
         await self.process()
-        tasks = {run.task for run in (*before, *self.runs()) if run.sequence <= mark}
-        tasks = {task for task in tasks if not task.done()} - {asyncio.current_task()}
-        if tasks:
-            await asyncio.wait(tasks)
+        for worker in {*before, *self.workers()}:
+            if worker.sequence <= mark:
+                await worker.wait_settled()
 
     async def _fill(self, batch: Batch) -> None:
-        while self.available_capacity > 0 and not self.queue.empty():
-            await self._concurrency_sem.acquire()
-            entry = self.queue.take() if self.available_capacity > 0 else None
-            if entry is None:
-                self._concurrency_sem.release()
-                return
-            self.available_capacity -= 1
-            resets = self._capacity_resets
-            began = batch.began
-            goes_on = await self._offer(entry, batch, is_loop=False)
-            if batch.began == began and resets == self._capacity_resets:
-                self.available_capacity += 1
-            if not goes_on:
-                return
-            if batch.began % _BEGINS_PER_STEP == 0:
+        while self.available_capacity > 0 and not self.queue.empty() and not batch.is_closed:
+            if batch.chainer is not None:
                 await asyncio.sleep(0)
+                continue
+            await self._concurrency_sem.acquire()
+            if not self._has_check():
+                self._hire(batch)
+                await asyncio.sleep(0)
+            elif not await self._fill_one(batch):
+                return
+
+    async def _fill_one(self, batch: Batch) -> bool:
+        entry = self.queue.take() if self.available_capacity > 0 else None
+        if entry is None:
+            self._concurrency_sem.release()
+            return False
+        # The unit is reserved while permission is asked, because calls may overlap.
+        self.available_capacity -= 1
+        began, resets = batch.began, self._capacity_resets
+        goes_on = await self._offer(entry, batch)
+        if batch.began == began and resets == self._capacity_resets:
+            self.available_capacity += 1
+        return goes_on
 
     # --- the loop --------------------------------------------------------------------------
 
@@ -233,8 +239,8 @@ class Processor:
         self._loop_ends = []
         self._loop_task = asyncio.current_task()
         self.execution_mode = True
-        batch = Batch()
-        self._batches = {other for other in self._batches if other.runs}
+        batch = Batch(is_loop=True)
+        self._batches = {other for other in self._batches if other.workers}
         self._batches.add(batch)
         try:
             await self._run_loop(batch)
@@ -245,7 +251,7 @@ class Processor:
             self.execution_mode = False
             self._loop_task = None
             ends, self._loop_ends = self._loop_ends, None
-            _wake_all(ends)
+            wake_all(ends)
 
     async def start(self) -> None:
         """Clear the stop signal."""
@@ -275,100 +281,234 @@ class Processor:
 
     async def _run_loop(self, batch: Batch) -> None:
         clock = asyncio.get_running_loop().time
-        steps = 0
+        last_turn = clock()
         while not self._stopped:
             now = clock()
             delay = self._blocked_for(now)
             if delay is None or delay > 0:
                 await self._wait_for_change(delay)
-                continue
-            entry = self.queue.take_due(now)
-            if entry is None:
-                continue
-            await self._concurrency_sem.acquire()  # free: it was not locked
-            await self._offer(entry, batch, is_loop=True)
-            steps += 1
-            if steps % _BEGINS_PER_STEP == 0:
+            elif batch.chainer is not None:
                 await asyncio.sleep(0)
+            elif not self._has_check():
+                await self._concurrency_sem.acquire()  # does not wait: it was not locked
+                self._hire(batch)
+                await asyncio.sleep(0)
+            else:
+                await self._concurrency_sem.acquire()  # does not wait: it was not locked
+                entry = self.queue.take_due(now)
+                if entry is None:
+                    self._concurrency_sem.release()
+                else:
+                    await self._offer(entry, batch)
+                if now - last_turn > _STEP:
+                    await asyncio.sleep(0)
+                    last_turn = clock()
 
     def _blocked_for(self, now: float) -> float | None:
         """Return seconds until the loop may begin an event; None means until something changes."""
-        if self._concurrency_sem.locked():
-            return None
-        due = self.queue.due_in(now)
-        if due is None:
-            return None
+        due = None if self._concurrency_sem.locked() else self.queue.due_in(now)
+        return None if due is None else max(due, self._closed_for(now))
+
+    def _closed_for(self, now: float) -> float:
+        """Return seconds for which the loop begins nothing: after a denial, or a full window."""
         begun, refresh = self._begun, self.capacity_refresh_time
         while begun and begun[0] + refresh <= now:
             begun.popleft()
-        is_full = len(begun) >= self.queue_capacity
-        return max(due, self._pause_until - now, begun[0] + refresh - now if is_full else 0.0)
+        if len(begun) < self.queue_capacity:
+            return self._pause_until - now
+        return max(self._pause_until, begun[0] + refresh) - now
 
     async def _wait_for_change(self, delay: float | None) -> None:
         loop = asyncio.get_running_loop()
-        wake = self._wake = loop.create_future()
-        timer = None if delay is None else loop.call_later(delay, _set, wake)
+        waiter = self._wake = loop.create_future()
+        timer = None if delay is None else loop.call_later(delay, wake, waiter)
         try:
-            await wake
+            await waiter
         finally:
             self._wake = None
             if timer is not None:
                 timer.cancel()
 
+    # --- workers ---------------------------------------------------------------------------
+
+    def _has_check(self) -> bool:
+        """Return whether `request_permission` has been replaced."""
+        known = getattr(self.request_permission, "__func__", None)
+        return known is not Processor.request_permission
+
+    def _hire(self, batch: Batch, event: Event | None = None, entry: Entry | None = None) -> None:
+        """Start a worker, for one event or for what the batch takes; it has taken a slot."""
+        worker = Worker()
+        batch.workers.add(worker)
+        if event is not None and entry is not None:
+            self._assign(worker, event, entry, batch)
+        worker.task = asyncio.get_running_loop().create_task(
+            self._work(worker, batch), name="flow worker"
+        )
+
+    def _assign(self, worker: Worker, event: Event, entry: Entry, batch: Batch) -> None:
+        worker.event = event
+        worker.sequence = entry[1]
+        batch.runs[entry[2]] = worker
+        batch.began += 1
+
+    async def _work(self, worker: Worker, batch: Batch) -> None:
+        """Run the given event; or take events while the next may begin without a wait.
+
+        One task for many events saves a third of their cost. A worker whose event does not end
+        at once is busy, and the caller hires another.
+        """
+        try:
+            if worker.event is not None:
+                await self._run(worker, worker.event, batch)
+            elif batch.is_loop:
+                await self._chain(worker, batch, self._take_in_window)
+            else:
+                await self._chain(worker, batch, self._take_by_priority)
+        finally:
+            if batch.chainer is worker:
+                batch.chainer = None
+            self._concurrency_sem.release()
+            batch.dismissed(worker)
+            self._changed()
+
+    async def _chain(
+        self, worker: Worker, batch: Batch, take: Callable[[float], Entry | None]
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        started = now = clock()
+        while not batch.is_closed and (entry := take(now)) is not None:
+            event = self._candidate(entry[2])
+            if event is None:
+                await self._drop(entry[2])
+            else:
+                if batch.is_loop:
+                    self._begun.append(now)
+                else:
+                    self.available_capacity -= 1
+                self._assign(worker, event, entry, batch)
+                await self._run(worker, event, batch)
+            now = clock()
+            if now - started > _STEP:
+                if batch.chainer is not None or self._has_check():
+                    return
+                batch.chainer = worker
+                await asyncio.sleep(0)
+                batch.chainer = None
+                started = now = clock()
+
+    def _take_in_window(self, now: float) -> Entry | None:
+        if self._stopped:
+            return None
+        # The exact answer costs more: only when the begins on record would fill the window.
+        may_be_closed = len(self._begun) >= self.queue_capacity or now < self._pause_until
+        if may_be_closed and self._closed_for(now) > 0:
+            return None
+        return self.queue.take_due(now)
+
+    def _take_by_priority(self, _now: float) -> Entry | None:
+        return self.queue.take() if self.available_capacity > 0 else None
+
+    async def _run(self, worker: Worker, event: Event, batch: Batch) -> None:
+        executor = self.executor
+        try:
+            if not event.execution.status.is_terminal:  # cancelled before its first step
+                if executor is not None:
+                    await executor._update_progression(event, _PROCESSING)  # noqa: SLF001 (its name is fixed)
+                await (event.consume_stream() if event.streaming else event.invoke())
+        except asyncio.CancelledError:
+            if event.execution.status is _PENDING:
+                cancel_pending(event)
+            raise
+        except GeneratorExit:
+            raise
+        except BaseException:  # noqa: BLE001 (boundary: foreign code; the event has recorded it)
+            # Raised in a task, SystemExit and KeyboardInterrupt would end the whole loop.
+            _log.critical("%r ended by more than an error", event, exc_info=True)
+        finally:
+            if executor is not None:
+                try:
+                    await executor._update_progression(event)  # noqa: SLF001 (its name is fixed)
+                except BaseException as exc:  # noqa: BLE001 (see there)
+                    await self._settle(executor, event, exc)
+            del batch.runs[key_of(event)]
+            worker.event = None
+            if worker.waiters is not None:
+                worker.notify()
+
+    async def _settle(self, executor: StatusListener, event: Event, fault: BaseException) -> None:
+        """Bring the index to the event's outcome although telling it was cancelled, or failed."""
+        cancellation: asyncio.CancelledError | None = None
+        while isinstance(fault, asyncio.CancelledError):
+            cancellation = fault
+            try:
+                await executor._update_progression(event)  # noqa: SLF001 (its name is fixed)
+                break
+            except BaseException as exc:  # noqa: BLE001 (handled by the next round)
+                fault = exc
+        else:
+            _log.error("the index did not follow %r", event, exc_info=fault)
+        if cancellation is not None:
+            raise cancellation
+
     # --- one event -------------------------------------------------------------------------
 
-    async def _offer(self, entry: Entry, batch: Batch, *, is_loop: bool) -> bool:
-        """Begin the event of a taken entry if it may; return whether the batch goes on.
+    async def _offer(self, entry: Entry, batch: Batch) -> bool:
+        """Ask, and begin the event of a taken entry; return whether the batch goes on.
 
-        The caller has taken a concurrency slot; the run gives it back, or else this method.
+        The caller has taken a slot; the worker gives it back, or else this method.
         """
         has_begun = False
-        self._in_hand.add(entry.key)
+        self._in_hand.add(entry[2])
         try:
-            event = self._candidate(entry.key)
-            if event is None:
-                await self._drop(entry.key)
-                return True
-            answer = await self._ask(event, entry, is_loop=is_loop)
-            if answer is _WITHDRAWN:
+            event = self._candidate(entry[2])
+            answer = _WITHDRAWN if event is None else await self._ask(event, entry, batch)
+            if event is not None and answer is _WITHDRAWN:
                 return False
-            if self._candidate(entry.key) is None:  # removed, ended or failed meanwhile
-                await self._drop(entry.key)
+            event = self._candidate(entry[2])
+            if event is None:  # removed, or ended, maybe while permission was asked
+                await self._drop(entry[2])
                 return True
             wait = _wait_asked_for(answer)
-            if answer and not wait:
-                self._begin(event, entry, batch, is_loop=is_loop)
-                has_begun = True
-                return True
-            await self._deny(event, entry, wait, is_loop=is_loop)
-            return False
+            if wait or not answer:
+                await self._deny(event, entry, wait, batch)
+                return False
+            has_begun = True
+            if self._denial_counts:
+                self._denial_counts.pop(event.id, None)
+            if batch.is_loop:
+                self._begun.append(asyncio.get_running_loop().time())
+            self._hire(batch, event, entry)
+            return True
         finally:
-            self._in_hand.discard(entry.key)
+            self._in_hand.discard(entry[2])
             if not has_begun:
                 self._concurrency_sem.release()
                 self._changed()
 
     def _candidate(self, key: int) -> Event | None:
-        event = self.pile.find_key(key)
+        event = self.pile.by_key.get(key)
         if event is None or event.execution.status.is_terminal:
             return None
-        for batch in self._batches:
+        for batch in self._batches:  # queued twice, and running already
             if key in batch.runs:
                 return None
         return event
 
     async def _drop(self, key: int) -> None:
-        event = self.pile.find_key(key)
-        self._denial_counts.pop(UUID(int=key), None)
-        if event is not None and event.status.is_terminal:
-            await self._tell(event)
+        event = self.pile.by_key.get(key)
+        if self._denial_counts:
+            self._denial_counts.pop(UUID(int=key), None)
+        if event is not None and event.status.is_terminal and self.executor is not None:
+            await self._tell(self.executor, event)
 
-    async def _ask(self, event: Event, entry: Entry, *, is_loop: bool) -> object:
+    async def _ask(self, event: Event, entry: Entry, batch: Batch) -> object:
         """Return the answer; or `_WITHDRAWN`, and the entry is back in the queue.
 
         If the check fails, so does the event.
         """
         answer: object = False
+        is_loop = batch.is_loop
         if is_loop:
             self._is_loop_asking = True
         try:
@@ -397,20 +537,20 @@ class Processor:
             if task is not None and task.uncancel() > 0:
                 raise asyncio.CancelledError
 
-    async def _deny(self, event: Event, entry: Entry, wait: float, *, is_loop: bool) -> None:
+    async def _deny(self, event: Event, entry: Entry, wait: float, batch: Batch) -> None:
         now = asyncio.get_running_loop().time()
         pause = self.capacity_refresh_time
         if wait:
-            self.queue.park(entry, entry.priority, now + wait)
+            self.queue.park(entry, entry[0], now + wait)
             pause = min(pause, wait)
         else:
             strikes = self._strike(event.id)
             if strikes >= self.max_denials:
                 await self._abort(event, strikes)
             else:
-                self.queue.park(entry, entry.priority + strikes, now + strikes)
+                self.queue.park(entry, entry[0] + strikes, now + strikes)
                 pause = min(pause, strikes)
-        if is_loop:
+        if batch.is_loop:
             self._pause_until = now + pause
 
     def _strike(self, event_id: UUID) -> int:
@@ -426,68 +566,25 @@ class Processor:
             f"permission for {event!r} was refused {strikes} times", details={"denials": strikes}
         )
         event.execution.close(EventStatus.ABORTED, refusal, retryable=False)
-        await self._tell(event)
+        if self.executor is not None:
+            await self._tell(self.executor, event)
 
-    def _begin(self, event: Event, entry: Entry, batch: Batch, *, is_loop: bool) -> None:
-        loop = asyncio.get_running_loop()
-        if self._denial_counts:
-            self._denial_counts.pop(event.id, None)
-        if is_loop:
-            self._begun.append(loop.time())
-        batch.began += 1
-        self._active += 1
-        task = loop.create_task(self._run(event, entry.key, batch), name="flow event")
-        if not task.done():  # an eager task factory may have run it already
-            batch.runs[entry.key] = Run(event, task, entry.sequence)
-
-    async def _run(self, event: Event, key: int, batch: Batch) -> None:
+    async def _tell(
+        self, executor: StatusListener, event: Event, force_status: EventStatus | None = None
+    ) -> None:
         try:
-            if not event.execution.status.is_terminal:  # cancelled before its first step
-                await self._tell(event, _PROCESSING)
-                await (event.consume_stream() if event.streaming else event.invoke())
-        except asyncio.CancelledError:
-            if event.execution.status is _PENDING:
-                cancel_pending(event)
-            raise
-        except GeneratorExit:
-            raise
-        except BaseException:  # noqa: BLE001 (boundary: foreign code; the event has recorded it)
-            # Raised in a task, SystemExit and KeyboardInterrupt would end the whole loop.
-            _log.critical("%r ended by more than an error", event, exc_info=True)
-        finally:
-            await self._conclude(event, key, batch)
-
-    async def _conclude(self, event: Event, key: int, batch: Batch) -> None:
-        cancellation: asyncio.CancelledError | None = None
-        while True:
-            try:
-                await self._tell(event)
-                break
-            except asyncio.CancelledError as exc:  # the index must follow the event all the same
-                cancellation = exc
-        self._active -= 1
-        self._concurrency_sem.release()
-        batch.ended(key)
-        self._changed()
-        if cancellation is not None:
-            raise cancellation
-
-    async def _tell(self, event: Event, force_status: EventStatus | None = None) -> None:
-        executor = self.executor
-        if executor is not None:
-            try:
-                await executor._update_progression(event, force_status)  # noqa: SLF001 (its name is fixed)
-            except Exception:  # noqa: BLE001 (boundary: a fault of the index must not end the loop)
-                _log.exception("the index did not follow %r", event)
+            await executor._update_progression(event, force_status)  # noqa: SLF001 (its name is fixed)
+        except Exception:  # noqa: BLE001 (boundary: a fault of the index must not end the loop)
+            _log.exception("the index did not follow %r", event)
 
     # --- who is waiting --------------------------------------------------------------------
 
-    def runs(self) -> list[Run]:
-        """Return the runs that have not settled their events."""
-        return [run for batch in self._batches for run in batch]
+    def workers(self) -> list[Worker]:
+        """Return the workers of all callers."""
+        return [worker for batch in self._batches for worker in batch]
 
-    def find_run(self, key: int) -> Run | None:
-        """Return the run of the event whose id has this integer form."""
+    def find_run(self, key: int) -> Worker | None:
+        """Return the worker that runs the event whose id has this integer form."""
         for batch in self._batches:
             if key in batch.runs:
                 return batch.runs[key]
@@ -501,15 +598,14 @@ class Processor:
 
     def _is_idle(self) -> bool:
         is_drained = self._stopped or self.queue.empty()
-        return is_drained and not self._active and not self._in_hand
+        return is_drained and not self._in_hand and not any(b.workers for b in self._batches)
 
     def _changed(self) -> None:
-        wake = self._wake
-        if wake is not None and not wake.done():
-            wake.set_result(None)
+        if self._wake is not None:
+            wake(self._wake)
         if self._idle_waiters and self._is_idle():
             waiters, self._idle_waiters = self._idle_waiters, []
-            _wake_all(waiters)
+            wake_all(waiters)
 
 
 _WITHDRAWN: Final = object()
@@ -527,13 +623,3 @@ def _wait_asked_for(answer: object) -> float:
     """Return the seconds that *answer* asks to wait; 0 for every other answer."""
     is_number = isinstance(answer, (int, float)) and not isinstance(answer, bool)
     return float(answer) if is_number and answer > 0 else 0.0  # type: ignore[arg-type, operator]  # is_number narrowed it
-
-
-def _wake_all(waiters: list[asyncio.Future[None]] | None) -> None:
-    for waiter in waiters or ():
-        _set(waiter)
-
-
-def _set(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_result(None)

@@ -36,10 +36,13 @@ class Progression(Element):
     ) -> None:
         super().__init__(**fields)
         self.name = name
-        # The distinct ids in order. Read by the executor, which must not pay for a call.
-        self.members: dict[int, None] = {}
-        self._listed: list[int] | None = None  # the whole order, once it holds duplicates
-        self._dead = 0
+        # An executor works on these three itself, because it must not pay for a call.
+        self.members: dict[int, None] = {}  # the distinct ids, in order
+        self.listed: list[int] | None = None  # the whole order, once it holds duplicates
+        self.dead = 0  # deletions since the storage was built
+        # An executor sets this on its status progressions: it appends to them without a lock, so
+        # the storage may only be exchanged by itself.
+        self.is_shared = False
         if order is not None:
             self._restore(_keys_of(order))
 
@@ -52,10 +55,10 @@ class Progression(Element):
 
     def keys(self) -> list[int]:
         """Return the ids in their integer form, as a new list."""
-        return list(self.members if self._listed is None else self._listed)
+        return list(self.members if self.listed is None else self.listed)
 
     def __len__(self) -> int:
-        return len(self.members if self._listed is None else self._listed)
+        return len(self.members if self.listed is None else self.listed)
 
     def __bool__(self) -> bool:
         return bool(self.members)
@@ -94,11 +97,11 @@ class Progression(Element):
 
     def append_key(self, key: int) -> None:
         """Add the id with this integer form at the end."""
-        if key in self.members and self._listed is None:
-            self._listed = list(self.members)
+        if key in self.members and self.listed is None:
+            self.listed = list(self.members)
         self.members[key] = None
-        if self._listed is not None:
-            self._listed.append(key)
+        if self.listed is not None:
+            self.listed.append(key)
 
     def extend(self, items: Iterable[UUID | str | Element]) -> None:
         """Add all *items* at the end, or none if one cannot be an id."""
@@ -108,11 +111,11 @@ class Progression(Element):
     def remove(self, item: UUID | str | Element) -> None:
         """Take out the first occurrence; ValueError if absent."""
         key = self._present(item)
-        if self._listed is None:
+        if self.listed is None:
             self.drop_key(key)
         else:
-            self._listed.remove(key)
-            self._restore(self._listed)
+            self.listed.remove(key)
+            self._restore(self.listed)
 
     def include(self, item: UUID | str | Element) -> bool:
         """Append *item* unless it is there; return whether it was added."""
@@ -129,19 +132,27 @@ class Progression(Element):
 
     def drop_key(self, key: int) -> bool:
         """Take out every occurrence of the id with this integer form; return if there was one."""
-        members = self.members
-        if self._listed is not None:
-            before = len(self._listed)
-            self._restore([other for other in self._listed if other != key])
+        if self.listed is not None:
+            before = len(self.listed)
+            self._restore([other for other in self.listed if other != key])
             return len(self) < before
+        members = self.members
         if members.pop(key, MISSING) is MISSING:
             return False
-        self._dead += 1
-        # A dict keeps the slots of deleted keys, and iteration walks them: rebuild in time.
-        if self._dead > _SLACK and self._dead > len(members):
-            self.members = dict(members)
-            self._dead = 0
+        dead = self.dead = self.dead + 1
+        if dead > _SLACK and dead > len(members) and not self.is_shared:
+            self.compact()
         return True
+
+    def compact(self) -> None:
+        """Rebuild the storage if more than half of it is dead.
+
+        A dict keeps the slots of deleted keys, and iteration walks them. Called by itself,
+        unless the progression `is_shared`.
+        """
+        if self.dead > _SLACK and self.dead > len(self.members):
+            self.members = dict(self.members)
+            self.dead = 0
 
     def clear(self) -> None:
         """Take out everything."""
@@ -166,7 +177,7 @@ class Progression(Element):
             if default is not MISSING:
                 return default
             raise NotFoundError(f"index {index} not found in a progression of {size} ids")
-        if self._listed is None and index in (-1, size - 1):
+        if self.listed is None and index in (-1, size - 1):
             return UUID(int=self.members.popitem()[0])
         keys = self.keys()
         key = keys.pop(index)
@@ -177,7 +188,7 @@ class Progression(Element):
         """Take out and return the first id; NotFoundError if there is none."""
         if not self.members:
             raise NotFoundError("the progression is empty")
-        if self._listed is not None:
+        if self.listed is not None:
             keys = self.keys()
             key = keys.pop(0)
             self._restore(keys)
@@ -246,8 +257,8 @@ class Progression(Element):
 
     def _restore(self, keys: list[int]) -> None:
         self.members = dict.fromkeys(keys)
-        self._listed = None if len(self.members) == len(keys) else keys
-        self._dead = 0
+        self.listed = None if len(self.members) == len(keys) else keys
+        self.dead = 0
 
     def _present(self, item: object) -> int:
         key = find_key(item)

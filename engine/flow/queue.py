@@ -7,7 +7,7 @@ import math
 from collections import deque
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
-from typing import Final, NamedTuple
+from typing import Final
 from uuid import UUID
 
 from engine.flow.element import to_key
@@ -15,18 +15,11 @@ from engine.flow.element import to_key
 _SLACK: Final = 64
 
 
-class Entry(NamedTuple):
-    """One place in the queue; entries sort by priority, then by the order of queueing.
-
-    Attributes:
-        sequence: counts the entries of a queue; unique.
-        age: sequence of the event's first entry; kept when a denied event is queued again.
-    """
-
-    priority: float
-    sequence: int
-    key: int
-    age: int
+# One place in the queue: its priority; its sequence, which counts the entries of a queue; the id's
+# integer form; and its age, the sequence of the event's first entry, which is kept when a denied
+# event is queued again. Entries sort by priority, then in the order of queueing. A plain tuple,
+# because every event makes one.
+Entry = tuple[float, int, int, int]
 
 
 class EventQueue:
@@ -62,7 +55,7 @@ class EventQueue:
         while True:
             entry = self.take()
             if entry is not None:
-                return entry.priority, UUID(int=entry.key)
+                return entry[0], UUID(int=entry[2])
             await self._wait_for_entry()
 
     def qsize(self) -> int:
@@ -81,8 +74,16 @@ class EventQueue:
     def push(self, priority: float, key: int) -> None:
         """Queue the event whose id has this integer form."""
         sequence = self.sequence = self.sequence + 1
-        heappush(self._ready, self._register(Entry(priority, sequence, key, sequence)))
-        self._changed()
+        if key in self._live:
+            self._register((priority, sequence, key, sequence))
+        else:
+            self._live[key] = sequence
+            self._size += 1
+        heappush(self._ready, (priority, sequence, key, sequence))
+        if self._getters:
+            self._changed()
+        else:
+            self._on_change()
 
     def put_back(self, entry: Entry) -> None:
         """Queue an entry again that was taken but not used, at its old place."""
@@ -92,7 +93,7 @@ class EventQueue:
     def park(self, entry: Entry, priority: float, until: float) -> None:
         """Queue a taken entry again with another priority; it is due at the time *until*."""
         sequence = self.sequence = self.sequence + 1
-        parked = self._register(Entry(priority, sequence, entry.key, entry.age))
+        parked = self._register((priority, sequence, entry[2], entry[3]))
         heappush(self._parked, parked)
         heappush(self._waiting, (until, parked))
         self._changed()
@@ -115,8 +116,18 @@ class EventQueue:
             self._call_overdue(now)
             if self._overdue:
                 return self._taken(heappop(self._overdue)[1])
-        self._trim(self._ready)
-        return self._taken(heappop(self._ready)) if self._ready else None
+        ready, live = self._ready, self._live
+        while ready:
+            entry = heappop(ready)
+            if live.get(entry[2]) == entry[1]:
+                del live[entry[2]]
+                self._size -= 1
+                if not self._size:
+                    self._clear()
+                return entry
+            if self._is_live(entry):
+                return self._taken(entry)
+        return None
 
     def due_in(self, now: float) -> float | None:
         """Return seconds until `take_due` finds an entry: 0 for now, None if it is empty."""
@@ -145,31 +156,31 @@ class EventQueue:
     # --- internals -------------------------------------------------------------------------
 
     def _register(self, entry: Entry) -> Entry:
-        known = self._live.get(entry.key)
+        known = self._live.get(entry[2])
         if known is None:
-            self._live[entry.key] = entry.sequence
+            self._live[entry[2]] = entry[1]
         else:
             others = known if isinstance(known, tuple) else (known,)
-            self._live[entry.key] = (*others, entry.sequence)
+            self._live[entry[2]] = (*others, entry[1])
         self._size += 1
         return entry
 
     def _taken(self, entry: Entry) -> Entry:
-        known = self._live.pop(entry.key)
+        known = self._live.pop(entry[2])
         if isinstance(known, tuple):
-            rest = tuple(sequence for sequence in known if sequence != entry.sequence)
-            self._live[entry.key] = rest if len(rest) > 1 else rest[0]
+            rest = tuple(sequence for sequence in known if sequence != entry[1])
+            self._live[entry[2]] = rest if len(rest) > 1 else rest[0]
         self._size -= 1
         if not self._size:
             self._clear()
         return entry
 
     def _is_live(self, entry: Entry) -> bool:
-        known = self._live.get(entry.key)
-        return known == entry.sequence or (isinstance(known, tuple) and entry.sequence in known)
+        known = self._live.get(entry[2])
+        return known == entry[1] or (isinstance(known, tuple) and entry[1] in known)
 
     def _trim(self, heap: list[Entry]) -> None:
-        while heap and self._live.get(heap[0].key) != heap[0].sequence:
+        while heap and self._live.get(heap[0][2]) != heap[0][1]:
             if self._is_live(heap[0]):
                 return
             heappop(heap)
@@ -180,7 +191,7 @@ class EventQueue:
             self._waiting[0][0] <= now or not self._is_live(self._waiting[0][1])
         ):
             entry = heappop(self._waiting)[1]
-            heappush(self._overdue, (entry.age, entry))
+            heappush(self._overdue, (entry[3], entry))
         while self._overdue and not self._is_live(self._overdue[0][1]):
             heappop(self._overdue)
 
@@ -224,6 +235,8 @@ def check_priority(priority: object) -> float:
     Raises:
         ValueError: no number, or not finite.
     """
+    if type(priority) is float and math.isfinite(priority):
+        return priority
     if isinstance(priority, (int, float)) and not isinstance(priority, bool):
         try:
             number = float(priority)
