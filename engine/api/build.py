@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 from engine.config.session_plan import SessionPlan
@@ -22,7 +22,7 @@ from engine.live.pace import END_OF_TIME_NS, Pace
 from engine.live.picture import Picture
 from engine.live.published import PublishedSession
 from engine.live.recorder import Recorder
-from engine.live.session_runner import BatchWriter, SessionRunner
+from engine.live.session_runner import BatchWriter, ControllerAction, SessionRunner
 from engine.markets.merged_feed import MergedFeed
 from engine.model.clock import SimulatedClock
 from engine.portfolio.budget import Budget
@@ -116,6 +116,7 @@ def build_session(
     writer: BatchWriter,
     notify: Callable[[Notice], None],
     publish: Callable[[PublishedSession], None],
+    track: Callable[[Iterable[ControllerAction]], Awaitable[None]],
 ) -> BuiltSession:
     """Return the session of *plan*, ready to run on the calling loop."""
     section = plan.config.session
@@ -143,6 +144,7 @@ def build_session(
         writer=writer,
         recorder=recorder,
         publish=lambda runner: publish(picture.take(runner)),
+        track=track,
         monotonic_ns=clock.monotonic_ns,
         start_ns=start_ns,
         end_ns=end_ns,

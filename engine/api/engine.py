@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -37,7 +38,7 @@ from engine.live.published import PublishedSession
 from engine.live.session_runner import PendingRequest, SessionState
 from engine.model.clock import to_iso
 from engine.store.errors import StoreError, StoreInUseError
-from engine.store.records import SessionRecord, SessionStatus
+from engine.store.records import AuditRecord, SessionRecord, SessionStatus
 from engine.store.store import Store
 
 STOP_DEADLINE_S: Final = 10.0
@@ -176,6 +177,7 @@ class Engine:
             writer=self._store,
             notify=self._notify,
             publish=self._publish,
+            track=self.work.take_actions,
         )
         await self._store.create_session(_session_record(plan, session, self._clock.now_ns()))
         self._session = session
@@ -286,9 +288,9 @@ class Engine:
         self.board.add_log(ts_ns=self._clock.now_ns(), level=level, source="engine", text=text)
         getattr(self._log, level)(text)
 
-    def _audit(self, record: Any) -> None:  # noqa: ANN401 (an AuditRecord; Work makes it)
+    def _audit(self, record: AuditRecord) -> None:
         if self._session is not None:
-            self._session.recorder.add_audit(record)
+            self._session.recorder.add_audit(replace(record, session_id=self._session.id))
 
     def _published(self) -> PublishedSession | None:
         return None if self._session is None else self.board.sessions.get(self._session.id)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar, Final
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, Final
 
 from engine import flow
 from engine.api.board import Board
 from engine.api.command_event import CommandEvent, Perform, target_of
 from engine.api.views import CommandRow, FlowStateView
+from engine.executors.actions import ActionResult
 from engine.live.clock import SystemClock
+from engine.live.session_runner import ControllerAction
 from engine.store.records import AuditRecord
 
 QUEUE_CAPACITY: Final = 1000
 REFRESH_TIME_S: Final = 0.1
 COMMANDS_AT_ONCE: Final = 32
+MAX_QUEUE_SIZE: Final = 100_000
+PRIORITY_ACTION: Final = 50.0
+PRIORITY_HOUSEKEEPING: Final = 1000.0
 EVENTS_KEPT: Final = 1000
 """Ended events that stay listed; older ones are in the audit trail of the store."""
 SHUTDOWN_TIMEOUT_S: Final = 2.0
@@ -30,6 +35,59 @@ class CommandExecutor(flow.Executor):
     """Tracks operator commands."""
 
     processor_type: ClassVar[type[flow.Processor]] = CommandProcessor
+
+
+class ActionEvent(flow.Event):
+    """An executor action that a controller took inside the session.
+
+    The core decides and acts in one step, so that a replay gives the same; the event gives what
+    was done a tracked status like everything else, and an entry in the audit trail.
+    """
+
+    controller_id: str = ""
+    verb: str = ""
+    result: Any = None  # Any: flow.Event declares its fields by annotation
+
+    async def _invoke(self) -> str:
+        result: ActionResult = self.result
+        if not result.ok:
+            raise flow.OperationError(result.message, details={"code": result.code.value})
+        return result.message
+
+
+class ActionProcessor(flow.Processor):
+    """Settles the actions of controllers."""
+
+    event_type: ClassVar[type[flow.Event]] = ActionEvent
+
+
+class ActionExecutor(flow.Executor):
+    """Tracks the actions of controllers."""
+
+    processor_type: ClassVar[type[flow.Processor]] = ActionProcessor
+
+
+class HousekeepingEvent(flow.Event):
+    """Forgets ended events of one executor; the audit trail in the store keeps them."""
+
+    executor: Any = None  # Any: flow.Event declares its fields by annotation
+
+    async def _invoke(self) -> int:
+        ended = [status for status in flow.EventStatus if status.is_terminal]
+        removed: int = await self.executor.cleanup_events(ended)
+        return removed
+
+
+class HousekeepingProcessor(flow.Processor):
+    """Runs housekeeping."""
+
+    event_type: ClassVar[type[flow.Event]] = HousekeepingEvent
+
+
+class HousekeepingExecutor(flow.Executor):
+    """Tracks housekeeping."""
+
+    processor_type: ClassVar[type[flow.Processor]] = HousekeepingProcessor
 
 
 class Work:
@@ -48,25 +106,42 @@ class Work:
         self._perform = perform
         self._audit = audit
         self._requested_ns: dict[str, int] = {}
-        self.commands = CommandExecutor(
-            processor_config={
-                "queue_capacity": QUEUE_CAPACITY,
-                "capacity_refresh_time": REFRESH_TIME_S,
-                "concurrency_limit": COMMANDS_AT_ONCE,
-            },
-            name="commands",
-        )
+        limits = {
+            "queue_capacity": QUEUE_CAPACITY,
+            "capacity_refresh_time": REFRESH_TIME_S,
+            "concurrency_limit": COMMANDS_AT_ONCE,
+            "max_queue_size": MAX_QUEUE_SIZE,
+        }
+        self.commands = CommandExecutor(processor_config=limits, name="commands")
+        self.actions = ActionExecutor(processor_config=limits, name="actions")
+        self.housekeeping = HousekeepingExecutor(processor_config=limits, name="housekeeping")
         self.commands.subscribe(self._on_command)
+        self.actions.subscribe(self._on_action)
+
+    @property
+    def executors(self) -> tuple[flow.Executor, ...]:
+        """Return the executors in the order in which the console shows them."""
+        return (self.commands, self.actions, self.housekeeping)
 
     async def start(self) -> None:
         """Begin to process."""
-        await self.commands.start()
+        for executor in self.executors:
+            await executor.start()
         self.refresh_panels()
 
     async def shutdown(self) -> None:
         """Stop, giving running events a moment; the rest is cancelled."""
-        await self.commands.shutdown(SHUTDOWN_TIMEOUT_S)
+        for executor in self.executors:
+            await executor.shutdown(SHUTDOWN_TIMEOUT_S)
         self.refresh_panels()
+
+    async def take_actions(self, actions: Iterable[ControllerAction]) -> None:
+        """Track what controllers did."""
+        for controller_id, verb, result in actions:
+            event = ActionEvent(controller_id=controller_id, verb=verb, result=result)
+            self._requested_ns[str(event.id)] = self._clock.now_ns()
+            await self.actions.append(event, priority=PRIORITY_ACTION)
+        await self._forget_old()
 
     async def take_command(self, event: CommandEvent) -> None:
         """Queue a command; what reduces risk goes first."""
@@ -88,7 +163,7 @@ class Work:
                 counts=executor.status_counts(),
                 text=executor.inspect_state(),
             )
-            for executor in (self.commands,)
+            for executor in self.executors
         )
 
     def _on_command(self, event: flow.Event, old: object, new: flow.EventStatus) -> None:
@@ -141,16 +216,41 @@ class Work:
             duration_ms=duration * 1000 if isinstance(duration, float) else None,
         )
 
-    async def _forget_old(self) -> None:
-        counts = self.commands.status_counts()
-        ended = sum(counts[status.value] for status in flow.EventStatus if status.is_terminal)
-        if ended > EVENTS_KEPT:
-            await self.commands.cleanup_events(
-                [status for status in flow.EventStatus if status.is_terminal]
+    def _on_action(self, event: flow.Event, old: object, new: flow.EventStatus) -> None:
+        del old
+        if not isinstance(event, ActionEvent) or not new.is_terminal:
+            return
+        event_id = str(event.id)
+        now_ns = self._clock.now_ns()
+        self._audit(
+            AuditRecord(
+                event_id=event_id,
+                kind=f"action.{event.verb}",
+                actor=event.controller_id,
+                target=event.result.executor_id or "",
+                session_id=None,
+                requested_ns=self._requested_ns.pop(event_id, now_ns),
+                finished_ns=now_ns,
+                status=new.value,
+                reason=_reason(event),
             )
+        )
+
+    async def _forget_old(self) -> None:
+        for executor in self.executors:
+            counts = executor.status_counts()
+            ended = sum(counts[status.value] for status in flow.EventStatus if status.is_terminal)
+            if ended > EVENTS_KEPT and executor not in self._being_cleaned():
+                await self.housekeeping.append(
+                    HousekeepingEvent(executor=executor), priority=PRIORITY_HOUSEKEEPING
+                )
+
+    def _being_cleaned(self) -> list[flow.Executor]:
+        working = (*self.housekeeping.pending_events, *self.housekeeping.processing_events)
+        return [event.executor for event in working if isinstance(event, HousekeepingEvent)]
 
 
-def _reason(event: CommandEvent) -> str:
+def _reason(event: flow.Event) -> str:
     error = event.execution.error
     if isinstance(error, flow.EngineError):
         return error.message

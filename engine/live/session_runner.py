@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum, unique
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -47,6 +47,10 @@ class SessionState(Enum):
     STOPPING = "stopping"
     STOPPED = "stopped"
     FAILED = "failed"
+
+
+ControllerAction: TypeAlias = tuple[str, str, ActionResult]
+"""(controller id, verb, result) of an action that a controller took by itself."""
 
 
 class BatchWriter(Protocol):
@@ -118,6 +122,7 @@ class SessionRunner:
         writer: BatchWriter,
         recorder: Recorder,
         publish: Callable[[SessionRunner], None],
+        track: Callable[[Iterable[ControllerAction]], Awaitable[None]],
         monotonic_ns: Callable[[], int],
         start_ns: int,
         end_ns: int = END_OF_TIME_NS,
@@ -130,6 +135,8 @@ class SessionRunner:
         self._writer = writer
         self._recorder = recorder
         self._publish = publish
+        self._track = track
+        self._actions: list[ControllerAction] = []
         self._monotonic_ns = monotonic_ns
         self._end_ns = end_ns
         self._stop_deadline_ns = stop_deadline_ns
@@ -185,6 +192,7 @@ class SessionRunner:
                 batch = await self._gather()
                 await self._write(self._recorder.take_batch(map(encode, batch)))
                 self._apply_all(batch)
+                await self._track_actions()
                 self._finish_stop()
                 self._publish_if_due()
                 if self._pace.is_simulated:
@@ -274,10 +282,16 @@ class SessionRunner:
 
     def _take_effects(self, effects: Effects) -> None:
         self._recorder.record(effects)
+        self._actions.extend(effects.actions)
         for request_id, result in effects.results:
             request = self._waiting.pop(request_id, None)
             if request is not None:
                 request.resolve(result)
+
+    async def _track_actions(self) -> None:
+        if self._actions:
+            actions, self._actions = self._actions, []
+            await self._track(actions)
 
     def _finish_stop(self) -> None:
         if self._stopping_since_ns is None:
