@@ -21,6 +21,7 @@ from engine.executors.status import CloseType, RunnableStatus
 from engine.executors.step import Level, Step
 from engine.executors.strategy import ExecutorStrategy
 from engine.executors.tracked_order import TrackedOrder
+from engine.executors.wake_conditions import PriceField, PriceTrigger
 from engine.model.instruments import ConnectorPair
 from engine.model.orders import (
     OrderRequest,
@@ -369,6 +370,29 @@ class DirectionalExecutor(ExecutorBase):
 
     def _freeze(self) -> None:
         self._frozen_mark_ticks = self.mark_ticks
+
+    def _closable_triggers(self) -> tuple[PriceTrigger, ...]:
+        """Watch for the mark at which what is open becomes too little to trade, or enough."""
+        lots = self._totals.remaining_lots - sum(order.pending_lots for order in self._exits)
+        mark = self.mark_ticks
+        if lots < self._instrument.min_lots or mark is None:
+            return ()
+        worth_of_a_tick = lots * self._instrument.atoms_per_tick_lot
+        level = (self._instrument.min_notional_atoms - 1) // worth_of_a_tick
+        is_above = mark <= level
+        field = PriceField.BID if self.side is TradeType.BUY else PriceField.ASK
+        return (
+            PriceTrigger(
+                self.market, field, is_above=is_above, level=level + 1 if is_above else level
+            ),
+        )
+
+    def _shutdown_triggers(self) -> tuple[PriceTrigger, ...]:
+        """Return the prices that matter while no closing order works."""
+        closing = self._closing
+        if closing is not None and closing.is_live:
+            return ()
+        return self._closable_triggers()
 
     def _live_times(self) -> list[int]:
         """Return the instants at which a shutdown must look again."""

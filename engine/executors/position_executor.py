@@ -497,7 +497,7 @@ class PositionExecutor(DirectionalExecutor):
     def _wake_conditions(self, now_ns: int) -> WakeConditions:
         times = self._live_times()
         if self._status is RunnableStatus.SHUTTING_DOWN:
-            return _wakes((), times, now_ns)
+            return _wakes(self._shutdown_triggers(), times, now_ns)
         if self._status is RunnableStatus.NOT_STARTED:
             return _wakes((), [], now_ns)
         if self._end_ns is not None:
@@ -525,16 +525,9 @@ class PositionExecutor(DirectionalExecutor):
         target = self._take_profit_ticks()
         if target is not None and self._bounds is not None:
             found += self._take_profit_window(target).edge_triggers(self.market, mid)
-        if self._totals.exit_lots and self._totals.remaining_lots > 0:
-            found += (self._dust_trigger(),)
+        if self._totals.exit_lots:
+            found += self._closable_triggers()
         return found
-
-    def _dust_trigger(self) -> PriceTrigger:
-        """Return the mark at which what is left becomes too little to trade."""
-        worth_of_a_tick = self._totals.remaining_lots * self._instrument.atoms_per_tick_lot
-        level = (self._instrument.min_notional_atoms - 1) // worth_of_a_tick
-        field = PriceField.BID if self.side is TradeType.BUY else PriceField.ASK
-        return PriceTrigger(self.market, field, is_above=False, level=level)
 
     def _make_snapshot(self) -> ExecutorSnapshot:
         trailing = self._trailing
