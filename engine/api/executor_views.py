@@ -8,7 +8,7 @@ from decimal import Decimal
 from pydantic import BaseModel
 
 from engine.api.forms import flat_values, value_text
-from engine.api.order_views import fill_row, order_row
+from engine.api.order_views import display_price, fill_row, order_row
 from engine.api.views import (
     BarrierRow,
     ConfigField,
@@ -52,7 +52,7 @@ def executor_row(snapshot: ExecutorSnapshot, session: PublishedSession) -> Execu
         close_type=None if close_type is None else close_type.name,
         amount=instrument.qty(snapshot.amount_lots),
         filled_amount=instrument.qty(snapshot.opened_lots),
-        entry_price=snapshot.entry_price,
+        entry_price=display_price(snapshot.entry_price, instrument),
         mark_price=None if mark is None else instrument.price(mark),
         net_pnl_quote=instrument.money(snapshot.net_pnl_atoms(mark)),
         net_pnl_pct=snapshot.net_pnl_pct(mark),

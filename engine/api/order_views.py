@@ -10,18 +10,23 @@ from engine.model.instruments import Instrument
 from engine.model.orders import Fill, Order
 from engine.portfolio.snapshots import PositionSnapshot
 
-_DISPLAY_STEP: Final = Decimal("1e-9")
+_FINER_THAN_TICK: Final = Decimal("0.1")
+
+
+def display_price(price: Decimal | None, instrument: Instrument) -> Decimal | None:
+    """Return an average price rounded half-even to a tenth of a tick, for display."""
+    if price is None:
+        return None
+    return price.quantize(instrument.tick * _FINER_THAN_TICK, ROUND_HALF_EVEN)
 
 
 def order_row(order: Order, instrument: Instrument) -> OrderRow:
-    """Return *order* as a line; the average price is rounded half-even to 1e-9 for display."""
+    """Return *order* as a line; the average price is rounded for display."""
     request = order.request
     average = None
     if order.filled_lots:
         notional = instrument.money(order.filled_atoms) / instrument.multiplier
-        average = (notional / instrument.qty(order.filled_lots)).quantize(
-            _DISPLAY_STEP, ROUND_HALF_EVEN
-        )
+        average = display_price(notional / instrument.qty(order.filled_lots), instrument)
     return OrderRow(
         client_order_id=request.client_order_id,
         executor_id=request.owner_id,
@@ -65,7 +70,7 @@ def position_row(position: PositionSnapshot, held_lots: int) -> PositionRow:
         connector_name=position.market.connector_name,
         trading_pair=position.market.trading_pair,
         amount=position.amount,
-        entry_price=position.entry_price,
+        entry_price=display_price(position.entry_price, position.instrument),
         mark_price=position.mark_price,
         unrealized_pnl=position.unrealised,
         realized_pnl=position.realised,
