@@ -36,7 +36,7 @@ class CreateExecutorModal(Dialog):
     AUTO_FOCUS = ""
     heading: ClassVar[str] = "New executor"
     DEFAULT_CSS = """
-    CreateExecutorModal > #dialog { width: 112; height: 32; }
+    CreateExecutorModal #dialog { width: 112; height: 32; }
     CreateExecutorModal #types { height: 2; layout: horizontal; }
     CreateExecutorModal #types Painted { width: 17; height: 1; }
     CreateExecutorModal #types Choice { width: 1fr; }

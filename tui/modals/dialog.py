@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button
@@ -19,6 +19,7 @@ from engine.api.views import SessionRow
 from tui.formatting import clean, mode_badge, mode_role
 from tui.state.text import Line
 from tui.widgets.painted import Painted
+from tui.widgets.top_bar import TopBar
 
 GUARD_S: Final = 0.3
 """How long a dialog that confirms something drops every key after it has opened."""
@@ -53,16 +54,17 @@ class Dialog(ModalScreen[str | None]):
         Binding("left", "previous_button", "Previous button", id="dialog.previous", show=False),
     ]
     DEFAULT_CSS = """
-    Dialog { align: center middle; background: $background 60%; }
-    Dialog > #dialog {
+    Dialog { background: $background 60%; }
+    Dialog #space { height: 1fr; align: center middle; }
+    Dialog #dialog {
         width: 84; max-width: 100%; height: auto; max-height: 100%; padding: 0 1;
         background: $surface; color: $foreground; border: round $mode-paper;
         border-title-color: $foreground; border-title-style: bold;
         border-subtitle-color: $text-muted;
     }
-    Dialog.-live > #dialog { border: double $mode-live; }
-    Dialog.-replay > #dialog { border: dashed $mode-replay; }
-    Dialog.-test > #dialog { border: dashed $mode-test; }
+    Dialog.-live #dialog { border: double $mode-live; }
+    Dialog.-replay #dialog { border: dashed $mode-replay; }
+    Dialog.-test #dialog { border: dashed $mode-test; }
     Dialog.-short.-full DialogHead { margin-bottom: 0; }
     Dialog.-short.-full #buttons { margin-top: 0; }
     Dialog #buttons { height: 1; margin-top: 1; align-horizontal: right; }
@@ -113,7 +115,8 @@ class Dialog(ModalScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Compose the frame; the body and the buttons come from the subclass."""
-        with Vertical(id="dialog") as frame:
+        yield TopBar(self.engine, self.session)
+        with Container(id="space"), Vertical(id="dialog") as frame:
             frame.border_title = Content(clean(self.title_text()))
             yield DialogHead(id="head")
             yield from self.compose_body()

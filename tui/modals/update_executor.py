@@ -31,8 +31,8 @@ class UpdateExecutorModal(Dialog):
 
     AUTO_FOCUS = "Button"
     DEFAULT_CSS = """
-    UpdateExecutorModal > #dialog { width: 100; }
-    UpdateExecutorModal #work { height: 12; }
+    UpdateExecutorModal #dialog { width: 100; }
+    UpdateExecutorModal #work { height: 10; }
     UpdateExecutorModal #form-box { width: 1fr; height: 1fr; }
     UpdateExecutorModal.-narrow FormPreview { width: 31; }
     UpdateExecutorModal FormHelp { margin-top: 1; }
@@ -47,7 +47,6 @@ class UpdateExecutorModal(Dialog):
         check_delay: float = CHECK_DELAY_S,
     ) -> None:
         super().__init__(engine, session)
-        self.add_class("-full")
         self._executor_id = executor_id
         self._delay = check_delay
         self._fields = engine.update_fields(session, executor_id)

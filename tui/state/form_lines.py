@@ -40,9 +40,12 @@ def note_line(item: FormField, understood: str, *, changed_from: str = "") -> Li
     return tuple(spans)
 
 
-def error_line(message: str) -> Line:
-    """Return the line below a field that is wrong."""
-    return ((f"✗ {clean(message)}", "error"),)
+def error_lines(message: str, width: int) -> list[Line]:
+    """Return the lines below a field that is wrong, in *width* cells."""
+    lines: list[Line] = []
+    for number, part in enumerate(wrap_words(message, max(width - 4, 8))):
+        lines.append((("    " if number else "  ✗ ", "error"), (part, "error")))
+    return lines
 
 
 def help_line(item: FormField | None, understood: str) -> Line:
@@ -70,7 +73,7 @@ def preview_lines(check: FormCheck, width: int, *, shown_errors: Iterable[str]) 
             lines.append(((fit(label, column), "dim"), (text, "")))
         else:
             lines.append(((label, "dim"),))
-            lines += [(("  ", ""), (part, "")) for part in _wrap(text, width - 2)]
+            lines += [(("  ", ""), (part, "")) for part in wrap_words(text, width - 2)]
     if not check.preview:
         lines.append((("nothing to show yet", "dim"),))
     lines.append(())
@@ -90,12 +93,12 @@ def _fields(count: int) -> str:
     return "1 field" if count == 1 else f"{count} fields"
 
 
-def _wrap(text: str, width: int) -> list[str]:
-    """Return *text* in lines of at most *width* cells, broken at spaces."""
+def wrap_words(text: str, width: int) -> list[str]:
+    """Return *text* in lines of at most *width* cells, broken at spaces; long words are clipped."""
     lines: list[str] = []
-    for word in text.split():
+    for word in clean(text).split():
         if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
             lines[-1] += f" {word}"
         else:
-            lines.append(word)
+            lines.append(clip(word, width))
     return lines

@@ -96,8 +96,9 @@ def consequence_lines(facts: StopFacts, *, keep: bool) -> list[Line]:
         lines.append((("         ", ""), (text, "warn")))
     else:
         lines.append((("trades   ", "dim"), (_amounts(facts.amounts, signed=False), "bold")))
-        cost = f" · fee ≈ {_money(facts.fee)}" if facts.fee else ""
-        lines.append((("         ≈ ", "dim"), (f"{_money(facts.notional)} at market{cost}", "")))
+        lines.append((("         ≈ ", "dim"), (f"{_money(facts.notional)} at market", "")))
+        if facts.fee:
+            lines.append((("costs    ", "dim"), (f"≈ {_money(facts.fee)}", ""), (" fee", "dim")))
         lines.append((("books    ", "dim"), *_pnl(facts.pnl), (" net so far", "dim")))
     lines.append((("cannot be undone", "warn"),))
     return lines

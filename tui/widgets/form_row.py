@@ -9,7 +9,7 @@ from textual.message import Message
 from textual.widgets import Input
 
 from engine.api.views import FormField
-from tui.state.form_lines import error_line, label_line, note_line
+from tui.state.form_lines import error_lines, label_line, note_line
 from tui.state.text import Line, pad_line
 from tui.widgets.choice import Choice
 from tui.widgets.painted import Painted
@@ -18,7 +18,7 @@ CONTROL_WIDTH = 16
 
 
 class FormRow(Painted):
-    """A label and a control in one line; a second line appears for an error.
+    """A label and a control in one line; more appear for an error.
 
     Args:
         item: the field.
@@ -29,7 +29,6 @@ class FormRow(Painted):
 
     DEFAULT_CSS = """
     FormRow { height: 1; }
-    FormRow.-wrong { height: 2; }
     FormRow > Input {
         width: 16; height: 1; border: none; padding: 0;
         background: $panel; color: $foreground;
@@ -88,11 +87,14 @@ class FormRow(Painted):
     def show(self, *, understood: str, error: str) -> None:
         """Say how the value was read, or what is wrong with it."""
         self._understood, self._error = understood, error
-        self.set_class(bool(error), "-wrong")
         self._repaint()
 
     def on_mount(self) -> None:
         """Paint the label."""
+        self._repaint()
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Break the error anew."""
         self._repaint()
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
@@ -127,7 +129,9 @@ class FormRow(Painted):
         if isinstance(self._control, Input):
             lines[0] += ((" " * (CONTROL_WIDTH + 1), ""), *self._note())
         if self._error:
-            lines.append((("  ", ""), *error_line(self._error)))
+            lines += error_lines(self._error, self.size.width)
+        if self.styles.height is None or self.styles.height.value != len(lines):
+            self.styles.height = len(lines)
         self.show_lines(lines)
 
     def _note(self) -> Line:

@@ -53,7 +53,8 @@ async def test_it_says_what_is_stopped_and_what_it_costs(
         facts = shown(pilot, "#consequences")
         assert "1 working order" in facts
         assert "sells 0.1200 BTC" in facts
-        assert "≈ 7,737.65 USDT at market · fee ≈ 3.87 USDT" in facts
+        assert "≈ 7,737.65 USDT at market" in facts
+        assert "costs    ≈ 3.87 USDT fee" in facts
         assert "▲ +11.29 USDT" in facts
         assert "cannot be undone" in facts
         await pilot.press("k")
