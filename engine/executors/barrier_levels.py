@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, floor
 from typing import Final
 
 from engine.executors.barriers import TrailingStopState
@@ -65,29 +64,39 @@ def barrier_levels(
     trailing: TrailingStopState | None,
 ) -> BarrierLevels:
     """Return the levels of 4.1 and 4.2 for the fills so far; none while nothing is open."""
-    sign = totals.sign
-    zero = totals.mark_at(Fraction(0))
-    if zero is None:
+    sign, basis = totals.sign, totals.scaled_basis
+    constant, slope = totals.net_line()
+    if slope <= 0 or basis <= 0:
         return BarrierLevels(sign)
-    rise = sign * (_mark(totals, Fraction(1)) - zero)
-    zero *= sign
+
+    def at(numerator: int, denominator: int) -> tuple[int, int]:
+        """Return the signed mark at which the net PnL is the given fraction, as a fraction."""
+        return numerator * basis - denominator * constant, denominator * slope
+
     close_at = raise_at = None
     if trailing is not None:
-        trigger, delta = trailing.trigger, trailing.delta
-        peak = trailing.activation if trigger is None else trigger + delta
-        raise_at = floor(zero + rise * peak) + 1
-        close_at = None if trigger is None else ceil(zero + rise * trigger) - 1
+        peak = trailing.activation.numerator, trailing.activation.denominator
+        if trailing.trigger is not None:
+            trigger = trailing.trigger.numerator, trailing.trigger.denominator
+            close_at = _ceil(at(*trigger)) - 1
+            peak = _sum(trigger, (trailing.delta.numerator, trailing.delta.denominator))
+        raise_at = _floor(at(*peak)) + 1
     return BarrierLevels(
         sign,
-        None if stop_loss is None else floor(zero - rise * stop_loss),
-        None if take_profit is None else ceil(zero + rise * take_profit),
+        None if stop_loss is None else _floor(at(-stop_loss.numerator, stop_loss.denominator)),
+        None if take_profit is None else _ceil(at(take_profit.numerator, take_profit.denominator)),
         close_at,
         raise_at,
     )
 
 
-def _mark(totals: LedgerTotals, net_pnl_pct: Fraction) -> Fraction:
-    mark = totals.mark_at(net_pnl_pct)
-    if mark is None:
-        raise ValueError("nothing is open: there is no mark for a net PnL")
-    return mark
+def _sum(left: tuple[int, int], right: tuple[int, int]) -> tuple[int, int]:
+    return left[0] * right[1] + right[0] * left[1], left[1] * right[1]
+
+
+def _floor(value: tuple[int, int]) -> int:
+    return value[0] // value[1]
+
+
+def _ceil(value: tuple[int, int]) -> int:
+    return -(-value[0] // value[1])

@@ -63,13 +63,16 @@ class LedgerTotals:
         )
         return self.sign * (self.entry_lots * value - self.scaled_basis)
 
-    def net_pnl_pct(self, mark_ticks: int) -> Fraction:
-        """Return the net PnL as a fraction of the entry notional, exact; 0 when it is 0."""
+    def net_pnl_ratio(self, mark_ticks: int) -> tuple[int, int]:
+        """Return the net PnL over the entry notional as numerator and denominator, exact."""
         basis = self.scaled_basis
         if not basis:
-            return Fraction(0)
-        scaled = self.scaled_trade_pnl(mark_ticks) - self.fee_atoms * self.entry_lots
-        return Fraction(scaled, basis)
+            return 0, 1
+        return self.scaled_trade_pnl(mark_ticks) - self.fee_atoms * self.entry_lots, basis
+
+    def net_pnl_pct(self, mark_ticks: int) -> Fraction:
+        """Return the net PnL as a fraction of the entry notional, exact; 0 when it is 0."""
+        return Fraction(*self.net_pnl_ratio(mark_ticks))
 
     def trade_pnl_pct(self, mark_ticks: int) -> Fraction:
         """Return the PnL before fees as a fraction of the entry notional, exact."""
@@ -95,17 +98,15 @@ class LedgerTotals:
         entry = half_even(self.scaled_basis, self.entry_lots) if self.entry_lots else 0
         return entry + self.exit_atoms
 
-    def mark_at(self, net_pnl_pct: Fraction) -> Fraction | None:
-        """Return the mark in ticks at which the net PnL is *net_pnl_pct*; None if nothing is open.
+    def net_line(self) -> tuple[int, int]:
+        """Return (a, b): the scaled net PnL is a + b * (sign * mark), while the fills stay.
 
-        The net PnL is linear in the mark while the fills stay what they are.
+        b is 0 or less when nothing is open.
         """
-        slope = self.entry_lots * self.remaining_lots * self.atoms_per_tick_lot
-        if slope <= 0:
-            return None
-        scaled_net = net_pnl_pct * self.scaled_basis + self.fee_atoms * self.entry_lots
         constant = self.entry_lots * (self.exit_atoms + self.residual_atoms)
-        return (self.sign * scaled_net + self.scaled_basis - constant) / slope
+        fees = self.fee_atoms * self.entry_lots
+        slope = self.entry_lots * self.remaining_lots * self.atoms_per_tick_lot
+        return self.sign * (constant - self.scaled_basis) - fees, slope
 
     def cost_of(self, lots: int) -> int:
         """Return the entry cost of *lots* in atoms, rounded half to even."""

@@ -360,9 +360,9 @@ class PositionExecutor(DirectionalExecutor):
 
     def _wanted_entry_ticks(self) -> int | None:
         """Return the price for another entry order; None if the entry is as full as can be."""
-        ticks = self._entry_ticks()
         lots = self._unfilled_lots()
-        if ticks is None or lots <= 0 or not self._instrument.is_tradable(lots, ticks):
+        ticks = self._entry_ticks() if lots > 0 else None
+        if ticks is None or not self._instrument.is_tradable(lots, ticks):
             return None
         return ticks
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from engine.executors.barrier_levels import BarrierLevels
 from engine.executors.config import ExecutorConfigBase
-from engine.executors.fill_ledger import LedgerTotals, half_even, to_decimal
+from engine.executors.fill_ledger import LedgerTotals, half_even
 from engine.executors.status import CloseType, Lifecycle, RunnableStatus, lifecycle_of
 from engine.executors.step import TimelineEntry
 from engine.model.instruments import ConnectorPair, Instrument
@@ -125,7 +125,8 @@ class ExecutorSnapshot:
         """Return the net PnL as a fraction of the entry notional."""
         if self.is_handed_over or not self.totals.entry_lots:
             return Decimal(0)
-        return to_decimal(self.totals.net_pnl_pct(self._mark(mark_ticks)))
+        numerator, denominator = self.totals.net_pnl_ratio(self._mark(mark_ticks))
+        return Decimal(numerator) / Decimal(denominator)
 
     def barriers(self, mark_ticks: int | None) -> tuple[BarrierPrice, ...]:
         """Return the barriers that can still fire, with their distance from the mark."""

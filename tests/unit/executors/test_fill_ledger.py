@@ -80,7 +80,7 @@ def test_nothing_filled_is_zero() -> None:
     assert totals.net_pnl_pct(500) == 0
     assert totals.trade_pnl_pct(500) == 0
     assert totals.filled_atoms == 0
-    assert totals.mark_at(Fraction(1)) is None
+    assert totals.net_line()[1] == 0
     assert totals.entry_ticks is None
     assert totals.cost_of(5) == 0
 
@@ -100,22 +100,13 @@ def test_a_residual_is_valued_at_its_entry_cost() -> None:
     assert totals.net_pnl_atoms(1) == totals.net_pnl_atoms(10**6) == money("1.999")
 
 
-@pytest.mark.parametrize("net", ["0", "-0.02", "0.031"])
+@pytest.mark.parametrize("mark", [1, 480, 515])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_the_mark_of_a_net_pnl_gives_that_net_pnl(net: str, sign: int) -> None:
-    totals = LedgerTotals(sign, 1, 2000, 10**6, exit_lots=500, exit_atoms=255_000, fee_atoms=321)
-    mark = totals.mark_at(Fraction(net))
-    assert mark is not None
-    scaled = LedgerTotals(
-        sign,
-        1,
-        2000,
-        10**6 * mark.denominator,
-        exit_lots=500,
-        exit_atoms=255_000 * mark.denominator,
-        fee_atoms=321 * mark.denominator,
-    )
-    assert scaled.net_pnl_pct(mark.numerator) == Fraction(net)
+def test_the_net_pnl_is_a_line_over_the_signed_mark(mark: int, sign: int) -> None:
+    totals = LedgerTotals(sign, K, 2000, 10**10, 3, 500, 2_550_000_000, 321)
+    constant, slope = totals.net_line()
+    exact = Fraction(constant + slope * sign * mark, totals.scaled_basis)
+    assert exact == totals.net_pnl_pct(mark)
 
 
 @pytest.mark.parametrize(
