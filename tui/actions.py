@@ -30,7 +30,8 @@ class Action:
     """One thing the operator can do.
 
     ``danger`` is the level of console.md 6.2: 0 looks only, 1 acts at once, 2 asks first, 3
-    needs an armed session, 4 a typed word. ``bar`` orders the key bar, lowest first; 0 keeps it out of it.
+    needs an armed session, 4 a typed word. ``bar`` orders the key bar, lowest first; 0 is not in
+    it.
     """
 
     id: str

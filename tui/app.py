@@ -19,11 +19,14 @@ from tui.settings import DEFAULT_THEME, TIME_FORMATS, Settings
 from tui.state.console import ConsoleState
 from tui.state.modes import mode_title
 from tui.theming import ThemeFileError, complete, load_theme, theme_names
+from tui.widgets.safe import safe
 
 if TYPE_CHECKING:
     from textual.command import Provider
+    from textual.types import CSSPathType
 
     from engine.api.console import ConsoleEngine
+    from tui.modals.settings import ThemeWanted
     from tui.screens.executor_actions import ExecutorScreen
     from tui.state.command_line import Command
 
@@ -51,11 +54,11 @@ class ConsoleApp(App[None], inherit_bindings=False):
     TITLE = "quarterdeck"
     BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.EVERYWHERE)
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_palette_provider}
-    CSS_PATH: ClassVar[list[str]] = ["css/app.tcss", "css/screens.tcss"]
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    CSS_PATH: ClassVar[CSSPathType | None] = ["css/app.tcss", "css/screens.tcss"]
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012 (as App declares it)
         (0, "-tiny"), (80, "-narrow"), (100, "-normal"), (160, "-wide"),
     ]  # fmt: skip
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012 (as App declares it)
         (0, "-flat"), (24, "-short"), (34, "-normal-h"), (50, "-tall"),
     ]  # fmt: skip
     ESCAPE_TO_MINIMIZE = False
@@ -145,15 +148,16 @@ class ConsoleApp(App[None], inherit_bindings=False):
             if problem:
                 self.tell(problem, severity="warning", timeout=3_600.0)
 
+    @safe
     def _look_at_engine(self) -> None:
         """End if the engine could not start; keep the title and the frame in step with the mode."""
         health = self.console_state.engine.health()
         session = self.console_state.session_row()
         if session is None:
             if health.state.value == "faulted" and health.exit_code:
-                from textual.content import Content
+                from rich.text import Text
 
-                self.exit(return_code=health.exit_code, message=Content(health.message))
+                self.exit(return_code=health.exit_code, message=Text(health.message))
             return
         look = (session.mode, session.name)
         if look != self._last_look:
@@ -208,6 +212,11 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.theme = name
         return True
 
+    def on_theme_wanted(self, event: ThemeWanted) -> None:
+        """Show the theme that the settings ask for."""
+        event.stop()
+        self.use_theme(event.name)
+
     # --- talking ---------------------------------------------------------------------------------
 
     def tell(
@@ -215,6 +224,10 @@ class ConsoleApp(App[None], inherit_bindings=False):
     ) -> None:
         """Show a toast; *text* is never read as markup."""
         self.notify(text, severity=severity, timeout=timeout, markup=False)
+
+    def show_problem(self, text: str) -> None:
+        """Say that the engine answered with an exception."""
+        self.say(f"⚠ {text}")
 
     def say(self, text: str) -> None:
         """Answer in the key bar, or in a toast where there is none."""
@@ -272,6 +285,10 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Ask what to do with running executors, then quit."""
+        self._ask_to_quit()
+
+    @safe
+    def _ask_to_quit(self) -> None:
         from tui.modals.quit import QuitDialog
 
         state = self.console_state

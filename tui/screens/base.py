@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
@@ -22,6 +22,7 @@ from tui.widgets.key_bar import KeyBar
 from tui.widgets.live_table import LiveTable
 from tui.widgets.mode_bar import ModeBar
 from tui.widgets.notices import FaultBar, TooSmall
+from tui.widgets.safe import Pulling, safe
 from tui.widgets.top_bar import TopBar
 
 if TYPE_CHECKING:
@@ -37,18 +38,6 @@ class CommandEntered(Message):
     def __init__(self, text: str) -> None:
         super().__init__()
         self.text = text
-
-
-class Pulling(Protocol):
-    """What the paint clock drives."""
-
-    def pull(self) -> None:
-        """Ask the engine and repaint what changed."""
-        ...
-
-    def show_problem(self, text: str) -> None:
-        """Say that asking failed."""
-        ...
 
 
 class ConsoleScreen(Screen[None]):
@@ -120,7 +109,7 @@ class ConsoleScreen(Screen[None]):
     def pull_all(self) -> None:
         """Ask for everything now."""
         for panel, _ in self._panels:
-            self._pull(panel)
+            panel.pull()
         self._breathe()
 
     def _tick(self) -> None:
@@ -128,16 +117,15 @@ class ConsoleScreen(Screen[None]):
         if self.console.paused_at is None:
             for panel, every in self._panels:
                 if self._ticks % every == 0:
-                    self._pull(panel)
+                    panel.pull()
         if self._ticks % _BREATH == 0:
             self._breathe()
 
-    def _pull(self, panel: Pulling) -> None:
-        try:
-            panel.pull()
-        except Exception as error:  # noqa: BLE001 (boundary: one failed query is not the end)
-            panel.show_problem(f"{type(error).__name__}: {error}")
+    def show_problem(self, text: str) -> None:
+        """Say that something failed; the screen goes on."""
+        self.say(f"⚠ {text}")
 
+    @safe
     def _breathe(self) -> None:
         self._fault_bar.pull()
         self.update_keys()
@@ -229,6 +217,22 @@ class ConsoleScreen(Screen[None]):
                 table.set_filter("")
             elif table is not None and table.model.marks:
                 table.action_unmark()
+
+    def open_executor(self, executor_id: str) -> None:
+        """Open everything about one executor."""
+        from tui.screens.executor_detail import ExecutorDetailScreen
+
+        console = self.console
+        if console.session:
+            detail = ExecutorDetailScreen(
+                console.engine,
+                console.session,
+                executor_id,
+                fps=console.fps,
+                read_only=console.read_only,
+                clock=console.clock,
+            )
+            _ = self.app.push_screen(detail)
 
     # --- filter and command line -----------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -14,6 +16,7 @@ from tui.screens.base import ConsoleScreen
 from tui.state.console import ConsoleState
 from tui.state.executor_source import ExecutorSource
 from tui.widgets.live_table import LiveTable
+from tui.widgets.safe import safe
 
 if TYPE_CHECKING:
     from engine.api.views import ExecutorRow
@@ -74,6 +77,7 @@ class ExecutorScreen(ConsoleScreen):
 
     # --- actions ---------------------------------------------------------------------------------
 
+    @safe
     def action_exec_new(self) -> None:
         """Open the form for a new executor."""
         if self._allowed("exec.new"):
@@ -81,6 +85,7 @@ class ExecutorScreen(ConsoleScreen):
 
             self._open(CreateExecutorModal(self.console.engine, self.console.session))
 
+    @safe
     def action_exec_stop(self) -> None:
         """Ask before stopping the executor, or the marked ones."""
         if not self._allowed("exec.stop"):
@@ -93,10 +98,12 @@ class ExecutorScreen(ConsoleScreen):
 
         self._open(StopExecutorModal(self.console.engine, self.console.session, rows))
 
+    @safe
     def action_exec_stop_options(self) -> None:
         """Ask before stopping, with the choice of what happens to the position."""
         self.action_exec_stop()
 
+    @safe
     def action_exec_edit(self) -> None:
         """Open the form for what can be changed."""
         row = self.table.model.current
@@ -105,6 +112,7 @@ class ExecutorScreen(ConsoleScreen):
 
             self._open(UpdateExecutorModal(self.console.engine, self.console.session, row.id))
 
+    @safe
     def action_exec_store(self) -> None:
         """Ask before moving ended executors into the archive."""
         if not self._allowed("exec.store"):
@@ -119,14 +127,8 @@ class ExecutorScreen(ConsoleScreen):
 
     @on(LiveTable.RowOpened, "#executors")
     def _row_opened(self, event: LiveTable.RowOpened) -> None:
-        from tui.screens.executor_detail import ExecutorDetailScreen
-
         event.stop()
-        session = self.console.session
-        if session:
-            _ = self.app.push_screen(
-                ExecutorDetailScreen(self.console.engine, session, event.row_id)
-            )
+        self.open_executor(event.row_id)
 
     @on(LiveTable.CursorMoved, "#executors")
     def _cursor_moved(self) -> None:
@@ -135,15 +137,17 @@ class ExecutorScreen(ConsoleScreen):
     # --- outcomes --------------------------------------------------------------------------------
 
     def _open(self, modal: ModalScreen[str | None]) -> None:
-        _ = self.app.push_screen(modal, self._submitted)
+        _ = self.app.push_screen(modal, partial(self._submitted, modal))
 
-    def _submitted(self, command_id: str | None) -> None:
+    def _submitted(self, modal: ModalScreen[str | None], command_id: str | None) -> None:
         if command_id:
-            self._watched.append(command_id)
+            sent: Sequence[str] = getattr(modal, "command_ids", ())
+            self._watched.extend(sent or (command_id,))
             self.table.model.unmark_all()
             self.table.pull()
             self._report_commands()
 
+    @safe
     def _report_commands(self) -> None:
         """Say how the commands sent from here ended."""
         for command_id in tuple(self._watched):

@@ -28,4 +28,4 @@ class ExecutorsScreen(ExecutorScreen):
 
     def _cursor_moved(self) -> None:
         super()._cursor_moved()
-        self._pull(self._preview)
+        self._preview.pull()

@@ -47,12 +47,7 @@ class LogsScreen(ConsoleScreen):
     def _line_opened(self, event: LiveTable.RowOpened) -> None:
         event.stop()
         row = self._source.find(event.row_id)
-        session = self.console.session
-        if row is None or row.executor_id is None or not session:
+        if row is None or row.executor_id is None:
             self.say("This line is not about an executor.")
-            return
-        from tui.screens.executor_detail import ExecutorDetailScreen
-
-        _ = self.app.push_screen(
-            ExecutorDetailScreen(self.console.engine, session, row.executor_id)
-        )
+        else:
+            self.open_executor(row.executor_id)

@@ -104,7 +104,7 @@ class TableModel(Generic[RowT]):
     def chosen(self) -> tuple[RowT, ...]:
         """Return the marked rows, or else the one under the cursor; forgets marks of lost rows."""
         if not self.marks:
-            row = self.current
+            row = None if self.cursor_id is None else self.source.find(self.cursor_id)
             return () if row is None else (row,)
         found = {row_id: self.source.find(row_id) for row_id in self.marks}
         self.marks = {row_id: None for row_id, row in found.items() if row is not None}
@@ -179,6 +179,7 @@ class TableModel(Generic[RowT]):
             self.top = last_top
             window = self.source.window(self.query, self.top, self.height)
         self.window = window
+        self.cursor = max(0, min(self.cursor, window.matching - 1))
         self._held = self._view()
 
     def _locate(self) -> int | None:

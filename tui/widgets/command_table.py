@@ -7,6 +7,7 @@ from typing import Any
 from tui.state.console import ConsoleState
 from tui.state.log_source import CommandSource
 from tui.widgets.live_table import LiveTable
+from tui.widgets.safe import safe
 
 
 class CommandTable(LiveTable[Any]):
@@ -23,6 +24,7 @@ class CommandTable(LiveTable[Any]):
             classes="panel",
         )
 
+    @safe
     def pull(self) -> None:
         """Take the newest commands, then repaint."""
         self._source.pull()

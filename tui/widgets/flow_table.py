@@ -7,6 +7,7 @@ from typing import Any
 from tui.state.console import ConsoleState
 from tui.state.flow_source import FlowSource
 from tui.widgets.live_table import LiveTable
+from tui.widgets.safe import safe
 
 
 class FlowTable(LiveTable[Any]):
@@ -23,6 +24,7 @@ class FlowTable(LiveTable[Any]):
             classes="panel",
         )
 
+    @safe
     def pull(self) -> None:
         """Take the counts, then repaint."""
         self._source.pull()

@@ -20,6 +20,7 @@ from tui.state.table import TableModel, TableSource
 from tui.state.table_text import empty_lines, header_line, row_line, table_title
 from tui.state.text import Line
 from tui.widgets.painted import PaintSource
+from tui.widgets.safe import safe
 
 
 class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
@@ -112,6 +113,7 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
 
     # --- the clock -------------------------------------------------------------------------------
 
+    @safe
     def pull(self) -> None:
         """Ask the source and repaint the lines that changed."""
         height = self.size.height - self._header_rows
@@ -228,6 +230,7 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
 
     # --- events ----------------------------------------------------------------------------------
 
+    @safe
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Follow the wheel and the scroll bar."""
         super().watch_scroll_y(old_value, new_value)
@@ -269,6 +272,7 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
 
     # --- actions ---------------------------------------------------------------------------------
 
+    @safe
     def _moved(self, move: Callable[[int], None], amount: int) -> None:
         before = self.model.cursor_id
         move(amount)
@@ -303,7 +307,6 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         """Show all columns, or those that fit."""
         self.wide = not self.wide
         self._offset = 0
-        self.wide = False
         self._repaint()
 
     def action_open(self) -> None:
@@ -311,11 +314,13 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         if self.model.cursor_id is not None and self.model.rows:
             self.post_message(self.RowOpened(self, self.model.cursor_id))
 
+    @safe
     def action_mark(self) -> None:
         """Mark the row and step down."""
         self.model.toggle_mark()
         self._moved(self.model.move, 1)
 
+    @safe
     def action_mark_all(self) -> None:
         """Mark everything that the filter shows."""
         self.model.mark_all()
@@ -339,11 +344,13 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         """Ask for a column to sort by."""
         self.post_message(self.SortWanted(self))
 
+    @safe
     def action_sort_off(self) -> None:
         """Back to the usual order."""
         self.model.sort_off()
         self._settle()
 
+    @safe
     def action_copy(self) -> None:
         """Copy the row, its cells separated by tabs."""
         row = self.model.current
@@ -351,11 +358,13 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
             cells = [column.cell(row)[0] for column in self.model.source.columns]
             self.post_message(self.Copied(self, "\t".join(clean(cell).strip() for cell in cells)))
 
+    @safe
     def sort_by(self, key: str) -> None:
         """Sort by the column *key*, or reverse it."""
         self.model.sort_by(key)
         self._settle()
 
+    @safe
     def set_filter(self, text: str) -> None:
         """Show only the rows that pass *text*."""
         self.model.set_filter(text)

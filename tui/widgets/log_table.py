@@ -7,6 +7,7 @@ from typing import Any
 from tui.state.console import ConsoleState
 from tui.state.log_source import LEVELS, LogSource
 from tui.widgets.live_table import LiveTable
+from tui.widgets.safe import safe
 
 
 class LogTable(LiveTable[Any]):
@@ -26,6 +27,7 @@ class LogTable(LiveTable[Any]):
         )
         self._source = source
 
+    @safe
     def pull(self) -> None:
         """Take new lines, then repaint."""
         self._source.pull()

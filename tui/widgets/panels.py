@@ -12,6 +12,7 @@ from textual.content import Content
 from tui.state.console import ConsoleState
 from tui.state.text import Line
 from tui.widgets.painted import Painted
+from tui.widgets.safe import safe
 
 if TYPE_CHECKING:
     from engine.api.views import EquityView
@@ -27,6 +28,7 @@ class Panel(Painted, can_focus=True):
         self.console = console
         self.border_title = Content(title)
 
+    @safe
     def pull(self) -> None:
         """Show what the engine says now."""
         if self.size.width and self.size.height:

@@ -95,27 +95,25 @@ class PromptBar(Horizontal):
     ) -> None:
         super().__init__()
         self.prefix = prefix
-        self._text = text
-        self._suggestions = suggestions
         self._history = list(history)
         self._place = len(self._history)
+        suggester = SuggestFromList(suggestions, case_sensitive=False) if suggestions else None
+        self._field = PromptInput(text, suggester=suggester, select_on_focus=False)
+        self._note = Static(Content(""), classes="prompt-note")
 
     def compose(self) -> ComposeResult:
         """Put prefix, field and note in a row."""
-        suggester = SuggestFromList(self._suggestions, case_sensitive=False)
         yield Static(Content(f" {self.prefix}"), classes="prompt-prefix")
-        yield PromptInput(
-            self._text, suggester=suggester if self._suggestions else None, select_on_focus=False
-        )
-        yield Static(Content(""), classes="prompt-note")
+        yield self._field
+        yield self._note
 
     def on_mount(self) -> None:
         """Start typing at once."""
-        self.query_one(PromptInput).focus()
+        self._field.focus()
 
     def set_note(self, text: str) -> None:
         """Show *text* at the right end."""
-        self.query_one(".prompt-note", Static).update(Content(text))
+        self._note.update(Content(text))
 
     @on(Input.Changed)
     def _text_changed(self, event: Input.Changed) -> None:
@@ -139,6 +137,6 @@ class PromptBar(Horizontal):
             return
         self._place = max(0, min(self._place + event.step, len(self._history)))
         line = self._history[self._place] if self._place < len(self._history) else ""
-        field = self.query_one(PromptInput)
+        field = self._field
         field.value = line
         field.cursor_position = len(line)

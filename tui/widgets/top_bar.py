@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tui.state.console import pick_session
 from tui.state.top_line import top_line
 from tui.widgets.painted import Painted
+from tui.widgets.safe import safe
 
 if TYPE_CHECKING:
     from engine.api.console import ConsoleEngine
@@ -34,7 +35,12 @@ class TopBar(Painted):
         """Fill the new width."""
         self.pull()
 
+    @safe
     def pull(self) -> None:
         """Show the engine's state now."""
         session = pick_session(self._engine.sessions(), self._session)
         self.show_lines([top_line(self._engine.health(), session, self.size.width)])
+
+    def show_problem(self, text: str) -> None:
+        """Show that the engine does not answer."""
+        self.show_lines([((f" ⚠ {text}", "alarm"),)])

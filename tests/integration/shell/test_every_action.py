@@ -1,0 +1,327 @@
+"""Every action of the registry answers to its key."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from textual.widgets import Input
+
+from tests.integration.shell.conftest import Console, OpenConsole
+from tui.actions import ACTIONS
+from tui.screens.base import ConsoleScreen
+from tui.widgets.live_table import LiveTable
+
+pytestmark = pytest.mark.anyio
+Check = Callable[[Console], Awaitable[None]]
+CHECKS: dict[str, Check] = {}
+
+
+def checks(*action_ids: str) -> Callable[[Check], Check]:
+    def register(check: Check) -> Check:
+        CHECKS.update(dict.fromkeys(action_ids, check))
+        return check
+
+    return register
+
+
+def table(console: Console) -> LiveTable[Any]:
+    return console.app.screen.query_one("#executors", LiveTable)
+
+
+def screen(console: Console) -> ConsoleScreen:
+    assert isinstance(console.app.screen, ConsoleScreen)
+    return console.app.screen
+
+
+def top(console: Console) -> str:
+    return type(console.app.screen).__name__
+
+
+async def press_again(console: Console, action_id: str) -> None:
+    await console.press(key_of(action_id))
+
+
+def key_of(action_id: str) -> str:
+    return next(action for action in ACTIONS if action.id == action_id).keys.split(",")[0]
+
+
+@checks("mode.executors")
+async def goes_to_executors(console: Console) -> None:
+    assert screen(console).mode == "executors"
+    await console.press("1")
+    assert screen(console).mode == "dashboard"
+
+
+@checks("mode.dashboard")
+async def stays_on_the_dashboard(console: Console) -> None:
+    assert screen(console).mode == "dashboard"
+
+
+@checks("mode.flow")
+async def goes_to_flow(console: Console) -> None:
+    assert screen(console).mode == "flow"
+    assert "Executor State (commands):" in console.shown("#flow-text")
+    await console.press("j")
+    assert "Executor State (session):" in console.shown("#flow-text")
+
+
+@checks("mode.logs")
+async def goes_to_logs(console: Console) -> None:
+    assert screen(console).mode == "logs"
+    assert console.app.screen.query_one("#log", LiveTable).model.window.total == 40
+
+
+@checks("app.command")
+async def opens_the_command_line(console: Console) -> None:
+    await console.press(*"theme quarterdeck-light".replace(" ", "_"), "enter")
+    assert "There is no command" in console.hint()
+    await console.press("colon")
+    console.app.screen.query_one(Input).value = "theme quarterdeck-light"
+    await console.press("enter")
+    assert console.app.theme == "quarterdeck-light"
+
+
+@checks("app.palette")
+async def opens_the_palette(console: Console) -> None:
+    assert top(console) == "CommandPalette"
+    await console.press(*"logs")
+    await console.press("down", "enter")
+
+
+@checks("app.help")
+async def opens_help(console: Console) -> None:
+    assert top(console) == "HelpScreen"
+    assert "Create an executor" in console.shown("LiveTable")
+    await console.press("slash", *"archive", "enter")
+    assert "Create an executor" not in console.shown("LiveTable")
+    await console.press("escape")
+    assert top(console) == "DashboardScreen"
+
+
+@checks("app.settings")
+async def opens_settings_with_a_preview(console: Console) -> None:
+    before = console.app.theme
+    await console.press("j")
+    assert console.app.theme != before
+    await console.press("escape")
+    assert console.app.theme == before
+    await console.press("comma", "j", "T", "enter")
+    assert console.app.theme != before
+
+
+@checks("app.quit")
+async def asks_before_quitting(console: Console) -> None:
+    assert top(console) == "QuitDialog"
+    await console.press("escape")
+    assert top(console) == "DashboardScreen"
+    await console.press("q")
+    console.now[0] += 10
+    await console.press("f")
+    assert [type(command).__name__ for command in console.engine.submitted] == ["StopSession"]
+    assert console.app.return_code == 0
+
+
+@checks("app.interrupt")
+async def needs_ctrl_c_twice(console: Console) -> None:
+    assert "ctrl+c again" in console.hint()
+    console.now[0] += 3
+    await console.press("ctrl+c")
+    assert console.app.return_code is None
+    console.now[0] += 1
+    await console.press("ctrl+c")
+    assert console.app.return_code == 0
+
+
+@checks("view.pause")
+async def freezes_the_display(console: Console) -> None:
+    assert console.app.console_state.paused_at is not None
+    console.now[0] += 14
+    screen(console).update_keys()
+    assert "PAUSED 14s" in console.hint()
+    await console.press("p")
+    assert "PAUSED" not in console.hint()
+
+
+@checks("view.time")
+async def changes_the_time_format(console: Console) -> None:
+    assert console.app.console_state.time_format == "local"
+    await console.press("T")
+    assert " ago" in console.shown("#log")
+
+
+@checks("app.back")
+async def closes_filter_and_marks_and_never_quits(console: Console) -> None:
+    await console.press("space", "slash", *"btc", "enter")
+    assert table(console).model.query.filter_text == "btc"
+    await console.press("escape")
+    assert table(console).model.query.filter_text == ""
+    assert table(console).model.marks
+    await console.press("escape")
+    assert not table(console).model.marks
+    await console.press("escape", "escape")
+    assert console.app.return_code is None
+
+
+@checks("panel.next", "panel.previous")
+async def moves_the_focus(console: Console) -> None:
+    assert console.app.focused is not None
+    assert console.app.focused.id != "executors"
+
+
+@checks("view.zoom")
+async def maximises_the_panel(console: Console) -> None:
+    assert table(console).size.height > 25
+    assert not console.app.screen.query_one("#session").display
+    await console.press("escape")
+    assert console.app.screen.query_one("#session").display
+
+
+@checks("view.refresh")
+async def asks_again(console: Console) -> None:
+    assert "Asked the engine again" in console.hint()
+
+
+@checks("list.down")
+async def goes_down(console: Console) -> None:
+    assert table(console).model.cursor == 1
+
+
+@checks("list.up")
+async def goes_up(console: Console) -> None:
+    await console.press("j", "j", "up")
+    assert table(console).model.cursor == 1
+
+
+@checks("list.bottom", "list.top")
+async def goes_to_the_ends(console: Console) -> None:
+    await console.press("G")
+    assert table(console).model.cursor == 17
+    await console.press("home")
+    assert table(console).model.cursor == 0
+
+
+@checks("list.page_down", "list.page_up")
+async def goes_by_pages(console: Console) -> None:
+    await console.press("g", "ctrl+d")
+    assert table(console).model.cursor == table(console).model.height - 1
+    await console.press("pageup")
+    assert table(console).model.cursor == 0
+
+
+@checks("list.right", "list.left")
+async def scrolls_columns_past_the_frozen_one(console: Console) -> None:
+    await console.press("h", "h", "l")
+    header = console.shown("#executors").splitlines()[0]
+    assert "Id" in header
+    assert "Type" not in header
+
+
+@checks("list.wide")
+async def shows_all_columns(console: Console) -> None:
+    assert table(console).wide
+    await console.press("w")
+    assert not table(console).wide
+
+
+@checks("list.open")
+async def opens_the_detail(console: Console) -> None:
+    assert top(console) == "ExecutorDetailScreen"
+
+
+@checks("list.mark")
+async def marks_and_steps_down(console: Console) -> None:
+    assert len(table(console).model.marks) == 1
+    assert table(console).model.cursor == 1
+    assert "●" in console.shown("#executors").splitlines()[1][:2]
+
+
+@checks("list.mark_all", "list.unmark")
+async def marks_all_and_none(console: Console) -> None:
+    await console.press("asterisk")
+    assert len(table(console).model.marks) == 18
+    await console.press("minus")
+    assert not table(console).model.marks
+
+
+@checks("list.copy")
+async def copies_the_row(console: Console) -> None:
+    assert "\tBTC-USDT\t" in console.app.clipboard
+    assert "Copied one row" in console.hint()
+
+
+@checks("list.sort")
+async def sorts_by_a_letter(console: Console) -> None:
+    assert top(console) == "SortMenu"
+    await console.press("p")
+    query = table(console).model.query
+    assert (query.sort, query.descending) == ("pnl", True)
+    await console.press("o", "p")
+    assert not table(console).model.query.descending
+
+
+@checks("list.sort_off")
+async def goes_back_to_the_usual_order(console: Console) -> None:
+    await console.press("o", "t", "O")
+    assert table(console).model.query == table(console).model.source.home
+
+
+@checks("list.filter")
+async def filters_while_typing(console: Console) -> None:
+    await console.press(*"eur")
+    assert table(console).model.window.matching < 18
+    assert "of 18" in str(console.app.screen.query_one(".prompt-note").render())
+    await console.press("escape")
+    assert table(console).model.window.matching == 18
+
+
+@checks("list.follow")
+async def follows_or_not(console: Console) -> None:
+    assert not table(console).model.follow
+
+
+@checks("exec.new")
+async def opens_the_form(console: Console) -> None:
+    assert top(console) == "CreateExecutorModal"
+
+
+@checks("exec.stop", "exec.stop_options")
+async def asks_before_stopping(console: Console) -> None:
+    assert top(console) == "StopExecutorModal"
+    await console.press("escape")
+    assert not console.engine.submitted
+    await console.press("ctrl+k")
+    assert top(console) == "StopExecutorModal"
+
+
+@checks("exec.edit")
+async def opens_the_update_form(console: Console) -> None:
+    assert top(console) == "UpdateExecutorModal"
+
+
+@checks("exec.store")
+async def stores_only_what_has_ended(console: Console) -> None:
+    assert "Only a terminated executor" in console.hint()
+    await console.press("G", "S")
+    assert top(console) == "StoreExecutorModal"
+
+
+@checks("log.level")
+async def raises_the_level(console: Console) -> None:
+    await console.press("0", "L")
+    assert "Shows info and above" in console.hint()
+    await console.press("L", "L")
+    rows = console.app.screen.query_one("#log", LiveTable).model.rows
+    assert {row.level for row in rows} == {"error"}
+
+
+def test_every_action_has_a_check() -> None:
+    assert set(CHECKS) == {action.id for action in ACTIONS}
+
+
+@pytest.mark.parametrize("action_id", [action.id for action in ACTIONS])
+async def test_the_key_does_what_it_says(action_id: str, open_console: OpenConsole) -> None:
+    async with open_console() as console:
+        await console.press(key_of(action_id))
+        await CHECKS[action_id](console)
