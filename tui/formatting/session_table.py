@@ -10,7 +10,7 @@ from tui.formatting.money import format_money, format_signed_money
 from tui.formatting.text import fit
 
 _COLUMNS: Final = (
-    # (heading, width, right-aligned)
+    # Each: heading, width, whether it is right-aligned.
     ("session", 34, False),
     ("mode", 6, False),
     ("status", 12, False),
