@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, Vertical
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button
@@ -54,10 +54,9 @@ class Dialog(ModalScreen[str | None]):
         Binding("left", "previous_button", "Previous button", id="dialog.previous", show=False),
     ]
     DEFAULT_CSS = """
-    Dialog { background: $background 60%; }
-    Dialog #space { height: 1fr; align: center middle; }
+    Dialog { align: center middle; background: $background 60%; }
     Dialog #dialog {
-        width: 84; max-width: 100%; height: auto; max-height: 100%; padding: 0 1;
+        width: 84; max-width: 100%; height: auto; max-height: 96%; padding: 0 1;
         background: $surface; color: $foreground; border: round $mode-paper;
         border-title-color: $foreground; border-title-style: bold;
         border-subtitle-color: $text-muted;
@@ -116,7 +115,7 @@ class Dialog(ModalScreen[str | None]):
     def compose(self) -> ComposeResult:
         """Compose the frame; the body and the buttons come from the subclass."""
         yield TopBar(self.engine, self.session)
-        with Container(id="space"), Vertical(id="dialog") as frame:
+        with Vertical(id="dialog") as frame:
             frame.border_title = Content(clean(self.title_text()))
             yield DialogHead(id="head")
             yield from self.compose_body()
