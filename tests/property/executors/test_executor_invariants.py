@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.executors.actions import ExecutorAction
 from engine.executors.position_config import PositionExecutorUpdate
 from engine.executors.position_executor import PositionExecutor
 from engine.model.orders import Fill, Order
@@ -101,9 +102,7 @@ class RoughBench(ExecutorBench):
             self.stop(executor, keep=value)
         elif executor.status.name == "RUNNING":
             payload = PositionExecutorUpdate.model_validate({"stop_loss": value})
-            self.orchestrator._update_live(
-                self.orchestrator._members[executor.executor_id], payload
-            )
+            self.orchestrator.execute_action(ExecutorAction.update(executor.executor_id, payload))
         self.pump()
 
     def fill_some(self, number: int) -> None:

@@ -26,7 +26,7 @@ class PollingOrchestrator(ExecutorOrchestrator):
     def on_quote(self, quote: QuoteTick) -> None:
         for executor in self.executors():
             if executor.is_active:
-                self._wakes.update(
+                self._roster._wakes.update(
                     executor.executor_id,
                     WakeConditions(
                         (PriceTrigger(BENCH_MARKET, PriceField.BID, is_above=True, level=0),),

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.executors.orchestrator import RestartPolicy
+from engine.executors.action_desk import RestartPolicy
+from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.position_executor import PositionExecutor
 from engine.executors.status import CloseType, RunnableStatus
 from engine.testing.executor_bench import ExecutorBench
@@ -17,8 +18,7 @@ def reborn(bench: ExecutorBench, executor: PositionExecutor, policy: RestartPoli
     """Give the stored executor to a new orchestrator at the same venue."""
     fresh = ExecutorBench()
     fresh.venue = bench.venue
-    fresh.orchestrator._strategy = bench.venue
-    fresh.orchestrator._positions._strategy = bench.venue
+    fresh.orchestrator = ExecutorOrchestrator(strategy=bench.venue)
     fresh.orchestrator.resume(
         executor.config,
         json.loads(json.dumps(executor.runtime_state())),

@@ -1,0 +1,224 @@
+"""The executors of a session: waking them, containing their errors, taking their effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from engine.executors.archive import Archive, Archiver
+from engine.executors.base import ExecutorBase
+from engine.executors.factory import ExecutorFactory
+from engine.executors.info import ExecutorInfo
+from engine.executors.position_store import PositionStore
+from engine.executors.step import EMPTY_STEP, Intent, Level, Notice, Step
+from engine.executors.strategy import ExecutorStrategy
+from engine.executors.wake_conditions import WakeConditions
+from engine.executors.wake_index import WakeIndex
+from engine.model.orders import Fill
+from engine.model.quotes import QuoteTick
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """An executor with what the roster knows about it."""
+
+    executor: ExecutorBase
+    sequence: int
+    seen_version: int = -1
+    errors: int = 0
+    is_booked: bool = False
+    is_reported: bool = False
+    final_info: ExecutorInfo | None = None
+
+
+class Roster:
+    """Executors that are not archived, by id and by controller, and the effects they caused.
+
+    An event costs O(log n) in the number of executors, a quote that wakes nobody O(1).
+    """
+
+    def __init__(
+        self,
+        *,
+        strategy: ExecutorStrategy,
+        positions: PositionStore,
+        archive: Archive,
+        archiver: Archiver | None,
+        update_interval_ns: int,
+    ) -> None:
+        self._strategy = strategy
+        self._positions = positions
+        self._archive = archive
+        self._archiver = archiver
+        self._update_interval_ns = update_interval_ns
+        self._members: dict[str, Member] = {}
+        self._done: dict[str, Member] = {}
+        self._sequence = 0
+        self._wakes = WakeIndex()
+        self._archive_due_ns: int | None = None
+        self.by_controller: dict[str, dict[str, Member]] = {}
+        self.intents: list[Intent] = []
+        self.notices: list[Notice] = []
+        self.changed: dict[str, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @property
+    def has_active(self) -> bool:
+        """Whether any executor is not terminated."""
+        return len(self._members) > len(self._done)
+
+    def members(self) -> tuple[Member, ...]:
+        """Return the members, oldest first."""
+        return tuple(self._members.values())
+
+    def find(self, executor_id: str) -> Member | None:
+        """Return a member by the id of its executor."""
+        return self._members.get(executor_id)
+
+    def of_controller(self, controller_id: str, executor_id: str) -> Member | None:
+        """Return a member only if it belongs to *controller_id*."""
+        return self.by_controller.get(controller_id, {}).get(executor_id)
+
+    def join(self, executor: ExecutorBase) -> Member:
+        """Take an executor in."""
+        self._sequence += 1
+        member = Member(executor, self._sequence)
+        self._members[executor.executor_id] = member
+        bucket = self.by_controller.setdefault(executor.controller_id, {})
+        bucket[executor.executor_id] = member
+        return member
+
+    def wake_by_quote(self, quote: QuoteTick) -> None:
+        """Give *quote* to the executors that wait for it, oldest first."""
+        for member in self._in_order(self._wakes.fire_quote(quote)):
+            on_quote = member.executor.on_quote
+            self.dispatch(member, lambda call=on_quote: call(quote))  # type: ignore[misc]  # a default binds the loop's value
+
+    def wake_by_time(self, now_ns: int) -> None:
+        """Give the time to the executors that wait for it, oldest first."""
+        for member in self._in_order(self._wakes.fire_time(now_ns)):
+            on_time = member.executor.on_time
+            self.dispatch(member, lambda call=on_time: call(now_ns))  # type: ignore[misc]  # a default binds the loop's value
+
+    def next_wake_ns(self) -> int | None:
+        """Return the earliest instant that an executor or the archiving waits for."""
+        times = (self._wakes.next_time_ns(), self._archive_due_ns)
+        return min((time for time in times if time is not None), default=None)
+
+    def dispatch(self, member: Member, event: Callable[[], Step]) -> None:
+        """Let *event* happen to an executor and take over all of its effects."""
+        try:
+            step = event()
+        except Exception as error:  # noqa: BLE001 (boundary: one executor must not harm the others)
+            step = self._contain(member, error)
+        else:
+            member.errors = 0
+        self.intents += step.intents
+        self._settle(member)
+
+    def late_fill(self, fill: Fill) -> None:
+        """Take a fill whose executor is not a member any more (6.4)."""
+        archived = self._archive.find(fill.owner_id)
+        if archived is None:
+            self.tell("error", f"fill {fill.fill_id} of unknown executor {fill.owner_id} ignored")
+            return
+        archived.executor.on_fill(fill)
+        self._collect(archived.executor)
+
+    def report(self, member: Member) -> ExecutorInfo:
+        """Return the report of a member; a done one may be archived from now on."""
+        info = member.final_info
+        if info is None:
+            info = member.executor.executor_info
+            self.notices += member.executor.take_notices()
+        if info.is_done and not member.is_reported:
+            member.is_reported = True
+            self._archive_due_ns = self._strategy.now_ns() + self._update_interval_ns
+        member.final_info = info if info.is_done else None
+        return info
+
+    def archive_one(self, member: Member) -> str:
+        """Archive a terminated executor; return why it could not be stored, or nothing."""
+        executor = member.executor
+        executor_id = executor.executor_id
+        info = self.report(member)
+        if self._archiver is not None:
+            try:
+                self._archiver.archive(info)
+            except Exception as error:  # noqa: BLE001 (boundary: the store's failure is a result here)
+                return f"executor {executor_id} could not be stored: {error}"
+        del self._members[executor_id]
+        del self.by_controller[executor.controller_id][executor_id]
+        self._done.pop(executor_id, None)
+        self._archive.add(info, executor)
+        ExecutorFactory.forget_executor(executor_id)
+        return ""
+
+    def archive_done(self, *, only_reported: bool) -> None:
+        """Archive the terminated executors, all or those that a report has shown (11.3)."""
+        self._archive_due_ns = None
+        for member in tuple(self._done.values()):
+            if only_reported and not member.is_reported:
+                continue
+            problem = self.archive_one(member)
+            if problem:
+                self.tell("error", problem, member.executor.executor_id)
+                self._archive_due_ns = self._strategy.now_ns() + self._update_interval_ns
+
+    def tell(self, level: Level, text: str, executor_id: str = "") -> None:
+        """Add a notice of the orchestrator's own."""
+        self.notices.append(Notice(self._strategy.now_ns(), level, executor_id, text))
+
+    def _in_order(self, owners: list[str]) -> list[Member]:
+        members = [self._members[owner] for owner in owners if owner in self._members]
+        if len(members) > 1:
+            members.sort(key=lambda member: member.sequence)
+        return members
+
+    def _contain(self, member: Member, error: Exception) -> Step:
+        executor = member.executor
+        kept = executor.take_step()
+        member.errors += 1
+        executor.note_error(f"error in {executor.config.type}: {error!r}")
+        if member.errors <= executor.max_retries or executor.is_done:
+            return kept
+        try:
+            last = executor.fail(f"{member.errors} errors in a row, the last: {error!r}")
+        except Exception as second:  # noqa: BLE001 (boundary: one executor must not harm the others)
+            self.tell("error", f"cannot end: {second!r}", executor.executor_id)
+            last = EMPTY_STEP
+        return Step(kept.intents + last.intents)
+
+    def _settle(self, member: Member) -> None:
+        executor = member.executor
+        self._collect(executor)
+        if executor.version != member.seen_version:
+            member.seen_version = executor.version
+            member.final_info = None
+            self.changed[executor.executor_id] = None
+        if executor.is_active:
+            self._wakes.update(executor.executor_id, self._conditions(member))
+            return
+        self._done[executor.executor_id] = member
+        self._wakes.remove(executor.executor_id)
+        if not member.is_booked:
+            member.is_booked = True
+            held = executor.held_position_orders
+            self._positions.add(executor, executor.controller_id, held)
+
+    def _conditions(self, member: Member) -> WakeConditions:
+        """Return what to wait for; after an error the executor gets another chance soon."""
+        wakes = member.executor.wakes
+        if not member.errors:
+            return wakes
+        again_ns = self._strategy.now_ns() + self._update_interval_ns
+        at_ns = again_ns if wakes.at_ns is None else min(again_ns, wakes.at_ns)
+        return WakeConditions(wakes.prices, at_ns)
+
+    def _collect(self, executor: ExecutorBase) -> None:
+        self.notices += executor.take_notices()
+        late = executor.take_late_fills()
+        if late:
+            self._positions.add(executor, executor.controller_id, late)
