@@ -1,55 +1,55 @@
-"""Past sessions as lines of text, for the command line."""
+"""Past sessions as lines of text for the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
-from tui.formatting.money import format_money, format_signed_money
-from tui.formatting.text import fit
+from tui.formatting.money import format_money
+from tui.formatting.text import clean
 
-_COLUMNS: Final = (
-    # Each: heading, width, whether it is right-aligned.
-    ("session", 34, False),
-    ("mode", 6, False),
-    ("status", 12, False),
-    ("started", 20, False),
-    ("equity", 18, True),
-    ("result", 16, True),
-    ("executors", 9, True),
-    ("fills", 7, True),
+_HEADINGS: Final = (
+    "STARTED",
+    "SESSION",
+    "MODE",
+    "STATUS",
+    "EQUITY",
+    "CHANGE",
+    "EXECUTORS",
+    "FILLS",
 )
+_NUMBERS: Final = frozenset({"EQUITY", "CHANGE", "EXECUTORS", "FILLS"})
+_NONE: Final = "no sessions yet; quarterdeck starts one"
 
 
-def session_lines(sessions: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Return a heading and one line for each session, or one sentence if there is none.
-
-    *sessions* are the JSON values of ``engine.api.list_sessions``: money as decimal text.
-    """
-    if not sessions:
-        yield "no sessions yet; quarterdeck starts one"
-        return
-    yield _line([heading for heading, _, _ in _COLUMNS])
-    for session in sessions:
-        equity = Decimal(session["equity"])
-        yield _line(
-            [
-                session["session_id"],
-                session["mode"],
-                session["status"],
-                f"{session['started_at'][:19]}Z",
-                f"{format_money(equity)} {session['currency']}",
-                format_signed_money(equity - Decimal(session["initial_equity"])),
-                str(session["executors"]),
-                str(session["fills"]),
-            ]
-        )
+def session_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a table of *rows*, as the door lists them, in columns as wide as they must be."""
+    if not rows:
+        return [_NONE]
+    cells = [_HEADINGS, *map(_cells, rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [_line(line, widths) for line in cells]
 
 
-def _line(cells: Sequence[str]) -> str:
-    fitted = (
-        fit(cell, width, right=right)
-        for cell, (_, width, right) in zip(cells, _COLUMNS, strict=True)
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    equity = Decimal(row["equity"])
+    change = equity - Decimal(row["initial_equity"])
+    return (
+        clean(str(row["started_at"]))[:19],
+        clean(str(row["session_id"])),
+        clean(str(row["mode"])),
+        clean(str(row["status"])),
+        f"{format_money(equity)} {clean(str(row['currency']))}",
+        f"{change:+,.2f}",
+        f"{row['executors']:,}",
+        f"{row['fills']:,}",
     )
-    return "  ".join(fitted).rstrip()
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (
+        cell.rjust(width) if heading in _NUMBERS else cell.ljust(width)
+        for heading, cell, width in zip(_HEADINGS, cells, widths, strict=True)
+    )
+    return "  ".join(padded).rstrip()
