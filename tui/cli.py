@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 from tui import paths
 
@@ -25,6 +25,7 @@ examples:
   quarterdeck run paper.yaml --headless --for 30
   quarterdeck check my-session.yaml             say what is wrong with a file, or nothing
   quarterdeck sessions                          list past sessions
+  quarterdeck simulate scenarios/position.yaml  play a scenario of executors
 
 exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 128+n ended by signal n
 """
@@ -32,6 +33,12 @@ exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 128+n ended by sig
 
 def run(arguments: Sequence[str]) -> int:
     """Carry out the command line and return the exit code."""
+    exit_code = _run_command(arguments)
+    are_read = [_flush(stream) for stream in (sys.stdout, sys.stderr)]
+    return exit_code or int(not all(are_read))
+
+
+def _run_command(arguments: Sequence[str]) -> int:
     parser = _parser()
     try:
         options = parser.parse_args(arguments)
@@ -43,14 +50,25 @@ def run(arguments: Sequence[str]) -> int:
                 return _check(options)
             case "sessions":
                 return _sessions(options)
+            case "simulate":
+                return _simulate(options)
             case _:
                 return _run(options)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The reader of our output has gone; Python must not try to flush it again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _flush(stream: TextIO) -> bool:
+    """Write out what is buffered; False if the reader, or the terminal, has gone."""
+    try:
+        stream.flush()
+    except OSError:
+        # Python must not try it again at exit: that ends in exit code 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return False
+    return True
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("config", metavar="CONFIG", help="session file or bundled sample")
     sessions = commands.add_parser("sessions", help="list past sessions from the store")
     sessions.add_argument("--json", action="store_true", help="print a JSON array")
+    simulate = commands.add_parser("simulate", help="play a scenario of executors")
+    simulate.add_argument("scenario", metavar="SCENARIO", help="scenario file or bundled sample")
+    simulate.add_argument("--json", action="store_true", help="print one JSON object")
     for sub in (run_parser, check, sessions):
         _add_data_dir(sub, default=argparse.SUPPRESS)
     return parser
@@ -135,6 +156,22 @@ def _sessions(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps([dict(row) for row in rows], indent=2) + "\n")
     else:
         sys.stdout.writelines(f"{line}\n" for line in session_lines(rows))
+    return 0
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from engine.api import EngineError, simulate_file
+    from tui.formatting.scenario_text import scenario_lines
+
+    try:
+        report = simulate_file(paths.session_file(options.scenario))
+    except EngineError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    if options.json:
+        sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in scenario_lines(report))
     return 0
 
 

@@ -27,6 +27,15 @@ async def _run(config: Path, data_dir: Path, seconds: float | None, as_json: boo
     talk = sys.stderr if as_json else sys.stdout
     exit_code = 0
 
+    def say(line: str) -> bool:
+        """Write a line; False if nobody reads any more (a closed pipe or terminal)."""
+        try:
+            talk.write(f"{line}\n")
+            talk.flush()
+        except OSError:
+            return False
+        return True
+
     async def watch_signals() -> None:
         nonlocal exit_code
         wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -36,10 +45,13 @@ async def _run(config: Path, data_dir: Path, seconds: float | None, as_json: boo
                 engine.request_stop()
 
     async def print_status() -> None:
-        while True:
+        nonlocal exit_code
+        is_read = True
+        while is_read:
             await anyio.sleep(STATUS_INTERVAL_S)
-            talk.write(f"{engine.status_line()}\n")
-            talk.flush()
+            is_read = say(engine.status_line())
+        exit_code = exit_code or 1
+        engine.request_stop()
 
     try:
         async with (
@@ -54,8 +66,9 @@ async def _run(config: Path, data_dir: Path, seconds: float | None, as_json: boo
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     report = engine.report()
-    talk.write(f"{engine.status_line()}\n")
-    talk.writelines(f"  left: {item}\n" for item in report.left)
+    say(engine.status_line())
+    for item in report.left:
+        say(f"  left: {item}")
     if as_json:
         sys.stdout.write(json.dumps(engine.summary()) + "\n")
     return exit_code or report.exit_code
