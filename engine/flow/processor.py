@@ -215,10 +215,11 @@ class Processor:
         # The unit is reserved while permission is asked, because calls may overlap.
         self.available_capacity -= 1
         began, resets = batch.began, self._capacity_resets
-        goes_on = await self._offer(entry, batch)
-        if batch.began == began and resets == self._capacity_resets:
-            self.available_capacity += 1
-        return goes_on
+        try:
+            return await self._offer(entry, batch)
+        finally:
+            if batch.began == began and resets == self._capacity_resets:
+                self.available_capacity += 1
 
     # --- the loop --------------------------------------------------------------------------
 
@@ -426,23 +427,27 @@ class Processor:
             # Raised in a task, SystemExit and KeyboardInterrupt would end the whole loop.
             _log.critical("%r ended by more than an error", event, exc_info=True)
         finally:
-            if executor is not None:
-                try:
+            try:
+                if executor is not None:
                     await executor._update_progression(event)  # noqa: SLF001 (its name is fixed)
-                except BaseException as exc:  # noqa: BLE001 (see there)
-                    await self._settle(executor, event, exc)
-            del batch.runs[key_of(event)]
-            worker.event = None
-            if worker.waiters is not None:
-                worker.notify()
+            except BaseException as exc:  # noqa: BLE001 (see there)
+                await self._settle(executor, event, exc)
+            finally:
+                del batch.runs[key_of(event)]
+                worker.event = None
+                if worker.waiters is not None:
+                    worker.notify()
 
-    async def _settle(self, executor: StatusListener, event: Event, fault: BaseException) -> None:
+    async def _settle(
+        self, executor: StatusListener | None, event: Event, fault: BaseException
+    ) -> None:
         """Bring the index to the event's outcome although telling it was cancelled, or failed."""
         cancellation: asyncio.CancelledError | None = None
         while isinstance(fault, asyncio.CancelledError):
             cancellation = fault
             try:
-                await executor._update_progression(event)  # noqa: SLF001 (its name is fixed)
+                if executor is not None:
+                    await executor._update_progression(event)  # noqa: SLF001 (its name is fixed)
                 break
             except BaseException as exc:  # noqa: BLE001 (handled by the next round)
                 fault = exc

@@ -41,7 +41,8 @@ def test_an_order_is_given_in_many_forms() -> None:
     assert Progression(str(A)).order == [A]
     assert Progression(item).order == [item.id]
     assert Progression(Progression([A, B])).order == [A, B]
-    mixed = Progression(iter([A, str(B), item, A]), name="p")
+    parts: list[UUID | str | flow.Element] = [A, str(B), item, A]
+    mixed = Progression(iter(parts), name="p")
     assert mixed.order == list(mixed) == [A, B, item.id, A]
     assert list(reversed(mixed)) == [A, item.id, B, A]
     with pytest.raises(ValueError):  # noqa: PT011 (the class is the rule)
@@ -57,7 +58,8 @@ def test_len_truth_membership_and_repr() -> None:
     assert repr(Progression([A])) == "Progression(len=1)"
     assert A in p
     assert str(A) in p
-    for rubbish in (C, "x", None, 1, [], {}):
+    strange: list[object] = [C, "x", None, 1, [], {}]
+    for rubbish in strange:
         assert rubbish not in p
 
 
@@ -106,9 +108,11 @@ def test_what_is_absent_or_out_of_range_raises() -> None:
     assert p.pop(3, None) is None
     with pytest.raises(flow.NotFoundError, match="empty"):
         Progression().popleft()
-    for bad in (lambda: p.move(0, 9), lambda: p.move(-4, 0), lambda: p.swap(0, 3)):
+    for frm, to in ((0, 9), (-4, 0), (3, 0)):
         with pytest.raises(flow.NotFoundError):
-            bad()
+            p.move(frm, to)
+        with pytest.raises(flow.NotFoundError):
+            p.swap(frm, to)
     with pytest.raises(TypeError, match="expected list"):
         p[0:1] = (A,)
     assert p.order == [A, B, C]
@@ -146,7 +150,7 @@ def test_move_swap_and_popleft() -> None:
 def test_a_progression_comes_back_from_its_dict() -> None:
     p = Progression([A, B, A], name="p", metadata={"k": 1})
     for mode in ("python", "json"):
-        copy = Progression.from_dict(p.to_dict(mode))  # type: ignore[arg-type]  # both are modes
+        copy = Progression.from_dict(p.to_dict(mode))
         assert (copy.id, copy.name, copy.order, copy.metadata) == (p.id, "p", p.order, {"k": 1})
     for change in ({"order": None}, {"order": ["x"]}, {"name": 1}):
         with pytest.raises(flow.ValidationError):
@@ -190,9 +194,10 @@ def test_adding_and_removing_keep_ids_unique() -> None:
     with pytest.raises(flow.ExistsError, match="already exists"):
         pile.add(item)
     assert pile.remove(item.id) is item
-    for attempt in (lambda: pile.remove(item), lambda: pile.pop(item), lambda: pile.get(item)):
+    attempts: list[Callable[[Item], object]] = [pile.remove, pile.pop, pile.get]
+    for attempt in attempts:
         with pytest.raises(flow.NotFoundError, match="not found") as caught:
-            attempt()
+            attempt(item)
         assert "KeyError" not in "".join(traceback.format_exception(caught.value))
     assert pile.pop(item, None) is pile.get(item, None) is None
     assert [pile.include(item), pile.include(item), len(pile)] == [True, True, 1]
@@ -245,7 +250,7 @@ def test_keys_select_items_or_new_piles() -> None:
         found = pile[key]
         assert list(found) == expected
         assert found.item_type == {Item}
-    for bad, error, text in (
+    refusals: list[tuple[Any, type[Exception], str]] = [
         ([], ValueError, "empty list/tuple"),
         ([0, first.id], TypeError, "Cannot mix int and UUID"),
         ([1.5], TypeError, "ints or ids"),
@@ -254,9 +259,10 @@ def test_keys_select_items_or_new_piles() -> None:
         ([A], flow.NotFoundError, "not found"),
         (A, flow.NotFoundError, "not found"),
         (9, IndexError, "range"),
-    ):
+    ]
+    for bad, error, text in refusals:
         with pytest.raises(error, match=text):
-            pile[bad]  # type: ignore[call-overload]  # refused
+            pile[bad]
 
 
 def test_filter_by_type() -> None:
@@ -412,7 +418,7 @@ def test_a_flow_comes_back_from_its_snapshot() -> None:
     items = [Item(number=n) for n in range(3)]
     work = flow.Flow(items, [Progression(items[::-1], name="a"), Progression()], name="x")
     for mode in ("python", "json"):
-        data = work.to_dict(mode)  # type: ignore[arg-type]  # both are modes
+        data = work.to_dict(mode)
         if mode == "json":
             data = json.loads(json.dumps(data))
         copy: flow.Flow[Item] = flow.Flow.from_dict(data, item_type=Item)

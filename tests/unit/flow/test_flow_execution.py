@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-import pickle
+import pickle  # noqa: TID251 (the rule under test)
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ def test_unset_is_one_falsy_object() -> None:
     assert not flow.Unset
     assert repr(flow.Unset) == "Unset"
     copies = [copy.copy(flow.Unset), copy.deepcopy(flow.Unset), flow.UnsetType()]
-    copies.append(pickle.loads(pickle.dumps(flow.Unset)))  # noqa: S301, TID251 (the rule under test)
+    copies.append(pickle.loads(pickle.dumps(flow.Unset)))  # noqa: S301 (the rule under test)
     assert all(one is flow.Unset for one in copies)
 
 
@@ -221,8 +221,8 @@ def test_a_group_on_its_own_path_is_a_cycle_but_a_shared_leaf_is_not() -> None:
 
 
 def test_an_error_without_a_readable_text_is_still_written() -> None:
-    class Mute(Exception):
+    class MuteError(Exception):
         def __str__(self) -> str:
             raise RuntimeError
 
-    assert "Mute" in str(error_to_dict(Mute())["message"])
+    assert "Mute" in str(error_to_dict(MuteError())["message"])
