@@ -20,18 +20,14 @@ from engine.executors.factory import ExecutorFactory
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.live.published import PublishedMarket, PublishedSession
 from engine.model.clock import SECOND_NS
-from engine.model.orders import TradeType
 
 TREND_LENGTH = 12
 _HIDDEN_CONFIG = frozenset({"id", "timestamp", "controller_id", "type"})
 
 
 def mark_ticks(snapshot: ExecutorSnapshot, market: PublishedMarket | None) -> int | None:
-    """Return where the executor's position could be left now: bid for BUY, ask for SELL."""
-    if market is None or market.quote is None:
-        return None
-    is_buy = snapshot.side is TradeType.BUY
-    return market.quote.bid_ticks if is_buy else market.quote.ask_ticks
+    """Return where the executor's position could be left now, None if that is unknown."""
+    return None if market is None else snapshot.mark_of(market.quote)
 
 
 def executor_row(snapshot: ExecutorSnapshot, session: PublishedSession) -> ExecutorRow:

@@ -13,7 +13,6 @@ from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.executors.step import Notice
 from engine.model.orders import TradeType
-from engine.model.quotes import QuoteTick
 from engine.strategies.controller import (
     Controller,
     ControllerContext,
@@ -33,14 +32,11 @@ FIRST_STREAM: Final = 200
 class SnapshotFacts:
     """What a controller sees of one of its executors; money is computed when it is asked for."""
 
-    __slots__ = ("_mark_ticks", "_snapshot")
+    __slots__ = ("_data_handler", "_snapshot")
 
-    def __init__(self, snapshot: ExecutorSnapshot, quote: QuoteTick | None) -> None:
+    def __init__(self, snapshot: ExecutorSnapshot, data_handler: DataHandler) -> None:
         self._snapshot = snapshot
-        is_buy = snapshot.side is TradeType.BUY
-        self._mark_ticks = None
-        if quote is not None:
-            self._mark_ticks = quote.bid_ticks if is_buy else quote.ask_ticks
+        self._data_handler = data_handler
 
     @property
     def id(self) -> str:
@@ -75,8 +71,9 @@ class SnapshotFacts:
     @property
     def net_pnl_quote(self) -> Decimal:
         """Return its result in quote, fees included."""
-        atoms = self._snapshot.net_pnl_atoms(self._mark_ticks)
-        return self._snapshot.instrument.money(atoms)
+        snapshot = self._snapshot
+        mark_ticks = snapshot.mark_of(self._data_handler.quote(snapshot.market))
+        return snapshot.instrument.money(snapshot.net_pnl_atoms(mark_ticks))
 
 
 class ControllerHost:
@@ -129,17 +126,14 @@ class ControllerHost:
         return notices
 
     def _context(self, controller_id: str, index: int, now_ns: int) -> ControllerContext:
-        snapshots = (
-            executor.snapshot() for executor in self._orchestrator.executors(controller_id)
-        )
         return ControllerContext(
             controller_id=controller_id,
             now_ns=now_ns,
             markets=self._data_handler,
             draws=KeyedDraws(self._seed, FIRST_STREAM + index),
             executors=tuple(
-                SnapshotFacts(snapshot, self._data_handler.quote(snapshot.market))
-                for snapshot in snapshots
+                SnapshotFacts(executor.snapshot(), self._data_handler)
+                for executor in self._orchestrator.executors(controller_id)
             ),
         )
 

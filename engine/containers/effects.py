@@ -30,3 +30,18 @@ class Effects:
     archived: list[ArchivedExecutor] = field(default_factory=list)
     performance: dict[str, PerformanceReport] = field(default_factory=dict)
     """Performance samples by controller."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be recorded or answered: so it is with most quotes."""
+        return not (
+            self.orders
+            or self.fills
+            or self.executors
+            or self.markets
+            or self.notices
+            or self.results
+            or self.actions
+            or self.archived
+            or self.performance
+        )

@@ -254,7 +254,9 @@ class SessionContainer:
 
     def _take_effects(self) -> Effects:
         effects, self._effects = self._effects, Effects()
-        effects.executors.update(dict.fromkeys(self.orchestrator.take_changed()))
-        effects.notices.extend(self.orchestrator.take_notices())
-        effects.archived.extend(self.orchestrator.take_archived())
+        orchestrator = self.orchestrator
+        if changed := orchestrator.take_changed():
+            effects.executors.update(dict.fromkeys(changed))
+        effects.notices += orchestrator.take_notices()
+        effects.archived += orchestrator.take_archived()
         return effects

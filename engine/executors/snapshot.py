@@ -14,6 +14,7 @@ from engine.executors.status import CloseType, Lifecycle, RunnableStatus, lifecy
 from engine.executors.step import TimelineEntry
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import TradeType
+from engine.model.quotes import QuoteTick
 
 BarrierKind = Literal["entry", "stop_loss", "take_profit", "trailing_stop", "time_limit"]
 
@@ -114,6 +115,12 @@ class ExecutorSnapshot:
     def filled_atoms(self) -> int:
         """Return the traded volume to report: 0 once the fills are handed over (8.2)."""
         return 0 if self.is_handed_over else self.totals.filled_atoms
+
+    def mark_of(self, quote: QuoteTick | None) -> int | None:
+        """Return where the position could be left now: best bid for BUY, best ask for SELL."""
+        if quote is None:
+            return None
+        return quote.bid_ticks if self.side is TradeType.BUY else quote.ask_ticks
 
     def net_pnl_atoms(self, mark_ticks: int | None) -> int:
         """Return the net PnL at the mark; an open amount without a mark counts as unchanged."""

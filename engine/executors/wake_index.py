@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
+from math import inf
 from typing import Final
 
 from engine.executors.wake_conditions import PriceField, PriceTrigger, WakeConditions
@@ -27,16 +28,21 @@ class _Entry:
 
 
 class _Waiting:
-    """Heap of entries, least key first, that forgets withdrawn entries lazily."""
+    """Heap of entries, least key first, that forgets withdrawn entries lazily.
 
-    __slots__ = ("_dead", "_heap")
+    No waiting key is below ``bound``: most quotes are done with one comparison.
+    """
+
+    __slots__ = ("_dead", "_heap", "bound")
 
     def __init__(self) -> None:
         self._heap: list[_Entry] = []
         self._dead = 0
+        self.bound: float = inf
 
     def push(self, entry: _Entry) -> None:
         heappush(self._heap, entry)
+        self.bound = self._heap[0].key
 
     def withdraw(self, entry: _Entry) -> None:
         entry.owner = None
@@ -61,6 +67,7 @@ class _Waiting:
             if entry.owner is not None:
                 owners.append(entry.owner)
             entry.owner = None
+        self.bound = self._heap[0].key if self._heap else inf
         return owners
 
 
@@ -115,10 +122,10 @@ class WakeIndex:
             return []
         bid, ask = quote.bid_ticks, quote.ask_ticks
         owners: list[str] = []
-        for slot, value in enumerate((-bid, bid, -ask, ask, -bid - ask, bid + ask)):
-            head = waiting[slot].head()
-            if head is not None and head.key <= value:
-                owners += waiting[slot].pop_up_to(value)
+        values = (-bid, bid, -ask, ask, -bid - ask, bid + ask)
+        for levels, value in zip(waiting, values, strict=True):
+            if levels.bound <= value:
+                owners += levels.pop_up_to(value)
         return list(dict.fromkeys(owners)) if len(owners) > 1 else owners
 
     def fire_time(self, now_ns: int) -> list[str]:

@@ -27,8 +27,10 @@ from engine.store.batch import StoreBatch
 from engine.store.journal_hash import JournalHash
 from engine.store.records import (
     AuditRecord,
+    EquityRecord,
     ExecutorRecord,
     JournalEntry,
+    PerformanceRecord,
     SessionStatus,
     SessionUpdate,
 )
@@ -61,7 +63,9 @@ class Recorder:
         self._hash = JournalHash()
         self._pending = Effects()
         self._audit: list[AuditRecord] = []
-        self._stored_equity_ns = 0
+        self._equity_samples: list[EquityRecord] = []
+        self._performance_samples: list[PerformanceRecord] = []
+        self._equity_due_ns = 0
         self.status = SessionStatus.RUNNING
         self.reason = ""
         self.inputs = 0
@@ -80,12 +84,19 @@ class Recorder:
 
     def record(self, effects: Effects) -> None:
         """Take what one input caused."""
+        self._sample_equity()
+        if effects.is_empty:
+            return
+        now_ns = self._container.clock.now_ns()
         pending = self._pending
         pending.orders.update(effects.orders)
         pending.fills.extend(effects.fills)
         pending.executors.update(effects.executors)
         pending.markets.update(effects.markets)
-        pending.performance.update(effects.performance)
+        self._performance_samples += [
+            performance_record(self._session_id, controller_id, report, now_ns=now_ns)
+            for controller_id, report in effects.performance.items()
+        ]
         self.fill_count += len(effects.fills)
         self.fills.extend(effects.fills)
         for order_id, order in effects.orders.items():
@@ -110,15 +121,14 @@ class Recorder:
         journal = tuple(self._journal_entry(*entry) for entry in entries)
         effects, self._pending = self._pending, Effects()
         audit, self._audit = tuple(self._audit), []
+        equity, self._equity_samples = tuple(self._equity_samples), []
+        performance, self._performance_samples = tuple(self._performance_samples), []
         self._forget_done_orders()
         session_id = self._session_id
         container = self._container
         now_ns = container.clock.now_ns()
         instrument_of = container.data_handler.instrument
-        account = container.portfolio.account_snapshot()
-        is_sample_due = now_ns - self._stored_equity_ns >= STORED_EQUITY_INTERVAL_NS
-        if is_sample_due:
-            self._stored_equity_ns = now_ns
+        held = container.held_lots() if effects.markets else {}
         return StoreBatch(
             sessions=(self._session_update(),),
             journal=journal,
@@ -134,16 +144,13 @@ class Recorder:
                 position_record(
                     session_id,
                     container.portfolio.position_snapshot(market),
-                    held=instrument_of(market).qty(container.held_lots().get(market, 0)),
+                    held=instrument_of(market).qty(held.get(market, 0)),
                     now_ns=now_ns,
                 )
                 for market in effects.markets
             ),
-            equity=(equity_record(session_id, account, now_ns=now_ns),) if is_sample_due else (),
-            performance=tuple(
-                performance_record(session_id, controller_id, report, now_ns=now_ns)
-                for controller_id, report in effects.performance.items()
-            ),
+            equity=equity,
+            performance=performance,
             audit=audit,
         )
 
@@ -151,6 +158,14 @@ class Recorder:
         """Let the next batch say that the session is over."""
         self.status = status
         self.reason = reason
+
+    def _sample_equity(self) -> None:
+        """Take a sample for the store if it is time, at the same instants at any pace."""
+        now_ns = self._container.clock.now_ns()
+        if now_ns >= self._equity_due_ns:
+            self._equity_due_ns = now_ns + STORED_EQUITY_INTERVAL_NS
+            account = self._container.portfolio.account_snapshot()
+            self._equity_samples.append(equity_record(self._session_id, account, now_ns=now_ns))
 
     def _archive(self, executor: ExecutorBase) -> None:
         snapshot = executor.snapshot()
@@ -168,6 +183,7 @@ class Recorder:
                 yield executor_record(
                     self._session_id,
                     executor,
+                    self._container.data_handler.quote(executor.snapshot().market),
                     now_ns=now_ns,
                     is_archived=executor_id in self.archived,
                 )

@@ -31,6 +31,8 @@ from engine.store.records import SessionStatus
 
 BATCH_LIMIT: Final = 64
 """Inputs applied between two chances for other tasks to run: keeps the loop's stalls short."""
+SIMULATED_BATCH_LIMIT: Final = 256
+"""Inputs of one transaction on the simulated clock, where no input waits for its commit."""
 STOP_SESSION_DEADLINE_NS: Final = 60 * SECOND_NS
 """Session time that executors get to close before they are forced."""
 PUBLISH_INTERVAL_NS: Final = SECOND_NS // 10
@@ -191,12 +193,13 @@ class SessionRunner:
             while self.state is not SessionState.STOPPED:
                 batch = await self._gather()
                 await self._write(self._recorder.take_batch(map(encode, batch)))
-                self._apply_all(batch)
+                for start in range(0, len(batch), BATCH_LIMIT):
+                    self._apply_all(batch[start : start + BATCH_LIMIT])
+                    if self._pace.is_simulated:
+                        await anyio.lowlevel.checkpoint()
                 await self._track_actions()
                 self._finish_stop()
                 self._publish_if_due()
-                if self._pace.is_simulated:
-                    await anyio.lowlevel.checkpoint()
             self._recorder.finish(SessionStatus.STOPPED, self._stop_reason)
             await self._write(self._recorder.take_batch(()))
         except BaseException:
@@ -223,7 +226,7 @@ class SessionRunner:
     def _due_inputs(self) -> list[SessionInput]:
         now = self._pace.now_ns()
         batch = self._due_from_feed(now)
-        stamp = self._stamp(now, is_behind=len(batch) == BATCH_LIMIT)
+        stamp = self._stamp(now, is_behind=len(batch) == self._batch_limit())
         while self._requests:
             request = self._requests.popleft()
             self._waiting[request.request_id] = request
@@ -243,7 +246,8 @@ class SessionRunner:
     def _due_from_feed(self, now: int) -> list[SessionInput]:
         horizon = now if self._stopping_since_ns is not None else min(now, self._end_ns)
         batch: list[SessionInput] = []
-        while len(batch) < BATCH_LIMIT:
+        limit = self._batch_limit()
+        while len(batch) < limit:
             due = self._feed.peek_ns()
             if due is None or due > horizon:
                 break
@@ -252,6 +256,11 @@ class SessionRunner:
         if batch:
             self._last_ns = batch[-1].ts_ns
         return batch
+
+    def _batch_limit(self) -> int:
+        """Return how many inputs are taken at once; few while a stop may need no further one."""
+        is_patient = self._pace.is_simulated and self._stopping_since_ns is None
+        return SIMULATED_BATCH_LIMIT if is_patient else BATCH_LIMIT
 
     def _stamp(self, now: int, *, is_behind: bool) -> int:
         """Return the stamp of a request: now, but never before what the feed still has to give."""

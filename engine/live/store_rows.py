@@ -9,6 +9,7 @@ from engine.executors.base import ExecutorBase
 from engine.executors.performance import PerformanceReport
 from engine.model.instruments import Instrument
 from engine.model.orders import Fill, Order
+from engine.model.quotes import QuoteTick
 from engine.portfolio.snapshots import AccountSnapshot, PositionSnapshot
 from engine.store.records import (
     EquityRecord,
@@ -97,11 +98,17 @@ def equity_record(session_id: str, account: AccountSnapshot, *, now_ns: int) -> 
 
 
 def executor_record(
-    session_id: str, executor: ExecutorBase, *, now_ns: int, is_archived: bool
+    session_id: str,
+    executor: ExecutorBase,
+    quote: QuoteTick | None,
+    *,
+    now_ns: int,
+    is_archived: bool,
 ) -> ExecutorRecord:
-    """Return *executor* as a row, with the blob from which it can be resumed."""
+    """Return *executor* at *quote* as a row, with the blob from which it can be resumed."""
     snapshot = executor.snapshot()
-    info = executor.executor_info
+    money = snapshot.instrument.money
+    mark_ticks = snapshot.mark_of(quote)
     close_type = snapshot.close_type
     return ExecutorRecord(
         session_id=session_id,
@@ -115,11 +122,11 @@ def executor_record(
         closed_ns=snapshot.closed_ns,
         config=snapshot.config.model_dump(mode="json"),
         state=executor.runtime_state(),
-        final_info=json.loads(info.to_json()) if snapshot.is_done else None,
-        net_pnl_quote=info.net_pnl_quote,
-        net_pnl_pct=info.net_pnl_pct,
-        fees_quote=info.cum_fees_quote,
-        filled_amount_quote=info.filled_amount_quote,
+        final_info=json.loads(executor.executor_info.to_json()) if snapshot.is_done else None,
+        net_pnl_quote=money(snapshot.net_pnl_atoms(mark_ticks)),
+        net_pnl_pct=snapshot.net_pnl_pct(mark_ticks),
+        fees_quote=money(snapshot.fee_atoms),
+        filled_amount_quote=money(snapshot.filled_atoms),
         is_archived=is_archived,
         is_handed_over=snapshot.is_handed_over,
     )

@@ -1,0 +1,111 @@
+"""Sessions with many executors: their configuration, and containers that hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from engine.api.build import build_container
+from engine.config.session_plan import SessionPlan, load_session_plan
+from engine.containers.inputs import ActionInput
+from engine.containers.session_container import SessionContainer
+from engine.markets.merged_feed import MergedFeed, TimerTick
+from engine.model.clock import from_iso
+from engine.model.quotes import QuoteTick
+
+START: Final = "2026-01-05T08:00:00Z"
+START_NS: Final = from_iso(START)
+VENUE: Final = "paper_perpetual"
+PAIRS: Final = (("BTC-USDT", 64_000, "0.1"), ("ETH-USDT", 3_200, "0.01"))
+
+
+def write_session(
+    path: Path,
+    *,
+    executors: int,
+    is_fast: bool = True,
+    end_after: str | None = None,
+    quotes_per_s: int = 25,
+    near_pct: float | None = None,
+) -> Path:
+    """Write a session file with *executors* position executors on two synthetic markets.
+
+    Their barriers are too far away to be reached; with *near_pct* the stop losses are spread
+    evenly over the next ``near_pct`` of the price, so that quotes fire some of them.
+    """
+    session: dict[str, Any] = {"name": "crowd", "mode": "paper", "seed": 7, "on_end": "keep"}
+    session |= {"speed": "max", "start": START} if is_fast else {"speed": 1}
+    if end_after is not None:
+        session["end_after"] = end_after
+    document = {
+        "version": 1,
+        "session": session,
+        "account": {"currency": "USDT", "initial_balance": 1_000_000_000},
+        "venues": [{"name": VENUE, "kind": "perpetual"}],
+        "markets": [_market(pair, price, tick, quotes_per_s) for pair, price, tick in PAIRS],
+        "executors": [_executor(number, executors, near_pct) for number in range(executors)],
+    }
+    path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def _market(pair: str, price: int, tick: str, quotes_per_s: int) -> dict[str, Any]:
+    source = {"kind": "synthetic", "start_price": price, "intensity_per_s": quotes_per_s}
+    return {"venue": VENUE, "pair": pair, "tick": tick, "lot": "0.001", "source": source}
+
+
+def _executor(number: int, count: int, near_pct: float | None) -> dict[str, Any]:
+    stop_loss = 0.5 if near_pct is None else 0.002 + near_pct * (number + 1) / count
+    return {
+        "type": "position_executor",
+        "connector_name": VENUE,
+        "trading_pair": PAIRS[number % len(PAIRS)][0],
+        "side": ("BUY", "SELL")[number // len(PAIRS) % 2],
+        "amount": "0.01",
+        "leverage": 20,
+        "triple_barrier_config": {
+            "open_order_type": "MARKET",
+            "stop_loss": f"{stop_loss:.6f}",
+            "take_profit": "0.5",
+            "time_limit": 864_000 + number,
+        },
+    }
+
+
+class Crowd:
+    """A container in which the executors of a session file are at work, and quotes for it."""
+
+    def __init__(self, path: Path) -> None:
+        self.plan: SessionPlan = load_session_plan(path)
+        self.container: SessionContainer = build_container(
+            self.plan, container_id="bench", start_ns=START_NS
+        )
+        self._quotes = _quotes_only(self.plan)
+        for quote in self.take(len(self.plan.sources)):
+            self.container.apply(quote)
+        for number, config in enumerate(self.plan.executors):
+            values = config.model_dump(
+                mode="json", exclude={"id", "type", "timestamp", "controller_id"}
+            )
+            arguments = {"executor_type": config.type, "config": values, "controller_id": "main"}
+            now_ns = self.container.clock.now_ns()
+            self.container.apply(ActionInput(now_ns, f"r{number}", "bench", "create", arguments))
+
+    @property
+    def active(self) -> int:
+        """Return how many executors are at work."""
+        return sum(executor.is_active for executor in self.container.orchestrator.executors())
+
+    def take(self, count: int) -> list[QuoteTick]:
+        """Return the next *count* quotes of the session's markets."""
+        return list(islice(self._quotes, count))
+
+
+def _quotes_only(plan: SessionPlan) -> Iterator[QuoteTick]:
+    for item in MergedFeed(plan.sources, start_ns=START_NS):
+        if not isinstance(item, TimerTick):
+            yield item

@@ -1,0 +1,311 @@
+"""What the event engine costs, beside a bare `asyncio.PriorityQueue` in the same run.
+
+Every line prints our figure, the reference's or the target, and the ratio. Times are CPU seconds
+and medians, so that a busy machine disturbs them little; only ratios are comparable between
+machines.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import statistics
+import time
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+from engine import flow
+
+SMALL, LARGE, HUGE = 10_000, 100_000, 1_000_000
+WORKERS = 10
+ROUNDS = 5
+
+
+class NoOp(flow.Event):
+    async def _invoke(self) -> None:
+        return None
+
+
+class NoOpProcessor(flow.Processor):
+    event_type = NoOp
+
+
+class NoOps(flow.Executor):
+    processor_type = NoOpProcessor
+
+
+def executor(**settings: Any) -> NoOps:
+    # At most 10,000 events begin in a window, so the shortest one: no event waits for it.
+    limits = {"queue_capacity": 10_000, "capacity_refresh_time": 0.01, "max_queue_size": 10**9}
+    return NoOps({**limits, **settings})
+
+
+def line(what: str, ours: float, other: float, unit: str, note: str) -> None:
+    ratio = ours / other if other else float("inf")
+    print(f"{what:<52}{ours:>12,.2f}{other:>12,.2f}  {unit:<9}{ratio:>7.2f}x  {note}")
+
+
+# --- throughput --------------------------------------------------------------------------------
+
+
+async def bare(size: int) -> float:
+    """Return CPU microseconds for each no-op of a bare priority queue with workers."""
+    queue: asyncio.PriorityQueue[tuple[float, int]] = asyncio.PriorityQueue()
+
+    async def no_op() -> None:
+        return None
+
+    async def work() -> None:
+        while True:
+            await queue.get()
+            await no_op()
+            queue.task_done()
+
+    async with asyncio.TaskGroup() as group:
+        workers = [group.create_task(work()) for _ in range(WORKERS)]
+        started = time.process_time()
+        for number in range(size):
+            await queue.put((float(number), number))
+        await queue.join()
+        cost = (time.process_time() - started) / size * 1e6
+        for worker in workers:
+            worker.cancel()
+    return cost
+
+
+async def tracked(size: int) -> float:
+    """Return CPU microseconds to create, append, run and complete each event."""
+    ours = executor()
+    await ours.start()
+    started = time.process_time()
+    for number in range(size):
+        await ours.append(NoOp(), float(number))
+    assert ours.processor is not None
+    await ours.processor.join()
+    cost = (time.process_time() - started) / size * 1e6
+    assert ours.status_counts()["completed"] == size
+    await ours.shutdown()
+    return cost
+
+
+def median(measure: Callable[[], float]) -> float:
+    costs = []
+    for _ in range(ROUNDS):
+        gc.collect()
+        costs.append(measure())
+    return statistics.median(costs)
+
+
+def throughput() -> None:
+    asyncio.run(tracked(1000))
+    shares: dict[int, tuple[float, float]] = {}
+    for size in (SMALL, LARGE):
+        # Alternating, so that both sides see the same noise.
+        pairs = [(asyncio.run(tracked(size)), asyncio.run(bare(size))) for _ in range(ROUNDS)]
+        ours = statistics.median(pair[0] for pair in pairs)
+        reference = statistics.median(pair[1] for pair in pairs)
+        shares[size] = ours, reference
+        line(
+            f"throughput, {size:,} no-op events",
+            1e6 / ours,
+            1e6 / reference,
+            "events/s",
+            "target >= 0.20x, stretch 0.30x",
+        )
+        line(f"cost of an event, {size:,}", ours, 45 if size == SMALL else 60, "us", "spec limit")
+    small, large = shares[SMALL][0], shares[LARGE][0]
+    line("cost of an event at 100k over that at 10k", large, small, "us", "target <= 1.50x")
+
+
+# --- memory ------------------------------------------------------------------------------------
+
+
+def allocated(build: Callable[[], object]) -> tuple[object, int]:
+    gc.collect()
+    tracemalloc.start()
+    built = build()
+    gc.collect()
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    return built, size
+
+
+async def completed(size: int) -> NoOps:
+    ours = executor()
+    await ours.start()
+    for number in range(size):
+        await ours.append(NoOp(), float(number))
+    assert ours.processor is not None
+    await ours.processor.join()
+    await ours.shutdown()
+    return ours
+
+
+def memory() -> None:
+    kept, total = allocated(lambda: asyncio.run(completed(LARGE)))
+    line("memory of a retained completed event", total / LARGE, 1024, "bytes", "target <= 1.00x")
+    del kept
+
+    async def queued() -> NoOps:
+        ours = executor()
+        ours.processor = NoOpProcessor(
+            10_000, 0.01, ours.states.items, executor=ours, max_queue_size=10**9
+        )
+        for number in range(LARGE):
+            await ours.append(NoOp(), float(number))
+        return ours
+
+    kept, total = allocated(lambda: asyncio.run(queued()))
+    line("memory of a queued event, entry included", total / LARGE, 1229, "bytes", "<= 1.00x")
+    del kept
+
+    def plain() -> flow.Pile[NoOp]:
+        pile: flow.Pile[NoOp] = flow.Pile()
+        for _ in range(LARGE):
+            event = NoOp()
+            event.execution.close(flow.EventStatus.COMPLETED, None, retryable=False, duration=0.5)
+            pile.add(event)
+        return pile
+
+    kept, total = allocated(plain)
+    pile_bytes = total / LARGE
+
+    async def append() -> NoOps:
+        ours = executor()
+        for event in kept:  # type: ignore[attr-defined]  # the pile of plain()
+            await ours.append(event)
+        ours.states.items.clear()
+        return ours
+
+    _, total = allocated(lambda: asyncio.run(append()))
+    line(
+        "seven progressions beside a plain pile",
+        total / LARGE,
+        pile_bytes,
+        "bytes",
+        "target <= 0.11x, or 64 bytes",
+    )
+
+
+# --- looking -----------------------------------------------------------------------------------
+
+
+def looking() -> None:
+    costs: dict[str, list[float]] = {}
+    sizes = (1000, LARGE, HUGE)
+    for size in sizes:
+        ours = executor()
+
+        async def fill(ours: NoOps = ours, size: int = size) -> NoOp:
+            for _ in range(size):
+                await ours.append(NoOp())
+            some = list(ours.states.items)[size // 2 : size // 2 + 100]
+            for event in some:
+                await ours._update_progression(event, flow.EventStatus.FAILED)
+            return some[0]
+
+        one = asyncio.run(fill())
+        for name, look in {
+            "status_counts()": ours.status_counts,
+            "get_events_by_status(), 100 found": lambda: ours.get_events_by_status("failed"),  # noqa: B023
+            "in": lambda: one in ours,  # noqa: B023
+            "repr()": lambda: repr(ours),  # noqa: B023
+            "inspect_state()": ours.inspect_state,
+        }.items():
+            rounds = []
+            for _ in range(200):
+                started = time.perf_counter()
+                for _ in range(10):
+                    look()
+                rounds.append((time.perf_counter() - started) / 10 * 1e6)
+            costs.setdefault(name, []).append(statistics.median(rounds))
+        del ours, one
+        gc.collect()
+    for name, found in costs.items():
+        for size, cost in zip(sizes[1:], found[1:], strict=True):
+            line(f"{name} at {size:,} over 1,000", cost, found[0], "us", "flat: about 1.00x")
+
+
+# --- cleaning ----------------------------------------------------------------------------------
+
+
+async def cleaning() -> tuple[float, float]:
+    """Return seconds to remove 100k of 200k events, and the longest stall of the loop."""
+    ours = executor()
+    for number in range(2 * LARGE):
+        event = NoOp()
+        await ours.append(event)
+        if number % 2:
+            event.status = flow.EventStatus.COMPLETED
+            await ours._update_progression(event)
+    gc.collect()
+    longest = 0.0
+    is_over = False
+
+    async def watch() -> None:
+        nonlocal longest
+        last = time.perf_counter()
+        while not is_over:
+            await asyncio.sleep(0)
+            now = time.perf_counter()
+            longest, last = max(longest, now - last), now
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watch())
+        await asyncio.sleep(0)
+        started = time.perf_counter()
+        assert await ours.cleanup_events() == LARGE
+        took = time.perf_counter() - started
+        is_over = True
+    return took, longest
+
+
+def cleanup() -> None:
+    found = [asyncio.run(cleaning()) for _ in range(3)]
+    line(
+        "cleanup of 100k out of 200k", statistics.median(f[0] for f in found), 0.5, "s", "<= 1.00x"
+    )
+    stall = statistics.median(f[1] for f in found) * 1e3
+    line("longest stall of the loop meanwhile", stall, 20, "ms", "<= 1.00x")
+
+
+async def session(size: int) -> tuple[float, float]:
+    """Return traced bytes after 10,000 events and after *size*, with a cleaning every 1000."""
+    ours = executor()
+    await ours.start()
+    assert ours.processor is not None
+    tracemalloc.start()
+    early = 0
+    for number in range(1, size + 1):
+        await ours.append(NoOp(), 1.0)
+        if number % 1000 == 0:
+            await ours.processor.join()
+            await ours.cleanup_events()
+        if number == SMALL:
+            gc.collect()
+            early = tracemalloc.get_traced_memory()[0]
+    gc.collect()
+    late = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    await ours.shutdown()
+    return early, late
+
+
+def long_session() -> None:
+    early, late = asyncio.run(session(HUGE))
+    line("memory after a million events over 10k", late, early, "bytes", "target <= 1.10x")
+
+
+def main() -> None:
+    """Print every figure of the event engine."""
+    print(f"{'what':<52}{'ours':>12}{'other':>12}  {'unit':<9}{'ratio':>8}  note")
+    throughput()
+    memory()
+    looking()
+    cleanup()
+    long_session()
+
+
+if __name__ == "__main__":
+    main()
