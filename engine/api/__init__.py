@@ -18,8 +18,8 @@ if TYPE_CHECKING:
         UpdateExecutor,
     )
     from engine.api.engine import Engine
-    from engine.api.engine_errors import EngineStartError
-    from engine.api.files import check_session_file, list_sessions
+    from engine.api.engine_errors import EngineError, EngineStartError
+    from engine.api.files import check_session_file, list_sessions, simulate_file
     from engine.api.thread import EngineThread
 
 _HOMES: Final = {
@@ -33,13 +33,16 @@ _HOMES: Final = {
     "EngineStartError": "engine_errors",
     "EngineThread": "thread",
     "check_session_file": "files",
+    "EngineError": "engine_errors",
     "list_sessions": "files",
+    "simulate_file": "files",
 }
 
 __all__ = [
     "Command",
     "CreateExecutor",
     "Engine",
+    "EngineError",
     "EngineStartError",
     "EngineThread",
     "StopExecutor",
@@ -48,6 +51,7 @@ __all__ = [
     "UpdateExecutor",
     "check_session_file",
     "list_sessions",
+    "simulate_file",
 ]
 
 

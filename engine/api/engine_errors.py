@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from engine.flow.errors import EngineError
 
+__all__ = ["EXIT_FAILED", "EXIT_RETRY_LATER", "EXIT_USAGE", "EngineError", "EngineStartError"]
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_RETRY_LATER = 3

@@ -22,6 +22,19 @@ def check_session_file(path: Path) -> tuple[str, ...]:
     return ()
 
 
+def simulate_file(path: Path) -> dict[str, Any]:
+    """Play the scenario file *path* and return its report as JSON values.
+
+    Raises:
+        EngineError: the file is wrong, or a step cannot be carried out.
+    """
+    from engine.config.document import load_document, validate
+    from engine.simulation.scenario import Scenario
+    from engine.simulation.simulate import simulate
+
+    return simulate(validate(load_document(path), Scenario)).to_dict()
+
+
 def list_sessions(data_dir: Path) -> tuple[dict[str, Any], ...]:
     """Return the sessions of *data_dir*, newest first, as JSON values; money as decimal text.
 

@@ -33,3 +33,5 @@ class ReasonCode(StrEnum):
     END_OF_RUN = "END_OF_RUN"
     UNKNOWN_ORDER = "UNKNOWN_ORDER"
     ORDER_DONE = "ORDER_DONE"
+    NO_LIQUIDITY = "NO_LIQUIDITY"
+    VENUE = "VENUE"

@@ -1,0 +1,146 @@
+"""The file of a scenario: instruments, fees, balances, executors and timed steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from engine.model.clock import from_iso
+from engine.model.durations import parse_duration_ns
+
+
+def _duration(value: object) -> object:
+    return parse_duration_ns(str(value)) if isinstance(value, str | int | Decimal) else value
+
+
+def _instant(value: object) -> object:
+    return from_iso(value) if isinstance(value, str) else value
+
+
+OffsetNs: TypeAlias = Annotated[int, BeforeValidator(_duration), Field(ge=0)]
+"""Time since the start: ``90s``, ``1.5`` (seconds), in nanoseconds."""
+
+OrderReference: TypeAlias = int | str
+"""Number of an order in the sequence of placement, from 0; or a role: its newest open order."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InstrumentSection(_Section):
+    """One market of the scenario."""
+
+    connector_name: str = "sim_perpetual"
+    trading_pair: str
+    kind: Literal["perpetual", "spot"] = "perpetual"
+    tick: Decimal = Field(gt=0)
+    lot: Decimal = Field(gt=0)
+    min_amount: Decimal = Field(default=Decimal(0), ge=0)
+    min_notional: Decimal = Field(default=Decimal(0), ge=0)
+
+
+class FeesSection(_Section):
+    """Fees as fractions of the notional, charged in quote."""
+
+    maker: Decimal = Decimal(0)
+    taker: Decimal = Decimal(0)
+
+
+class QuoteStep(_Section):
+    """Best prices of a market; ``market`` may be left out when there is one."""
+
+    bid: Decimal = Field(gt=0)
+    ask: Decimal = Field(gt=0)
+    market: str | None = Field(default=None, description="connector:BASE-QUOTE")
+
+
+class FillStep(_Section):
+    """A fill of an order by the venue; amount and price default to the rest and its price."""
+
+    order: OrderReference
+    amount: Decimal | None = Field(default=None, gt=0)
+    price: Decimal | None = Field(default=None, gt=0)
+    fee: Decimal | None = Field(default=None, description="in quote; default by the schedule")
+    fee_base: Decimal = Field(default=Decimal(0), ge=0, description="part taken in base")
+    repeat: bool = Field(default=False, description="send the same fill a second time")
+
+
+class OrderStep(_Section):
+    """Something that the venue does to an order."""
+
+    order: OrderReference
+    reason: str = "scripted"
+
+
+class ActionStep(_Section):
+    """What the operator asks for; ``executor`` is a number in the order of creation, or an id."""
+
+    verb: Literal["create", "stop", "update", "store"]
+    executor: int | str | None = None
+    keep_position: bool | None = None
+    changes: Mapping[str, Any] = Field(default_factory=dict)
+    config: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Step(_Section):
+    """What happens at one instant, in this order: quotes, fills, rejections, cancels, actions."""
+
+    at: OffsetNs = Field(description="time since the start")
+    quotes: tuple[QuoteStep, ...] = ()
+    bid: Decimal | None = Field(default=None, gt=0, description="short for one quote")
+    ask: Decimal | None = Field(default=None, gt=0)
+    reject_next: int = Field(default=0, ge=0, description="orders that the venue will reject")
+    fail_cancels: int = Field(default=0, ge=0, description="cancels that the venue will refuse")
+    fills: tuple[FillStep, ...] = ()
+    rejects: tuple[OrderStep, ...] = ()
+    cancels: tuple[OrderStep, ...] = Field(default=(), description="cancelled by the venue")
+    actions: tuple[ActionStep, ...] = ()
+
+    @model_validator(mode="after")
+    def _bid_with_ask(self) -> Step:
+        if (self.bid is None) != (self.ask is None):
+            raise ValueError("bid and ask belong together")
+        return self
+
+
+class Scenario(_Section):
+    """A whole scenario."""
+
+    version: Literal[1] = 1
+    start: Annotated[int, BeforeValidator(_instant)] = from_iso("2026-01-01T00:00:00Z")
+    seed: int = Field(default=1, ge=0)
+    instrument: InstrumentSection | None = None
+    instruments: tuple[InstrumentSection, ...] = ()
+    fees: FeesSection = FeesSection()
+    balances: Mapping[str, Decimal] = Field(default_factory=dict, description="by asset")
+    matching: Literal["quotes", "scripted"] = Field(
+        default="quotes", description="orders fill by the quotes, or only by fill steps"
+    )
+    max_retries: int | None = Field(default=None, ge=0)
+    update_interval: Decimal = Field(default=Decimal(1), gt=0)
+    executor: Mapping[str, Any] | None = None
+    executors: tuple[Mapping[str, Any], ...] = ()
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def all_instruments(self) -> tuple[InstrumentSection, ...]:
+        """Return the instruments, however they are written."""
+        return (*((self.instrument,) if self.instrument else ()), *self.instruments)
+
+    @property
+    def all_executors(self) -> tuple[Mapping[str, Any], ...]:
+        """Return the executor configurations, however they are written."""
+        return (*((self.executor,) if self.executor else ()), *self.executors)
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Scenario:
+        if not self.all_instruments:
+            raise ValueError("needs an instrument (or a list of instruments)")
+        times = [step.at for step in self.steps]
+        if times != sorted(times):
+            raise ValueError("steps must be in the order of their time")
+        return self

@@ -1,0 +1,247 @@
+"""The venue and the account of a scenario."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from engine.execution.order_manager import OrderManager
+from engine.execution.reasons import ReasonCode
+from engine.execution.reports import (
+    CancelRejected,
+    OrderAccepted,
+    OrderCancelled,
+    OrderRejected,
+    OrderReport,
+)
+from engine.execution.simulated_broker import SimulatedBroker
+from engine.flow.errors import NotFoundError
+from engine.model.clock import SimulatedClock
+from engine.model.draws import mix
+from engine.model.instruments import ConnectorPair, Instrument
+from engine.model.orders import CancelRequest, Fill, Order, OrderRequest
+from engine.model.quotes import QuoteTick
+from engine.portfolio.budget import Budget
+from engine.portfolio.portfolio import Portfolio
+from engine.simulation.scenario import FillStep, OrderReference, OrderStep
+
+
+class OpeningBudget(Budget):
+    """A budget with base assets that were there before the scenario began."""
+
+    def __init__(self, *, portfolio: Portfolio, opening: Mapping[str, Decimal]) -> None:
+        super().__init__(portfolio=portfolio)
+        self._opening = dict(opening)
+
+    def opening(self, asset: str) -> Decimal:
+        """Return the opening balance of *asset*."""
+        return self._opening.get(asset, Decimal(0))
+
+    def free_base(self, asset: str) -> Decimal:
+        """Return how much of the base *asset* no open spot sell locks."""
+        return super().free_base(asset) + self.opening(asset)
+
+
+class ScenarioVenue:
+    """Answers the questions of executors and carries out their orders, as the scenario says.
+
+    With a broker, orders fill by the quotes. Without one they are accepted and rest until a step
+    fills, rejects or cancels them. Answers wait in ``reports`` until they are taken.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: SimulatedClock,
+        instruments: Mapping[ConnectorPair, Instrument],
+        portfolio: Portfolio,
+        opening: Mapping[str, Decimal],
+        broker: SimulatedBroker | None,
+        seed: int,
+    ) -> None:
+        self._clock = clock
+        self._instruments = instruments
+        self._portfolio = portfolio
+        self._budget = OpeningBudget(portfolio=portfolio, opening=opening)
+        self._broker = broker
+        self._seed = seed
+        self._draws = 0
+        self._quotes: dict[ConnectorPair, QuoteTick] = {}
+        self._sequence: list[str] = []
+        self._scripted_fills = 0
+        self.order_manager = OrderManager(instruments=instruments)
+        self.reports: deque[OrderReport] = deque()
+        self.reject_next = 0
+        self.fail_cancels = 0
+
+    def now_ns(self) -> int:
+        """Return the scenario's time."""
+        return self._clock.now_ns()
+
+    def instrument(self, market: ConnectorPair) -> Instrument:
+        """Return the instrument of *market*; KeyError if the scenario has no such market."""
+        return self._instruments[market]
+
+    def quote(self, market: ConnectorPair) -> QuoteTick | None:
+        """Return the newest quote, None before the first."""
+        return self._quotes.get(market)
+
+    def is_affordable(self, request: OrderRequest, reference_ticks: int) -> bool:
+        """Whether the balances cover *request*."""
+        return self._budget.is_affordable(request, reference_ticks)
+
+    def next_order_id(self) -> str:
+        """Return the next client order id."""
+        self._sequence.append(f"O{len(self._sequence):05d}")
+        return self._sequence[-1]
+
+    def random_bits(self) -> int:
+        """Return 128 bits that depend on the seed and on how many were drawn before."""
+        self._draws += 2
+        key = mix(self._seed)
+        return (mix(key ^ self._draws) << 64) | mix(key ^ (self._draws + 1))
+
+    def take_quote(self, quote: QuoteTick) -> None:
+        """Set the newest quote; with a broker, resting orders meet it."""
+        self._quotes[quote.market] = quote
+        if self._broker is not None:
+            self.reports.extend(self._broker.on_quote(quote))
+        self._portfolio.mark(quote.market, quote.bid_ticks + quote.ask_ticks)
+
+    def submit(self, request: OrderRequest) -> Order:
+        """Take an order and queue the venue's answer."""
+        now_ns = self.now_ns()
+        opening = self._budget.opening(request.market.base)
+        owned = self._instruments[request.market].floor_lots(opening)
+        order = self.order_manager.admit(
+            request, now_ns=now_ns, net_lots=self._portfolio.net_lots(request.market) + owned
+        )
+        if not order.is_open:
+            return order
+        if self.reject_next:
+            self.reject_next -= 1
+            self.reports.append(
+                OrderRejected(request.client_order_id, now_ns, ReasonCode.VENUE, "scripted")
+            )
+            return order
+        self._budget.reserve(request, self._reference_ticks(request))
+        if self._broker is None:
+            self.reports.append(OrderAccepted(request.client_order_id, now_ns))
+        else:
+            self.reports.extend(self._broker.submit(request, now_ns=now_ns))
+        return order
+
+    def cancel(self, request: CancelRequest) -> Order | None:
+        """Take a cancel and queue the venue's answer; return the order if it is still open."""
+        now_ns = self.now_ns()
+        order = self.order_manager.request_cancel(request.client_order_id, now_ns=now_ns)
+        if order is None:
+            return None
+        if self.fail_cancels:
+            self.fail_cancels -= 1
+            self.reports.append(
+                CancelRejected(request.client_order_id, now_ns, ReasonCode.UNKNOWN_ORDER)
+            )
+        elif self._broker is None:
+            self.reports.append(OrderCancelled(request.client_order_id, now_ns, ReasonCode.USER))
+        else:
+            self.reports.extend(self._broker.cancel(request.client_order_id, now_ns=now_ns))
+        return order
+
+    def fill(self, step: FillStep) -> Iterable[Fill]:
+        """Return the fills of a step; the same one twice if the step repeats it.
+
+        Raises:
+            NotFoundError: there is no such order, or nothing of it is left.
+        """
+        order = self.find_order(step.order)
+        request = order.request
+        instrument = self._instruments[request.market]
+        lots = order.remaining_lots if step.amount is None else instrument.to_lots(step.amount)
+        ticks = self._fill_ticks(step, request, instrument)
+        notional = instrument.notional_atoms(ticks, lots)
+        is_maker = request.order_type.is_limit_type
+        if step.fee is None:
+            fee_atoms = instrument.fee_atoms(notional, is_maker=is_maker)
+        else:
+            fee_atoms = instrument.to_atoms(step.fee)
+        self._scripted_fills += 1
+        fill = Fill(
+            fill_id=f"{request.client_order_id}-S{self._scripted_fills}",
+            client_order_id=request.client_order_id,
+            owner_id=request.owner_id,
+            role=request.role,
+            market=request.market,
+            side=request.side,
+            lots=lots,
+            ticks=ticks,
+            notional_atoms=notional,
+            fee_atoms=fee_atoms,
+            is_maker=is_maker,
+            ts_ns=self.now_ns(),
+            fee_base_lots=instrument.to_lots(step.fee_base),
+        )
+        return (fill, fill) if step.repeat else (fill,)
+
+    def reject(self, step: OrderStep) -> None:
+        """Let the venue reject an order that it has accepted."""
+        order = self.find_order(step.order)
+        self._withdraw(order)
+        self.reports.append(
+            OrderRejected(
+                order.request.client_order_id, self.now_ns(), ReasonCode.VENUE, step.reason
+            )
+        )
+
+    def cancel_by_venue(self, step: OrderStep) -> None:
+        """Let the venue cancel an order by itself."""
+        order = self.find_order(step.order)
+        self._withdraw(order)
+        self.reports.append(
+            OrderCancelled(order.request.client_order_id, self.now_ns(), ReasonCode.NO_LIQUIDITY)
+        )
+
+    def settle(self, order: Order) -> None:
+        """Give back what a done order had reserved."""
+        if not order.is_open:
+            self._budget.release(order.request.client_order_id)
+
+    def book(self, fill: Fill, order: Order) -> None:
+        """Book a fill in the account."""
+        self._budget.consume(fill.client_order_id, fill.lots)
+        self._portfolio.apply_fill(fill, leverage=order.request.leverage)
+
+    def find_order(self, reference: OrderReference) -> Order:
+        """Return the order that a step means.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        orders = self.order_manager.orders()
+        if isinstance(reference, int) or reference.isdigit():
+            index = int(reference)
+            if index < len(orders):
+                return orders[index]
+            raise NotFoundError(f"there is no order {index}, {len(orders)} were placed so far")
+        for order in reversed(orders):
+            if order.is_open and order.request.role == reference:
+                return order
+        raise NotFoundError(f"no open order has the role {reference!r}")
+
+    def _withdraw(self, order: Order) -> None:
+        if self._broker is not None:
+            self._broker.cancel(order.request.client_order_id, now_ns=self.now_ns())
+
+    def _fill_ticks(self, step: FillStep, request: OrderRequest, instrument: Instrument) -> int:
+        if step.price is not None:
+            return instrument.to_ticks(step.price)
+        return self._reference_ticks(request)
+
+    def _reference_ticks(self, request: OrderRequest) -> int:
+        if request.limit_ticks is not None:
+            return request.limit_ticks
+        quote = self._quotes.get(request.market)
+        if quote is None:
+            return 0
+        return quote.ask_ticks if request.side.sign > 0 else quote.bid_ticks
