@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from engine.executors.plain import JsonValue, to_plain
 from engine.model.orders import TradeType
@@ -11,7 +11,13 @@ from engine.model.orders import TradeType
 
 @dataclass(frozen=True, slots=True)
 class CustomInfo:
-    """Base of all custom infos, and the fallback when a type registers none."""
+    """Base of all custom infos, and the fallback when a type registers none.
+
+    ``is_price_free`` says that the values change only with the executor's own state, so that a
+    report need not make them again at every price.
+    """
+
+    is_price_free: ClassVar[bool] = False
 
     side: TradeType | None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -21,7 +21,7 @@ from engine.executors.status import CloseType, RunnableStatus
 from engine.executors.step import Level, Step
 from engine.executors.strategy import ExecutorStrategy
 from engine.executors.tracked_order import TrackedOrder
-from engine.executors.wake_conditions import PriceField, PriceTrigger
+from engine.executors.wake_conditions import PriceField, PriceTrigger, WakeConditions
 from engine.model.instruments import ConnectorPair
 from engine.model.orders import (
     OrderRequest,
@@ -70,6 +70,7 @@ class DirectionalExecutor(ExecutorBase):
         self._totals = LedgerTotals(side.sign, self._instrument.atoms_per_tick_lot)
         self._levels: BarrierLevels = NO_LEVELS
         self._frozen_mark_ticks: int | None = None
+        self._custom_info: tuple[int, dict[str, JsonValue]] = (-1, {})
 
     @property
     def totals(self) -> LedgerTotals:
@@ -129,8 +130,17 @@ class DirectionalExecutor(ExecutorBase):
             stale_price=self._is_stale,
             last_error=self._last_error,
             error_count=self._error_count,
-            custom_info=ExecutorFactory.get_custom_info(self, self._log_error).to_plain(),
+            custom_info=self._plain_custom_info(),
         )
+
+    def _plain_custom_info(self) -> dict[str, JsonValue]:
+        """Return the type's custom info, made again only when something changed if it may."""
+        version, plain = self._custom_info
+        if version != self._version:
+            info = ExecutorFactory.get_custom_info(self, self._log_error)
+            plain = info.to_plain()
+            self._custom_info = (self._version if info.is_price_free else -1, plain)
+        return plain
 
     def snapshot(self) -> ExecutorSnapshot:
         """Return the immutable state; the same object until something but the mark changes."""
@@ -370,6 +380,21 @@ class DirectionalExecutor(ExecutorBase):
 
     def _freeze(self) -> None:
         self._frozen_mark_ticks = self.mark_ticks
+
+    def _is_left_with_dust(self) -> bool:
+        """Whether exits have left nothing that could still be worked (9.4)."""
+        return (
+            self._totals.exit_lots > 0
+            and not self._orders.live()
+            and not self._is_closable(self._totals.remaining_lots)
+        )
+
+    def _wakes_after(
+        self, now_ns: int, prices: tuple[PriceTrigger, ...], times: Iterable[int]
+    ) -> WakeConditions:
+        """Return the conditions with the earliest instant after *now_ns*, own timers included."""
+        coming = [time for time in (*times, *self._live_times()) if time > now_ns]
+        return WakeConditions(prices, min(coming, default=None))
 
     def _closable_triggers(self) -> tuple[PriceTrigger, ...]:
         """Watch for the mark at which what is open becomes too little to trade, or enough."""

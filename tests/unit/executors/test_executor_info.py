@@ -12,7 +12,7 @@ from engine.executors.custom_info import CustomInfo
 from engine.executors.factory import ExecutorFactory
 from engine.executors.info import ExecutorInfo
 from engine.executors.plain import to_plain
-from engine.executors.position_executor import PositionCustomInfo
+from engine.executors.position_info import PositionCustomInfo
 from engine.executors.status import Lifecycle
 from engine.model.instruments import ConnectorPair
 from engine.model.orders import TradeType

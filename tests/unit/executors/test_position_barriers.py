@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from engine.executors.position_executor import PositionCustomInfo
+from engine.executors.position_info import PositionCustomInfo
 from engine.executors.settings import ExecutorSettings
 from engine.executors.status import CloseType, RunnableStatus
 from engine.model.instruments import Settlement

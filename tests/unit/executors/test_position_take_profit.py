@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.executors.position_executor import PositionCustomInfo
+from engine.executors.position_info import PositionCustomInfo
 from engine.executors.status import CloseType, RunnableStatus
 from engine.model.orders import OrderState, OrderType
 from engine.testing.executor_bench import ExecutorBench
