@@ -138,7 +138,17 @@ class BarrierRow:
     """
 
     name: str
-    kind: Literal["entry", "stop_loss", "take_profit", "trailing_stop", "time_limit"]
+    kind: Literal[
+        "entry",
+        "stop_loss",
+        "take_profit",
+        "trailing_stop",
+        "time_limit",
+        "level",
+        "next_slot",
+        "maker",
+        "hedge",
+    ]
     price: Decimal | None
     distance_pct: Decimal | None
     at_ns: int | None = None

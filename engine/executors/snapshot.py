@@ -16,7 +16,17 @@ from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import TradeType
 from engine.model.quotes import QuoteTick
 
-BarrierKind = Literal["entry", "stop_loss", "take_profit", "trailing_stop", "time_limit"]
+BarrierKind = Literal[
+    "entry",
+    "stop_loss",
+    "take_profit",
+    "trailing_stop",
+    "time_limit",
+    "level",
+    "next_slot",
+    "maker",
+    "hedge",
+]
 
 
 @dataclass(frozen=True, slots=True)
