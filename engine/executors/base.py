@@ -1,140 +1,35 @@
-"""What every executor has: status, orders, retries, timeline, intents (executors.md 5, 6)."""
+"""The life of an executor: what events do to it (executors.md 5, 6, 9)."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, Final
 
-from engine.executors.config import ExecutorConfigBase, ns_to_seconds
+from engine.executors.executor_state import ExecutorState
 from engine.executors.held_order import HeldOrder
 from engine.executors.info import ExecutorInfo
 from engine.executors.plain import JsonValue
-from engine.executors.settings import ExecutorSettings
 from engine.executors.snapshot import ExecutorSnapshot
-from engine.executors.status import CloseType, RunnableStatus, check_transition
-from engine.executors.step import EMPTY_STEP, Intent, Level, Notice, Step, TimelineEntry
-from engine.executors.strategy import ExecutorStrategy
-from engine.executors.tracked_order import TrackedOrder, TrackedOrders
+from engine.executors.status import CloseType, RunnableStatus
+from engine.executors.step import EMPTY_STEP, Step
+from engine.executors.tracked_order import TrackedOrder
 from engine.executors.wake_conditions import NEVER, WakeConditions
-from engine.model.clock import SECOND_NS
-from engine.model.orders import CancelRequest, Fill, Order, OrderRequest
+from engine.model.orders import Fill, Order
 from engine.model.quotes import QuoteTick
-
-TIMELINE_LENGTH: Final = 50
 
 
 class UpdateRejectedError(ValueError):
     """A live update was refused; the executor's configuration is unchanged."""
 
 
-class ExecutorBase(ABC):
+class ExecutorBase(ExecutorState, ABC):
     """A trading executor: a synchronous state machine.
 
     Events go in through the public methods; each answers with the orders to send. ``wakes`` says
     which price or instant it waits for; it is valid until the next event. An executor never calls
     the outside except to ask ``strategy``; nothing here is safe to call from another thread except
     reading a ``snapshot()`` that was taken on the engine's.
-
-    Args:
-        strategy: answers for time, quotes, instruments, budget and ids.
-        config: with identity (id, timestamp) filled in.
-        update_interval: seconds between two attempts of the same thing.
-        max_retries: counted failures that are survived; None takes the type's default.
-        settings: waiting times and position mode of the session.
     """
-
-    default_max_retries: ClassVar[int] = 10
-
-    def __init__(
-        self,
-        strategy: ExecutorStrategy,
-        config: ExecutorConfigBase,
-        update_interval: float = 1.0,
-        max_retries: int | None = None,
-        settings: ExecutorSettings | None = None,
-    ) -> None:
-        self._strategy = strategy
-        self._config = config
-        self._settings = settings or ExecutorSettings()
-        self._update_interval_ns = int(update_interval * SECOND_NS)
-        self.max_retries = self.default_max_retries if max_retries is None else max_retries
-        self.executor_id = config.id
-        self._created_ns = config.created_ns
-        self._status = RunnableStatus.NOT_STARTED
-        self._close_type: CloseType | None = None
-        self._closed_ns: int | None = None
-        self._closing_since_ns: int | None = None
-        self._retries = 0
-        self._error_count = 0
-        self._last_error = ""
-        self._is_stale = False
-        self._is_handed_over = False
-        self._orders = TrackedOrders()
-        self._held: tuple[HeldOrder, ...] = ()
-        self._late: list[HeldOrder] = []
-        self._timeline: deque[TimelineEntry] = deque(maxlen=TIMELINE_LENGTH)
-        self._notices: list[Notice] = []
-        self._out: list[Intent] = []
-        self._wakes: WakeConditions = NEVER
-        self._version = 0
-        self._snapshot: ExecutorSnapshot | None = None
-
-    @property
-    def config(self) -> ExecutorConfigBase:
-        """Return the configuration in force."""
-        return self._config
-
-    @property
-    def controller_id(self) -> str:
-        """Return the controller that the executor belongs to."""
-        return self._config.controller_id
-
-    @property
-    def status(self) -> RunnableStatus:
-        """Return where the executor is in its life."""
-        return self._status
-
-    @property
-    def close_type(self) -> CloseType | None:
-        """Return why it closes or closed; None while it runs."""
-        return self._close_type
-
-    @property
-    def is_active(self) -> bool:
-        """Whether it is not terminated (DEV-06)."""
-        return self._status is not RunnableStatus.TERMINATED
-
-    @property
-    def is_done(self) -> bool:
-        """Whether it is terminated."""
-        return self._status is RunnableStatus.TERMINATED
-
-    @property
-    def is_handed_over(self) -> bool:
-        """Whether its fills belong to the position store, so that it counts 0 (8.2)."""
-        return self._is_handed_over
-
-    @property
-    def retries(self) -> int:
-        """Return the failures counted so far (5.4)."""
-        return self._retries
-
-    @property
-    def version(self) -> int:
-        """Return a number that grows whenever something other than the mark changes."""
-        return self._version
-
-    @property
-    def wakes(self) -> WakeConditions:
-        """Return what wakes the executor next, besides its own order events."""
-        return self._wakes
-
-    @property
-    def held_position_orders(self) -> tuple[HeldOrder, ...]:
-        """Return the fills that the executor leaves to the position store when it has ended."""
-        return self._held
 
     @property
     @abstractmethod
@@ -236,33 +131,6 @@ class ExecutorBase(ABC):
         raise UpdateRejectedError(
             f"{self._config.type} {self.executor_id} takes no update, got {payload!r}"
         )
-
-    def note_error(self, error: str) -> int:
-        """Count an error inside the executor and return how many there are."""
-        self._error_count += 1
-        self._last_error = error
-        self._tell(self._strategy.now_ns(), "error", error)
-        return self._error_count
-
-    def take_step(self) -> Step:
-        """Drain the intents that wait to be sent."""
-        if not self._out:
-            return EMPTY_STEP
-        step = Step(tuple(self._out))
-        self._out.clear()
-        return step
-
-    def take_notices(self) -> tuple[Notice, ...]:
-        """Drain the notices."""
-        notices = tuple(self._notices)
-        self._notices.clear()
-        return notices
-
-    def take_late_fills(self) -> tuple[HeldOrder, ...]:
-        """Drain the fills that came after the end (6.4)."""
-        late = tuple(self._late)
-        self._late.clear()
-        return late
 
     def runtime_state(self) -> dict[str, JsonValue]:
         """Return the blob of 14.2: with the order and fill rows, all that ``restore`` needs."""
@@ -366,31 +234,6 @@ class ExecutorBase(ABC):
             self._on_ended(now_ns, tracked)
         return self._advance(now_ns)
 
-    def _set_status(self, wanted: RunnableStatus, now_ns: int) -> None:
-        """Change the status: the only place that does (5.1)."""
-        check_transition(self.executor_id, self._status, wanted)
-        self._status = wanted
-        if wanted is RunnableStatus.SHUTTING_DOWN:
-            self._closing_since_ns = now_ns
-        if wanted is RunnableStatus.TERMINATED:
-            self._closed_ns = now_ns
-        close_type = "" if self._close_type is None else f": {self._close_type.name}"
-        level: Level = "error" if self._close_type is CloseType.FAILED else "info"
-        self._tell(now_ns, level, f"{wanted.name.lower()}{close_type}")
-
-    def _begin_shutdown(self, now_ns: int, close_type: CloseType) -> None:
-        """Enter SHUTTING_DOWN; the first close type wins (9.1)."""
-        if self._close_type is None:
-            self._close_type = close_type
-        self._set_status(RunnableStatus.SHUTTING_DOWN, now_ns)
-
-    def _end(self, now_ns: int, close_type: CloseType) -> None:
-        """Enter TERMINATED; *close_type* counts unless there is one already."""
-        if self._close_type is None:
-            self._close_type = close_type
-        self._set_status(RunnableStatus.TERMINATED, now_ns)
-        self._wakes = NEVER
-
     def _exhaust(self, now_ns: int) -> None:
         """Give up (5.4): cancel what is live, then hand over what is open and end as FAILED."""
         if self.is_done:
@@ -406,50 +249,6 @@ class ExecutorBase(ABC):
             self._set_status(RunnableStatus.SHUTTING_DOWN, now_ns)
         elif self._status is RunnableStatus.NOT_STARTED:
             self._end(now_ns, CloseType.FAILED)
-
-    def _hold_everything(self) -> bool:
-        """Leave every executed order to the position store; return whether there is one."""
-        self._held = tuple(HeldOrder.of(order) for order in self._orders.executed())
-        self._is_handed_over = bool(self._held)
-        return self._is_handed_over
-
-    def _count_retry(self, reason: str) -> int:
-        self._retries += 1
-        self._last_error = reason
-        self._version += 1
-        return self._retries
-
-    def _place(self, now_ns: int, request: OrderRequest) -> TrackedOrder:
-        tracked = TrackedOrder(request, now_ns)
-        self._orders.add(tracked)
-        self._out.append(request)
-        self._version += 1
-        return tracked
-
-    def _cancel(self, now_ns: int, order: TrackedOrder) -> None:
-        """Ask for the cancel of *order*, again only after the shutdown poll time."""
-        sent_ns = order.cancel_sent_ns
-        if sent_ns is None or now_ns >= sent_ns + self._settings.shutdown_poll_ns:
-            self._send_cancel(now_ns, order)
-
-    def _send_cancel(self, now_ns: int, order: TrackedOrder) -> None:
-        order.cancel_sent_ns = now_ns
-        self._out.append(CancelRequest(order.order_id, order.request.market, self.executor_id))
-        self._version += 1
-
-    def _tell(self, ts_ns: int, level: Level, text: str) -> None:
-        """Put a line on the executor's timeline and in the session's log."""
-        self._timeline.append(TimelineEntry(ts_ns, level, text))
-        self._notices.append(Notice(ts_ns, level, self.executor_id, text))
-        self._version += 1
-
-    def _log_error(self, text: str) -> None:
-        """Put a line in the session's log only: a report must not change the executor."""
-        now_ns = self._strategy.now_ns()
-        self._notices.append(Notice(now_ns, "error", self.executor_id, text))
-
-    def _close_seconds(self) -> float | None:
-        return None if self._closed_ns is None else ns_to_seconds(self._closed_ns)
 
 
 def _optional_int(value: JsonValue) -> int | None:
