@@ -19,7 +19,7 @@ from tui.widgets.form import CHECK_DELAY_S, Form, FormHelp, FormPreview
 from tui.widgets.painted import Painted
 
 TYPE = "type"
-"""The key under which *prefill* names the executor type."""
+"""The key under which *prefill* names the executor type; it is chosen above the form."""
 
 
 class CreateExecutorModal(Dialog):
@@ -159,7 +159,8 @@ class CreateExecutorModal(Dialog):
         def check(typed: Mapping[str, str]) -> FormCheck:
             return self.engine.check_create(self.session, chosen.type, typed)
 
-        self._form = Form(chosen.fields, check, values=values, check_delay=self._delay)
+        fields = tuple(item for item in chosen.fields if item.name != TYPE)
+        self._form = Form(fields, check, values=values, check_delay=self._delay)
         return self._form
 
     def _keep_draft(self) -> None:

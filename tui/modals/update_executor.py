@@ -49,7 +49,9 @@ class UpdateExecutorModal(Dialog):
         super().__init__(engine, session)
         self._executor_id = executor_id
         self._delay = check_delay
-        self._fields = engine.update_fields(session, executor_id)
+        row = self.row
+        running = row is not None and row.lifecycle == "running"
+        self._fields = engine.update_fields(session, executor_id) if running else ()
         self._form: Form | None = None
 
     @property

@@ -298,8 +298,10 @@ class ExecutorDetailScreen(Screen[None]):
         match action_id:
             case "exec.stop" if state not in {"created", "running"}:
                 return f"Only an active executor can be stopped; this one is {state}."
+            case "exec.edit" if state != "running":
+                return f"Only a running executor can be changed; this one is {state}."
             case "exec.edit" if not self._detail.updatable:
-                return f"This executor cannot be changed: it is {state}."
+                return f"Executors of type {self._detail.row.type} cannot be changed."
             case "exec.store" if state not in {"terminated", "failed"}:
                 return f"Only an ended executor can be stored; this one is {state}."
             case _:

@@ -143,7 +143,7 @@ def orders_table(detail: ExecutorDetail) -> TabTable:
         state = order.state
         if order.filled_amount and order.filled_amount < order.amount:
             state = f"{format_share(order.filled_amount / order.amount)} filled"
-        price = "market" if order.price is None else format_decimal(order.price)
+        price = order.average_price if order.price is None else order.price
         role = "error" if order.state in {"failed", "rejected", "denied"} else ""
         rows.append(
             (
@@ -151,7 +151,7 @@ def orders_table(detail: ExecutorDetail) -> TabTable:
                 (order.role, ""),
                 (order.side, "bold"),
                 (format_decimal(order.amount), ""),
-                (price, ""),
+                ("market" if price is None else format_decimal(price), ""),
                 (state, role or ("ok" if order.state == "filled" else "accent")),
                 (order.order_type, "dim"),
                 (f"{order.reason}  {order.client_order_id}".strip(), role or "dim"),

@@ -79,7 +79,8 @@ def preview_lines(check: FormCheck, width: int, *, shown_errors: Iterable[str]) 
     lines.append(())
     errors = list(shown_errors)
     if "" in check.errors:
-        lines.append(((f"✗ {clean(check.errors[''])}", "error"),))
+        parts = wrap_words(check.errors[""], width - 2)
+        lines += [((f"{'  ' if at else '⚠ '}{part}", "warn"),) for at, part in enumerate(parts)]
     elif check.ok:
         lines.append((("✓ ready", "ok"),))
     elif errors:

@@ -64,6 +64,8 @@ def ladder_lines(
         _rung_line(by_place[place], width) if place in by_place else _axis_line(place, won)
         for place in range(max(places) + 1)
     ]
+    if row.lifecycle in _DONE and not barriers:
+        below = [(("It has ended: nothing is waited for.", "dim"),)]
     return [*lines, (), *below][:height]
 
 

@@ -52,7 +52,7 @@ class Form(VerticalScroll, can_focus=False):
         scrollbar-background-active: $panel;
     }
     Form .form--group { height: 1; color: $text-muted; text-style: bold; margin-top: 1; }
-    Form .form--first { margin-top: 0; }
+    Form .form--first, Form .form--blank { margin-top: 0; }
     """
 
     class Checked(Message):
@@ -139,13 +139,15 @@ class Form(VerticalScroll, can_focus=False):
             if item.group != group:
                 first = " form--first" if group is None else ""
                 group = item.group
-                yield Static(Content(group or "Other"), classes=f"form--group{first}")
+                if group or not first:
+                    blank = "" if group else " form--blank"
+                    yield Static(Content(group), classes=f"form--group{first}{blank}")
             yield self._rows[item.name]
 
     def on_mount(self) -> None:
         """Check what the form begins with."""
         self.check_now()
-        self.set_interval(REFRESH_S, self.check_now)
+        self.set_interval(REFRESH_S, self._check_again)
 
     def check_now(self) -> None:
         """Ask the engine about the form as it is."""
@@ -158,6 +160,10 @@ class Form(VerticalScroll, can_focus=False):
             error = self.check.errors.get(name, "") if name in shown else ""
             row.show(understood=self.check.understood.get(name, ""), error=error)
         self.post_message(self.Checked(self))
+
+    def _check_again(self) -> None:
+        if self._debounce is None:
+            self.check_now()
 
     def focus_first(self) -> None:
         """Focus the first field in error, else the first that must be filled in, else the first."""

@@ -121,7 +121,7 @@ async def test_keys_open_their_dialogs(
     ("place", "key", "reason"),
     [
         (10, "x", "Only an active executor can be stopped"),
-        (10, "e", "This executor cannot be changed"),
+        (10, "e", "Only a running executor can be changed"),
         (0, "S", "Only an ended executor can be stored"),
     ],
 )
