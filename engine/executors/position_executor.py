@@ -12,9 +12,9 @@ from engine.executors.activation import ActivationWindow, activation_window
 from engine.executors.barrier_levels import barrier_levels
 from engine.executors.barriers import TrailingStopState
 from engine.executors.base import UpdateRejectedError
-from engine.executors.directional import ENTRY, TAKE_PROFIT
 from engine.executors.factory import ExecutorFactory
 from engine.executors.fill_ledger import to_decimal
+from engine.executors.order_roles import ENTRY, TAKE_PROFIT
 from engine.executors.plain import JsonValue
 from engine.executors.position_config import PositionExecutorConfig, PositionExecutorUpdate
 from engine.executors.position_info import PositionCustomInfo
@@ -107,7 +107,7 @@ class PositionExecutor(SingleEntryExecutor):
 
     def runtime_state(self) -> dict[str, JsonValue]:
         """Return the blob of 14.2: with the order and fill rows, all that ``restore`` needs."""
-        trigger = None if self._trailing is None else self._trailing.trigger
+        trigger = self._trailing_trigger
         return super().runtime_state() | {
             "trailing_trigger": None if trigger is None else str(trigger),
             "take_profit_failures": self._take_profit_failures,
@@ -118,8 +118,8 @@ class PositionExecutor(SingleEntryExecutor):
         entry_price, trigger = state.get("entry_price"), state.get("trailing_trigger")
         if isinstance(entry_price, str):
             self._keep_entry_price(Decimal(entry_price))
-        if self._trailing is not None and isinstance(trigger, str):
-            self._trailing.trigger = Fraction(trigger)
+        if isinstance(trigger, str):
+            self._set_trailing_trigger(Fraction(trigger))
         failures, target = state.get("take_profit_failures"), state.get("take_profit_target")
         self._take_profit_failures = failures if isinstance(failures, int) else 0
         self._take_profit_target = target if isinstance(target, int) else None
@@ -138,12 +138,25 @@ class PositionExecutor(SingleEntryExecutor):
         self._use_entry(config.entry_price, barrier.open_order_type, config.activation_bounds)
         limit = barrier.time_limit
         self._end_ns = None if limit is None else self._created_ns + limit * SECOND_NS
-        if barrier.trailing_stop is None:
-            self._trailing = None
-        else:
-            trigger = None if self._trailing is None else self._trailing.trigger
-            self._trailing = TrailingStopState.of(barrier.trailing_stop, trigger)
+        self._use_trailing(config)
         self._version += 1
+
+    def _use_trailing(self, config: PositionExecutorConfig) -> None:
+        """Take the trailing stop of *config*; a trigger that is set already is kept."""
+        trailing, trigger = config.triple_barrier_config.trailing_stop, self._trailing_trigger
+        self._trailing = None if trailing is None else TrailingStopState.of(trailing, trigger)
+
+    @property
+    def _trailing_trigger(self) -> Fraction | None:
+        return None if self._trailing is None else self._trailing.trigger
+
+    @property
+    def _is_trailing(self) -> bool:
+        return self._trailing is not None
+
+    def _set_trailing_trigger(self, trigger: Fraction) -> None:
+        if self._trailing is not None:
+            self._trailing.trigger = trigger
 
     def _keep_entry_price(self, price: Decimal) -> None:
         self._use_config(self._position_config.model_copy(update={"entry_price": price}))
@@ -155,7 +168,7 @@ class PositionExecutor(SingleEntryExecutor):
         quote = self._valid_quote()
         self._note_staleness(is_stale=quote is None)
         if quote is None:
-            if self._is_expired(now_ns):
+            if self._is_time_up(now_ns, None):
                 self._begin_shutdown(now_ns, CloseType.TIME_LIMIT)
             return
         if not self._is_checked:
@@ -184,7 +197,12 @@ class PositionExecutor(SingleEntryExecutor):
             is_taken = levels.take_profit is not None and signed >= levels.take_profit
             if is_taken and self._is_take_profit_monitored():
                 return CloseType.TAKE_PROFIT
-        return CloseType.TIME_LIMIT if self._is_expired(now_ns) else None
+        return CloseType.TIME_LIMIT if self._is_time_up(now_ns, mark) else None
+
+    def _is_time_up(self, now_ns: int, mark: int | None) -> bool:
+        """Whether the time limit closes at *mark*, which is None without a valid quote."""
+        del mark
+        return self._is_expired(now_ns)
 
     def _raise_trailing(self, now_ns: int, mark: int) -> None:
         if self._trailing is None:
@@ -221,7 +239,7 @@ class PositionExecutor(SingleEntryExecutor):
         """Keep a resting take profit for exactly what is open (7.1.5)."""
         target = self._take_profit_ticks()
         working = self._take_profit_order
-        remaining = self._totals.remaining_lots
+        remaining = self._unreserved_lots()
         mid = quote.bid_ticks + quote.ask_ticks
         if working is not None and working.is_live:
             if (
@@ -240,7 +258,15 @@ class PositionExecutor(SingleEntryExecutor):
         ):
             self._place_take_profit(now_ns, quote, target)
         elif self._is_left_with_dust():
-            self._begin_shutdown(now_ns, CloseType.TAKE_PROFIT)
+            self._begin_shutdown(now_ns, self._dust_close_type())
+
+    def _unreserved_lots(self) -> int:
+        """Return what a resting take profit may close."""
+        return self._totals.remaining_lots
+
+    def _dust_close_type(self) -> CloseType:
+        """Return the close type when exits while running have left dust (9.4)."""
+        return CloseType.TAKE_PROFIT
 
     def _place_take_profit(self, now_ns: int, quote: QuoteTick, target: int) -> None:
         price = target
@@ -252,7 +278,7 @@ class PositionExecutor(SingleEntryExecutor):
             now_ns,
             role=TAKE_PROFIT,
             order_type=self._take_profit_type,
-            lots=self._totals.remaining_lots,
+            lots=self._unreserved_lots(),
             limit_ticks=price,
         )
 
@@ -295,14 +321,22 @@ class PositionExecutor(SingleEntryExecutor):
             else self._price_triggers(quote.bid_ticks + quote.ask_ticks)
         )
         times = (self._entry_not_before_ns, self._take_profit_not_before_ns, self._end_ns or 0)
-        return self._wakes_after(now_ns, prices, times)
+        return self._wakes_after(now_ns, prices, times + self._barrier_times(now_ns))
+
+    def _barrier_times(self, now_ns: int) -> tuple[int, ...]:
+        """Return the instants at which a barrier that moves with time must be looked at."""
+        del now_ns
+        return ()
+
+    def _barrier_triggers(self) -> tuple[PriceTrigger, ...]:
+        return self._levels.triggers(
+            self.market, is_take_profit_monitored=self._is_take_profit_monitored()
+        )
 
     def _price_triggers(self, mid_half_ticks: int) -> tuple[PriceTrigger, ...]:
         found = self._entry_triggers(mid_half_ticks)
         if self._totals.remaining_lots >= self._instrument.min_lots:
-            found += self._levels.triggers(
-                self.market, is_take_profit_monitored=self._is_take_profit_monitored()
-            )
+            found += self._barrier_triggers()
         target = self._take_profit_ticks()
         if target is not None and self._bounds is not None:
             window = self._take_profit_window(target)
@@ -312,7 +346,6 @@ class PositionExecutor(SingleEntryExecutor):
         return found
 
     def _make_snapshot(self) -> ExecutorSnapshot:
-        trailing = self._trailing
         return ExecutorSnapshot(
             id=self.executor_id,
             type=self._config.type,
@@ -332,8 +365,8 @@ class PositionExecutor(SingleEntryExecutor):
             frozen_mark_ticks=self._frozen_mark_ticks,
             entry_price=self.entry_price,
             end_ns=self._end_ns,
-            trailing_trigger_pct=None if trailing is None else trailing.trigger,
-            is_trailing=trailing is not None,
+            trailing_trigger_pct=self._trailing_trigger,
+            is_trailing=self._is_trailing,
             is_take_profit_resting=self._take_profit_ticks() is not None,
             retries=self._retries,
             max_retries=self.max_retries,
