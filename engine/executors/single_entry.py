@@ -9,8 +9,9 @@ from fractions import Fraction
 
 from engine.executors.activation import ALWAYS, activation_window
 from engine.executors.config import ExecutorConfigBase, ns_to_seconds
-from engine.executors.directional import ENTRY, DirectionalExecutor
+from engine.executors.directional import DirectionalExecutor
 from engine.executors.fill_ledger import to_decimal
+from engine.executors.order_roles import ENTRY
 from engine.executors.plain import JsonValue
 from engine.executors.settings import ExecutorSettings
 from engine.executors.status import CloseType
