@@ -144,12 +144,12 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _sessions(options: argparse.Namespace) -> int:
-    from engine.api import list_sessions
+    from engine.api import EngineError, list_sessions
     from tui.formatting.session_table import session_lines
 
     try:
         rows = list_sessions(paths.data_dir(options.data_dir))
-    except ValueError as error:
+    except EngineError as error:
         sys.stderr.write(f"quarterdeck: {error}\n")
         return 1
     if options.json:
