@@ -8,7 +8,7 @@ from typing import Final
 from engine.model.orders import OrderRequest, PositionAction
 from engine.risk.facts import AccountFacts, WorkingOrders
 
-EXIT_ROLES: Final = frozenset({"close", "take_profit"})
+EXIT_ROLES: Final = frozenset({"close", "partial_close", "take_profit"})
 """Roles of orders that only undo what their owner has filled; in a netted account they may look
 like entries (executors.md 6.5)."""
 
@@ -32,7 +32,7 @@ class Exposure:
         return (
             request.reduce_only
             or request.position_action is PositionAction.CLOSE
-            or request.role in EXIT_ROLES
+            or request.role.partition(" ")[0] in EXIT_ROLES
             or request.lots <= self.reducible_lots
         )
 
