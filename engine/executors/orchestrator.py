@@ -15,7 +15,7 @@ from engine.executors.archive import Archive, ArchivedExecutor, Archiver
 from engine.executors.base import ExecutorBase
 from engine.executors.config import ExecutorConfigBase
 from engine.executors.info import ExecutorInfo
-from engine.executors.performance import PerformanceReport, performance_report, summed
+from engine.executors.performance import Figures, PerformanceReport, performance_report, summed
 from engine.executors.plain import JsonValue
 from engine.executors.position_hold import PositionState, PositionSummary
 from engine.executors.position_store import InitialPosition, PositionStore
@@ -290,10 +290,24 @@ class ExecutorOrchestrator:
             for name in names
         }
 
+    def get_all_performance(self) -> dict[str, PerformanceReport]:
+        """Return the performance of every known controller without its executors' reports."""
+        positions = self.get_positions_report()
+        members = self._roster.by_controller
+        names = dict.fromkeys((*members, *positions, *self._archive.controllers))
+        return {
+            name: self._performance(
+                name,
+                map(self._roster.figures, members.get(name, {}).values()),
+                positions.get(name, ()),
+            )
+            for name in names
+        }
+
     def _performance(
         self,
         controller_id: str,
-        infos: tuple[ExecutorInfo, ...],
+        infos: Iterable[Figures],
         positions: tuple[PositionSummary, ...],
     ) -> PerformanceReport:
         return performance_report(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Protocol
 
-from engine.executors.info import ExecutorInfo
 from engine.executors.position_hold import PositionSummary
+from engine.executors.snapshot import ExecutorSnapshot
 from engine.executors.status import CloseType
+from engine.model.quotes import QuoteTick
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +63,68 @@ class PerformanceReport:
         return _ratio(self.global_pnl_quote, self.total_amount_quote)
 
 
+class Figures(Protocol):
+    """What an executor counts with; an ``ExecutorInfo`` has it."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the executor is terminated."""
+        ...
+
+    @property
+    def close_type(self) -> CloseType | None:
+        """Return why it closed."""
+        ...
+
+    @property
+    def is_handed_over(self) -> bool:
+        """Whether its money is counted in the positions."""
+        ...
+
+    @property
+    def net_pnl_quote(self) -> Decimal:
+        """Return the net PnL."""
+        ...
+
+    @property
+    def cum_fees_quote(self) -> Decimal:
+        """Return the fees paid."""
+        ...
+
+    @property
+    def filled_amount_quote(self) -> Decimal:
+        """Return the traded volume."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorFigures:
+    """The figures of one executor at one instant, without the rest of its report."""
+
+    is_done: bool
+    close_type: CloseType | None
+    is_handed_over: bool
+    net_pnl_quote: Decimal
+    cum_fees_quote: Decimal
+    filled_amount_quote: Decimal
+
+
+def executor_figures(snapshot: ExecutorSnapshot, quote: QuoteTick | None) -> ExecutorFigures:
+    """Return what *snapshot* counts with at *quote*."""
+    money = snapshot.instrument.money
+    return ExecutorFigures(
+        snapshot.is_done,
+        snapshot.close_type,
+        snapshot.is_handed_over,
+        money(snapshot.net_pnl_atoms(snapshot.mark_of(quote))),
+        money(snapshot.fee_atoms),
+        money(snapshot.filled_atoms),
+    )
+
+
 def performance_report(
     cached: PerformanceReport,
-    infos: Iterable[ExecutorInfo],
+    infos: Iterable[Figures],
     positions: Iterable[PositionSummary],
     *,
     total_amount_quote: Decimal | None = None,
@@ -114,7 +175,7 @@ def performance_report(
     )
 
 
-def with_archived(cached: PerformanceReport, info: ExecutorInfo) -> PerformanceReport:
+def with_archived(cached: PerformanceReport, info: Figures) -> PerformanceReport:
     """Return *cached* with one more done executor."""
     return performance_report(cached, (info,), ())
 

@@ -9,6 +9,7 @@ from engine.executors.archive import Archive, Archiver
 from engine.executors.base import ExecutorBase
 from engine.executors.factory import ExecutorFactory
 from engine.executors.info import ExecutorInfo
+from engine.executors.performance import ExecutorFigures, executor_figures
 from engine.executors.position_store import PositionStore
 from engine.executors.step import EMPTY_STEP, Intent, Level, Notice, Step
 from engine.executors.strategy import ExecutorStrategy
@@ -133,11 +134,15 @@ class Roster:
         if info is None:
             info = member.executor.executor_info
             self.notices += member.executor.take_notices()
-        if info.is_done and not member.is_reported:
-            member.is_reported = True
-            self._archive_due_ns = self._strategy.now_ns() + self._update_interval_ns
+        self._note_reported(member)
         member.final_info = info if info.is_done else None
         return info
+
+    def figures(self, member: Member) -> ExecutorFigures:
+        """Return what a member counts with: a report for performance only, at little cost."""
+        self._note_reported(member)
+        snapshot = member.executor.snapshot()
+        return executor_figures(snapshot, self._strategy.quote(snapshot.market))
 
     def archive_one(self, member: Member) -> str:
         """Archive a terminated executor; return why it could not be stored, or nothing."""
@@ -170,6 +175,11 @@ class Roster:
     def tell(self, level: Level, text: str, executor_id: str = "") -> None:
         """Add a notice of the orchestrator's own."""
         self.notices.append(Notice(self._strategy.now_ns(), level, executor_id, text))
+
+    def _note_reported(self, member: Member) -> None:
+        if member.executor.is_done and not member.is_reported:
+            member.is_reported = True
+            self._archive_due_ns = self._strategy.now_ns() + self._update_interval_ns
 
     def _in_order(self, owners: list[str]) -> list[Member]:
         members = [self._members[owner] for owner in owners if owner in self._members]
