@@ -226,8 +226,7 @@ class SessionContainer:
 
     def _report(self) -> None:
         """Sample the performance; what has ended and is reported now will be archived."""
-        for controller_id, report in self.orchestrator.get_all_reports().items():
-            self._effects.performance[controller_id] = report.performance
+        self._effects.performance.update(self.orchestrator.get_all_performance())
 
     def _on_order_update(self, event: BusEvent) -> None:
         if isinstance(event.payload, Order):
