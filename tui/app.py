@@ -141,6 +141,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.screen.call_after_refresh(self._first_paint)
 
     def _first_paint(self) -> None:
+        self._look_at_engine()
         callback, self._on_first_paint = self._on_first_paint, None
         if callback is not None:
             callback()
@@ -163,8 +164,6 @@ class ConsoleApp(App[None], inherit_bindings=False):
         if look != self._last_look:
             self._last_look = look
             self.set_terminal_title(mode_title(session.mode, session.name))
-        for screen in self.screen_stack:
-            screen.set_class(session.mode == "live", "-live")
 
     def set_terminal_title(self, title: str) -> None:
         """Show *title* as the title of the terminal's window."""
@@ -295,7 +294,9 @@ class ConsoleApp(App[None], inherit_bindings=False):
         if state.session_row() is None:
             self.exit(return_code=0)
             return
-        _ = self.push_screen(QuitDialog(state.engine, state.session), self._quit_chosen)
+        _ = self.push_screen(
+            QuitDialog(state.engine, state.session, clock=state.clock), self._quit_chosen
+        )
 
     def _quit_chosen(self, choice: str | None) -> None:
         if choice == "flatten":

@@ -127,6 +127,8 @@ class ConsoleScreen(Screen[None]):
 
     @safe
     def _breathe(self) -> None:
+        session = self.console.session_row()
+        self.set_class(session is not None and session.mode == "live", "-live")
         self._fault_bar.pull()
         self.update_keys()
 

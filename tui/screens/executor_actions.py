@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _ENDED = frozenset({"completed", "failed", "cancelled", "skipped", "aborted"})
 _EMPTY = "No executors yet. n creates one."
+_WAITING = "Executors appear as soon as the engine is up."
 
 
 class ExecutorScreen(ConsoleScreen):
@@ -38,7 +39,7 @@ class ExecutorScreen(ConsoleScreen):
             ExecutorSource(console),
             title="Executors",
             clock=console.clock,
-            empty=_EMPTY,
+            empty=_WAITING,
             id="executors",
             classes="panel",
         )
@@ -47,6 +48,7 @@ class ExecutorScreen(ConsoleScreen):
 
     def _breathe(self) -> None:
         super()._breathe()
+        self.table.empty = _EMPTY if self.console.session else _WAITING
         self._report_commands()
 
     # --- what is possible ------------------------------------------------------------------------
@@ -96,7 +98,11 @@ class ExecutorScreen(ConsoleScreen):
             return
         from tui.modals.stop_executor import StopExecutorModal
 
-        self._open(StopExecutorModal(self.console.engine, self.console.session, rows))
+        self._open(
+            StopExecutorModal(
+                self.console.engine, self.console.session, rows, clock=self.console.clock
+            )
+        )
 
     @safe
     def action_exec_stop_options(self) -> None:
@@ -123,7 +129,11 @@ class ExecutorScreen(ConsoleScreen):
             return
         from tui.modals.store_executor import StoreExecutorModal
 
-        self._open(StoreExecutorModal(self.console.engine, self.console.session, rows))
+        self._open(
+            StoreExecutorModal(
+                self.console.engine, self.console.session, rows, clock=self.console.clock
+            )
+        )
 
     @on(LiveTable.RowOpened, "#executors")
     def _row_opened(self, event: LiveTable.RowOpened) -> None:

@@ -58,6 +58,6 @@ class FaultBar(Painted):
         health = self._shared.engine.health()
         faulted = health.state.value == "faulted"
         if faulted:
-            text = f" ⚠ Engine fault: {health.message} The console stays; q quits."
+            text = f" ⚠ Engine fault: {health.message} q quits."
             self.show_lines([((text.ljust(self.app.size.width), "alarm"),)])
         self.display = faulted

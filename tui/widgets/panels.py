@@ -48,7 +48,7 @@ class Panel(Painted, can_focus=True):
 
     def starting(self) -> tuple[Line, ...]:
         """Return what a panel says before there is a session."""
-        return (((" " + starting_text(self.console), "dim"),),)
+        return (((" Waiting for the engine.", "dim"),),)
 
 
 def starting_text(console: ConsoleState) -> str:
@@ -70,7 +70,7 @@ class SessionPanel(Panel):
         """Return the session's header and curve."""
         session = self.console.session_row()
         if session is None:
-            return self.starting()
+            return (((f" {starting_text(self.console)}", "dim"),),)
         from tui.state.session_text import curve_height, curve_lines, session_lines
 
         key = (session.id, width, height, int(self.console.clock()))

@@ -30,7 +30,8 @@ class Console:
     now: list[float]
 
     async def press(self, *keys: str) -> None:
-        """Press keys and let everything settle."""
+        """Press keys half a second later, past every guard, and let everything settle."""
+        self.now[0] += 0.5
         await self.pilot.press(*keys)
         await self.pilot.pause()
 

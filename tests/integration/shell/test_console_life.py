@@ -122,7 +122,7 @@ async def test_a_failing_question_is_shown_in_its_panel_and_goes_away(
 class NoTable(FakeConsoleEngine):
     """The executor table fails."""
 
-    def executors(self, session: str, **query: Any) -> views.ExecutorPage:  # type: ignore[override]
+    def executors(self, session: str, **query: Any) -> views.ExecutorPage:
         raise RuntimeError("store is closed")
 
 

@@ -99,7 +99,7 @@ def test_every_theme_of_textual_gets_the_missing_variables(name: str) -> None:
     ids=lambda value: value[:24],
 )
 def test_a_bad_file_says_what_is_wrong(text: str, message: str) -> None:
-    with pytest.raises(ThemeFileError, match="^mine.yaml") as caught:
+    with pytest.raises(ThemeFileError, match=r"^mine\.yaml") as caught:
         parse_theme(text, source="mine.yaml")
     assert message in str(caught.value)
 
