@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from engine.config.session_plan import SessionPlan
 from engine.containers.controller_host import ControllerHost
 from engine.containers.data_handler import DataHandler
 from engine.containers.executor_desk import ExecutorDesk
+from engine.containers.inputs import StartInput
 from engine.containers.order_desk import OrderDesk
 from engine.containers.scoped_container import ScopedContainer
 from engine.containers.session_container import SessionContainer
@@ -22,8 +23,10 @@ from engine.live.pace import END_OF_TIME_NS, Pace
 from engine.live.picture import Picture
 from engine.live.published import PublishedSession
 from engine.live.recorder import Recorder
+from engine.live.resume import Recovered, ResumedSource
 from engine.live.session_runner import BatchWriter, ControllerAction, SessionRunner
 from engine.markets.merged_feed import MergedFeed
+from engine.markets.source import MarketSource
 from engine.model.clock import SimulatedClock
 from engine.portfolio.budget import Budget
 from engine.portfolio.portfolio import Portfolio
@@ -108,28 +111,62 @@ def build_container(plan: SessionPlan, *, container_id: str, start_ns: int) -> S
     return container
 
 
-def build_session(
+@dataclass(frozen=True, slots=True)
+class PreparedSession:
+    """A session whose container is built and may be fed with an earlier life's journal."""
+
+    id: str
+    plan: SessionPlan
+    start_ns: int
+    container: SessionContainer
+    recorder: Recorder
+
+
+def prepare_session(
     plan: SessionPlan,
     *,
     session_id: str,
     clock: SystemClock,
-    writer: BatchWriter,
     notify: Callable[[Notice], None],
-    publish: Callable[[PublishedSession], None],
-    track: Callable[[Iterable[ControllerAction]], Awaitable[None]],
-) -> BuiltSession:
-    """Return the session of *plan*, ready to run on the calling loop."""
+) -> PreparedSession:
+    """Return the parts of a session of *plan* that hold its state."""
     section = plan.config.session
     start_ns = clock.now_ns() if section.start == "now" else section.start
-    end_ns = END_OF_TIME_NS if section.end_after is None else start_ns + section.end_after
-    container_id = f"{section.mode}_{plan.config_hash[:8]}"
-    container = build_container(plan, container_id=container_id, start_ns=start_ns)
+    # The clock starts at 0: the first input, or an earlier life's first, sets it.
+    container = build_container(
+        plan, container_id=f"{section.mode}_{plan.config_hash[:8]}", start_ns=0
+    )
     recorder = Recorder(
         session_id=session_id, container=container, notify=notify, wall_ns=clock.now_ns
     )
+    return PreparedSession(session_id, plan, start_ns, container, recorder)
+
+
+def build_session(
+    prepared: PreparedSession,
+    *,
+    clock: SystemClock,
+    writer: BatchWriter,
+    publish: Callable[[PublishedSession], None],
+    track: Callable[[Iterable[ControllerAction]], Awaitable[None]],
+    recovered: Recovered | None = None,
+) -> BuiltSession:
+    """Return the session, ready to run on the calling loop.
+
+    With *recovered* its markets go on where the interrupted session stopped hearing them.
+    """
+    plan, container, recorder = prepared.plan, prepared.container, prepared.recorder
+    section = plan.config.session
+    start_ns = prepared.start_ns
+    sources: Sequence[MarketSource] = plan.sources
+    if recovered is not None:
+        # Replaying took a while: the new life begins now, and never before the old one ended.
+        start_ns = max(clock.now_ns(), recovered.last_ns)
+        seen = recovered.quotes
+        sources = [ResumedSource(one, seen=seen.get(one.market, 0)) for one in sources]
     speed = None if section.speed == "max" else section.speed
     picture = Picture(
-        session_id=session_id,
+        session_id=prepared.id,
         name=section.name,
         mode=section.mode,
         speed="max" if speed is None else f"{speed.normalize():f}x",
@@ -139,15 +176,15 @@ def build_session(
     )
     runner = SessionRunner(
         container=container,
-        feed=MergedFeed(plan.sources, start_ns=start_ns),
+        feed=MergedFeed(sources, start_ns=start_ns),
         pace=Pace(clock=clock, start_ns=start_ns, speed=speed),
         writer=writer,
         recorder=recorder,
         publish=lambda runner: publish(picture.take(runner)),
         track=track,
         monotonic_ns=clock.monotonic_ns,
-        start_ns=start_ns,
-        end_ns=end_ns,
+        start=StartInput(start_ns, "" if recovered is None else recovered.session_id),
+        end_ns=END_OF_TIME_NS if section.end_after is None else start_ns + section.end_after,
         keep_positions_at_end=section.on_end == "keep",
     )
-    return BuiltSession(session_id, plan, container, runner, recorder, picture)
+    return BuiltSession(prepared.id, plan, container, runner, recorder, picture)

@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -15,7 +16,12 @@ from anyio.abc import TaskGroup
 
 from engine import flow
 from engine.api.board import Board
-from engine.api.build import BuiltSession, build_session
+from engine.api.build import (
+    BuiltSession,
+    PreparedSession,
+    build_session,
+    prepare_session,
+)
 from engine.api.command_event import CommandEvent
 from engine.api.commands import (
     Command,
@@ -26,6 +32,7 @@ from engine.api.commands import (
     UpdateExecutor,
 )
 from engine.api.engine_errors import EXIT_FAILED, EXIT_RETRY_LATER, EXIT_USAGE, EngineStartError
+from engine.api.recovery import find_interrupted, recover, restart_requests
 from engine.api.summary import left_over, session_summary, status_line
 from engine.api.views import EngineState, HealthView, StopReport
 from engine.api.work import Work
@@ -35,6 +42,7 @@ from engine.executors.step import Notice
 from engine.live.clock import SystemClock
 from engine.live.log_file import LogFile
 from engine.live.published import PublishedSession
+from engine.live.resume import Recovered
 from engine.live.session_runner import PendingRequest, SessionState
 from engine.model.clock import to_iso
 from engine.store.errors import StoreError, StoreInUseError
@@ -169,31 +177,50 @@ class Engine:
         )
 
     async def _start(self, plan: SessionPlan, tasks: TaskGroup, seconds: float | None) -> None:
-        session_id = _session_id(plan, self._clock.now_ns())
+        prepared, recovered = await self._prepare(plan)
         session = build_session(
-            plan,
-            session_id=session_id,
+            prepared,
             clock=self._clock,
             writer=self._store,
-            notify=self._notify,
             publish=self._publish,
             track=self.work.take_actions,
+            recovered=recovered,
         )
-        await self._store.create_session(_session_record(plan, session, self._clock.now_ns()))
+        record = _session_record(plan, session, self._clock.now_ns())
+        await self._store.create_session(record)
         self._session = session
-        for interrupted in self._store.interrupted:
-            self._note("warning", f"session {interrupted} was interrupted; its records are kept")
-        planned = [_planned_request(index, one) for index, one in enumerate(plan.executors)]
-        session.runner.preload(planned)
-        for request in planned:
-            tasks.start_soon(self._watch_planned, request, name="planned executor")
+        requests = (
+            restart_requests(prepared)
+            if recovered is not None
+            else [_planned_request(index, one) for index, one in enumerate(plan.executors)]
+        )
+        session.runner.preload(requests)
+        for request in requests:
+            tasks.start_soon(self._watch_planned, request, name="planned request")
         await self.work.start()
         self.board.health = HealthView(EngineState.RUNNING)
-        self._note("info", f"session {session_id} started from {plan.path}")
+        self._note("info", f"session {session.id} started from {plan.path}")
         tasks.start_soon(self._run_session, session, name="session")
         tasks.start_soon(self._refresh_panels, name="state panels")
         if seconds is not None:
             tasks.start_soon(self._end_after, seconds, name="time limit")
+
+    async def _prepare(self, plan: SessionPlan) -> tuple[PreparedSession, Recovered | None]:
+        """Return the session's parts: new, or as an interrupted session left them."""
+        session_id = _session_id(plan, self._clock.now_ns())
+        make = partial(
+            prepare_session, session_id=session_id, clock=self._clock, notify=self._notify
+        )
+        interrupted = await find_interrupted(self._store, plan, self._note)
+        prepared = make(plan)
+        if interrupted is None:
+            return prepared, None
+        self.board.health = HealthView(EngineState.STARTING, message=f"resuming {interrupted}")
+        recovered = await recover(self._store, interrupted, prepared, self._note)
+        if recovered is None:
+            # The failed replay has used the plan's controllers: they must be made anew.
+            return make(await _load(plan.path)), None
+        return prepared, recovered
 
     async def _run_session(self, session: BuiltSession) -> None:
         """Supervise the session: a fault is shown and stored, the engine stays."""
@@ -248,7 +275,7 @@ class Engine:
         except flow.OperationError:
             return
         if not result.ok:
-            self._note("error", f"executor of the session file not created: {result.message}")
+            self._note("error", f"{request.verb} of {request.actor} failed: {result.message}")
 
     async def _refresh_panels(self) -> None:
         while True:

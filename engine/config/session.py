@@ -59,6 +59,10 @@ class SessionSection(_Section):
         default="keep", description="what the end does with open positions"
     )
 
+    on_restart: Literal["resume", "flatten", "hold", "ignore"] = Field(
+        default="resume", description="what becomes of a session that was cut off"
+    )
+
     @model_validator(mode="after")
     def _fast_needs_an_end(self) -> SessionSection:
         if self.speed == "max" and self.start == "now":

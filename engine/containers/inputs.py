@@ -17,6 +17,14 @@ from engine.model.quotes import QuoteTick
 
 
 @dataclass(frozen=True, slots=True)
+class StartInput:
+    """The session begins; ``continues`` names the interrupted session that it takes up, if any."""
+
+    ts_ns: int
+    continues: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TimerInput:
     """The clock reached a whole interval."""
 
@@ -47,9 +55,10 @@ class StopInput:
     actor: str
 
 
-SessionInput: TypeAlias = QuoteTick | TimerInput | ActionInput | StopInput
+SessionInput: TypeAlias = QuoteTick | StartInput | TimerInput | ActionInput | StopInput
 
 QUOTE: Final = "quote"
+START: Final = "start"
 TIMER: Final = "timer"
 ACTION: Final = "action"
 STOP: Final = "stop"
@@ -72,6 +81,8 @@ def encode(item: SessionInput) -> tuple[int, str, str]:
                     f"{item.ask_ticks} {item.bid_lots} {item.ask_lots} {item.source_ns}"
                 ),
             )
+        case StartInput():
+            return item.ts_ns, START, item.continues
         case TimerInput():
             return item.ts_ns, TIMER, ""
         case ActionInput():
@@ -108,6 +119,8 @@ def decode(ts_ns: int, kind: str, payload: str) -> SessionInput:
                 bid, ask, bid_lots, ask_lots, source_ns = map(int, numbers)
                 market = ConnectorPair(connector, pair)
                 return QuoteTick(market, ts_ns, bid, ask, bid_lots, ask_lots, source_ns)
+            case "start":
+                return StartInput(ts_ns, payload)
             case "timer":
                 return TimerInput(ts_ns)
             case "action":

@@ -16,7 +16,13 @@ from engine.containers.bus import BusEvent, BusKind
 from engine.containers.controller_host import ControllerHost
 from engine.containers.data_handler import DataHandler
 from engine.containers.effects import Effects
-from engine.containers.inputs import ActionInput, SessionInput, StopInput, TimerInput
+from engine.containers.inputs import (
+    ActionInput,
+    SessionInput,
+    StartInput,
+    StopInput,
+    TimerInput,
+)
 from engine.containers.order_desk import OrderDesk
 from engine.containers.scoped_container import ScopedContainer
 from engine.containers.strategy_host import StrategyHost
@@ -136,6 +142,8 @@ class SessionContainer:
         match item:
             case QuoteTick():
                 self._take_quote(item)
+            case StartInput():
+                self._bus.publish(BusKind.LIFECYCLE, item)
             case TimerInput():
                 self._bus.publish(BusKind.TIMER, item)
             case ActionInput():

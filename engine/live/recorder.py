@@ -108,6 +108,12 @@ class Recorder:
             self.alerts += notice.level in ("warning", "error")
             self._notify(notice)
 
+    def adopt(self, effects: Effects) -> None:
+        """Take what an input of an earlier life caused; its notices have been given then."""
+        effects.notices.clear()
+        effects.actions.clear()
+        self.record(effects)
+
     def add_audit(self, record: AuditRecord) -> None:
         """Take a record of the audit trail for the next transaction."""
         self._audit.append(record)

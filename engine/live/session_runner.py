@@ -16,6 +16,7 @@ from engine.containers.effects import Effects
 from engine.containers.inputs import (
     ActionInput,
     SessionInput,
+    StartInput,
     StopInput,
     TimerInput,
     encode,
@@ -126,7 +127,7 @@ class SessionRunner:
         publish: Callable[[SessionRunner], None],
         track: Callable[[Iterable[ControllerAction]], Awaitable[None]],
         monotonic_ns: Callable[[], int],
-        start_ns: int,
+        start: StartInput,
         end_ns: int = END_OF_TIME_NS,
         stop_deadline_ns: int = STOP_SESSION_DEADLINE_NS,
         keep_positions_at_end: bool,
@@ -149,7 +150,8 @@ class SessionRunner:
         self._stopping_since_ns: int | None = None
         self._stop_reason = ""
         self._wake = anyio.Event()
-        self._last_ns = start_ns
+        self._start: StartInput | None = start
+        self._last_ns = start.ts_ns
         self._published_at = 0
         self.state = SessionState.CREATED
         self.figures = RunnerFigures()
@@ -224,6 +226,9 @@ class SessionRunner:
         return None if due == END_OF_TIME_NS else self._pace.seconds_until(due)
 
     def _due_inputs(self) -> list[SessionInput]:
+        if self._start is not None:
+            start, self._start = self._start, None
+            return [start]
         now = self._pace.now_ns()
         batch = self._due_from_feed(now)
         stamp = self._stamp(now, is_behind=len(batch) == self._batch_limit())

@@ -87,14 +87,17 @@ class ActionStep(_Section):
 
 
 class Step(_Section):
-    """What happens at one instant, in this order: quotes, fills, rejections, cancels, actions."""
+    """What happens at one instant, in the order of the fields.
+
+    The executors of the scenario are created after the quotes of its first step.
+    """
 
     at: OffsetNs = Field(description="time since the start")
+    reject_next: int = Field(default=0, ge=0, description="orders that the venue will reject")
+    fail_cancels: int = Field(default=0, ge=0, description="cancels that the venue will refuse")
     quotes: tuple[QuoteStep, ...] = ()
     bid: Decimal | None = Field(default=None, gt=0, description="short for one quote")
     ask: Decimal | None = Field(default=None, gt=0)
-    reject_next: int = Field(default=0, ge=0, description="orders that the venue will reject")
-    fail_cancels: int = Field(default=0, ge=0, description="cancels that the venue will refuse")
     fills: tuple[FillStep, ...] = ()
     rejects: tuple[OrderStep, ...] = ()
     cancels: tuple[OrderStep, ...] = Field(default=(), description="cancelled by the venue")

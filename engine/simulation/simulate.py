@@ -84,6 +84,8 @@ class _Play:
         has_started = False
         for number, step in enumerate(self._scenario.steps):
             self._advance_to(self._scenario.start + step.at)
+            self._venue.reject_next += step.reject_next
+            self._venue.fail_cancels += step.fail_cancels
             try:
                 self._take_quotes(step)
                 if not has_started:
@@ -111,8 +113,6 @@ class _Play:
 
     def _play(self, step: Step) -> None:
         venue = self._venue
-        venue.reject_next += step.reject_next
-        venue.fail_cancels += step.fail_cancels
         for fill_step in step.fills:
             for fill in venue.fill(fill_step):
                 self._venue.reports.append(OrderFilled(fill))

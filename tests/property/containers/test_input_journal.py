@@ -10,6 +10,7 @@ from engine.containers.inputs import (
     ActionInput,
     JournalFormatError,
     SessionInput,
+    StartInput,
     StopInput,
     TimerInput,
     decode,
@@ -30,6 +31,7 @@ _MARKETS = st.builds(ConnectorPair, _NAMES, st.builds("{}-{}".format, _NAMES, _N
 _INPUTS: st.SearchStrategy[SessionInput] = st.one_of(
     st.builds(QuoteTick, _MARKETS, _TIMES, *[_NUMBERS] * 5),
     st.builds(TimerInput, _TIMES),
+    st.builds(StartInput, _TIMES, st.text()),
     st.builds(
         ActionInput, _TIMES, st.text(), st.text(), st.text(), st.dictionaries(st.text(), _JSON)
     ),

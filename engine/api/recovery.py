@@ -1,0 +1,84 @@
+"""Decides whether a session continues an interrupted one, and brings it there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.api.build import PreparedSession
+from engine.config.session_plan import SessionPlan
+from engine.flow.errors import EngineError
+from engine.live.resume import Recovered, replay_session
+from engine.live.session_runner import PendingRequest
+from engine.store.store import Store
+
+
+async def find_interrupted(
+    store: Store, plan: SessionPlan, note: Callable[[str, str], None]
+) -> str | None:
+    """Return the session that *plan* should continue, None to begin anew.
+
+    Only what was cut off since the last start counts, under the same name and configuration. A
+    session on the simulated clock is never continued: it can be run again.
+    """
+    section = plan.config.session
+    wanted = None
+    for record in await store.sessions():
+        if record.session_id not in store.interrupted:
+            continue
+        if record.name != section.name or section.on_restart == "ignore" or section.speed == "max":
+            note("warning", f"session {record.session_id} was interrupted; its records are kept")
+        elif record.config_hash != plan.config_hash:
+            note(
+                "warning",
+                f"session {record.session_id} was interrupted and is not resumed: the session file "
+                "has changed since; its records are kept",
+            )
+        elif wanted is None:
+            wanted = record.session_id
+    return wanted
+
+
+async def recover(
+    store: Store,
+    session_id: str,
+    prepared: PreparedSession,
+    note: Callable[[str, str], None],
+) -> Recovered | None:
+    """Replay the interrupted session into *prepared*; None if that cannot be done.
+
+    After None the container of *prepared* must not be used any more.
+    """
+    try:
+        recovered = await replay_session(
+            store, session_id, prepared.container, prepared.recorder.adopt
+        )
+    except (EngineError, ValueError, KeyError) as error:
+        note("error", f"session {session_id} is not resumed: {error}; its records are kept")
+        return None
+    active = sum(executor.is_active for executor in prepared.container.orchestrator.executors())
+    note(
+        "warning",
+        f"session {session_id} was interrupted and is resumed: {recovered.inputs} inputs replayed, "
+        f"{active} executors go on",
+    )
+    return recovered
+
+
+def restart_requests(prepared: PreparedSession) -> list[PendingRequest]:
+    """Return what the restart policy asks of the executors that came back."""
+    policy = prepared.plan.config.session.on_restart
+    if policy not in ("flatten", "hold"):
+        return []
+    return [
+        PendingRequest(
+            request_id=f"restart-{executor.executor_id}",
+            actor="restart",
+            verb="stop",
+            arguments={
+                "executor_id": executor.executor_id,
+                "keep_position": policy == "hold",
+            },
+        )
+        for executor in prepared.container.orchestrator.executors()
+        if executor.is_active
+    ]
