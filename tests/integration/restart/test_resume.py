@@ -58,12 +58,13 @@ def live(
     start: StartInput,
     inputs: int,
 ) -> None:
-    items: list[SessionInput] = [start]
-    for item in islice(feed, inputs):
-        items.append(TimerInput(item.ts_ns) if isinstance(item, TimerTick) else item)
-    for item in items:
-        journals.write(session_id, item)
-        subject.apply(item)
+    heard = islice(feed, inputs)
+    quotes_and_timers: list[SessionInput] = [
+        TimerInput(item.ts_ns) if isinstance(item, TimerTick) else item for item in heard
+    ]
+    for one in (start, *quotes_and_timers):
+        journals.write(session_id, one)
+        subject.apply(one)
 
 
 def assert_same_state(left: SessionContainer, right: SessionContainer) -> None:
