@@ -152,8 +152,7 @@ class Executor:
                 self._priorities.pop(key, None)
         processor = self.processor
         if processor is not None:
-            for key in keys:
-                processor.forget(key)
+            processor.forget(keys)
         if self._waiters:
             for key in keys:
                 if processor is None or processor.find_run(key) is None:
@@ -310,7 +309,7 @@ class Executor:
         key = key_of(event)
         self._priorities.pop(key, None)
         if self.processor is not None:
-            self.processor.forget(key)
+            self.processor.forget((key,))
         if self.processor is None or self.processor.find_run(key) is None:
             await self._update_progression(event)
 
@@ -357,7 +356,7 @@ class Executor:
             self._waiters
             or self._subscribers
             or key not in self._items.by_key
-            or (old is not None and old.dead > _SLACK)
+            or (old is not None and old.dead > _SLACK and old.dead > len(old.members))
         ):
             self._moved(event, key, old, target)
 

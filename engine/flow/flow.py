@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Generic, Self, TypeVar, cast
 from uuid import UUID
 
@@ -153,18 +153,15 @@ class Flow(Generic[T]):
             self.drop_keys((key,))
             return found
 
-    def drop_keys(self, keys: Iterable[int]) -> int:
+    def drop_keys(self, keys: Collection[int]) -> int:
         """Take out the items with these integer ids everywhere; return how many there were."""
-        count = 0
         with self.lock:
-            progressions = list(self.progressions)
-            for key in keys:
-                # The item first: an executor lists an id, and then looks whether its item is gone.
-                if self.items.remove_key(key) is not None:
-                    count += 1
-                for progression in progressions:
-                    if key in progression.members:
-                        progression.drop_key(key)
+            # The items first: an executor lists an id, and then looks whether its item is gone.
+            count = self.items.remove_keys(keys)
+            for progression in self.progressions:
+                members = progression.members
+                for key in [key for key in keys if key in members]:
+                    progression.drop_key(key)
         return count
 
     def __repr__(self) -> str:

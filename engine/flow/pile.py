@@ -87,21 +87,32 @@ class Pile(Generic[T]):
         """Take out and return an item; NotFoundError if absent."""
         return self._pop(to_key(item), item)
 
+    def remove_keys(self, keys: Iterable[int]) -> int:
+        """Take out the items with these integer ids; return how many were inside."""
+        with self._lock:
+            store = self.by_key
+            before = len(store)
+            for key in keys:
+                store.pop(key, None)
+            self._shrunk(before - len(store))
+            return before - len(store)
+
     def remove_key(self, key: int) -> T | None:
         """Take out and return the item whose id has this integer form; None if absent."""
         with self._lock:
-            store = self.by_key
-            item = store.pop(key, None)
-            if item is None:
-                return None
-            self.revision += 1
-            self._dead += 1
-            # A dict keeps the slots of deleted keys, and iteration walks them. A new dict is put
-            # in place in one step, because other threads read without the lock.
-            if self._dead > _SLACK and self._dead > len(store):
-                self.by_key = dict(store)
-                self._dead = 0
+            item = self.by_key.pop(key, None)
+            if item is not None:
+                self._shrunk(1)
             return item
+
+    def _shrunk(self, number: int) -> None:
+        self.revision += 1
+        self._dead += number
+        # A dict keeps the slots of deleted keys, and iteration walks them. A new dict is put in
+        # place in one step, because other threads read without the lock.
+        if self._dead > _SLACK and self._dead > len(self.by_key):
+            self.by_key = dict(self.by_key)
+            self._dead = 0
 
     @overload
     def pop(self, item: Id) -> T: ...

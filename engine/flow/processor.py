@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Final, Protocol, Self
 from uuid import UUID
 
@@ -595,11 +595,13 @@ class Processor:
                 return batch.runs[key]
         return None
 
-    def forget(self, key: int) -> None:
-        """Take an event out of the queue and drop its denial counter."""
-        self.queue.discard(key)
+    def forget(self, keys: Iterable[int]) -> None:
+        """Take events out of the queue and drop their denial counters."""
+        for key in self.queue.waiting(keys):
+            self.queue.discard(key)
         if self._denial_counts:
-            self._denial_counts.pop(UUID(int=key), None)
+            for key in keys:
+                self._denial_counts.pop(UUID(int=key), None)
 
     def _is_idle(self) -> bool:
         is_drained = self._stopped or self.queue.empty()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import heapify, heappop, heappush
 from typing import Final
 from uuid import UUID
@@ -141,6 +141,11 @@ class EventQueue:
         if self._ready:
             return 0.0
         return self._waiting[0][0] - now if self._waiting else None
+
+    def waiting(self, keys: Iterable[int]) -> list[int]:
+        """Return those of *keys* that have an entry."""
+        live = self._live
+        return [key for key in keys if key in live]
 
     def discard(self, key: int) -> bool:
         """Take out all entries of one id; return whether there was one."""
