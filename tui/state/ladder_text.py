@@ -54,6 +54,8 @@ def ladder_lines(
     timed = [item for item in barriers if item.price is None]
     rungs = _rungs(row, barriers)
     below = [_time_line(item, now_ns, ended=row.lifecycle in _DONE, width=width) for item in timed]
+    if row.lifecycle in _DONE and not barriers:
+        below = [(("It has ended: nothing is waited for.", "dim"),)]
     if not rungs:
         return [(("No price to wait for yet.", "dim"),), (), *below][:height]
     room = max(height - len(below) - 1, len(rungs))
@@ -64,8 +66,6 @@ def ladder_lines(
         _rung_line(by_place[place], width) if place in by_place else _axis_line(place, won)
         for place in range(max(places) + 1)
     ]
-    if row.lifecycle in _DONE and not barriers:
-        below = [(("It has ended: nothing is waited for.", "dim"),)]
     return [*lines, (), *below][:height]
 
 
@@ -76,9 +76,12 @@ def _rungs(row: ExecutorRow, barriers: Sequence[BarrierRow]) -> list[_Rung]:
         for item in barriers
         if item.price is not None and item.price.is_finite()
     ]
-    if row.mark_price is not None and row.mark_price.is_finite():
-        note = "stale" if row.stale_price else ""
-        rungs.append(_Rung(MARK, MARK, row.mark_price, None, note))
+    mark = row.mark_price if row.mark_price is not None and row.mark_price.is_finite() else None
+    entry = row.entry_price
+    if entry is not None and entry.is_finite() and not any(r.kind == "entry" for r in rungs):
+        rungs.append(_Rung("entry", "entry", entry, (entry - mark) / mark if mark else None, ""))
+    if mark is not None:
+        rungs.append(_Rung(MARK, MARK, mark, None, "stale" if row.stale_price else ""))
     return sorted(rungs, key=lambda rung: (-rung.price, rung.kind != MARK))
 
 

@@ -91,12 +91,14 @@ def test_the_axis_between_entry_and_mark_says_who_wins(place: int, role: str) ->
 
 def test_a_ladder_without_prices_or_after_the_end_says_so() -> None:
     created = make_detail(make_row(4))
-    row = replace(created.row, mark_price=None)
+    row = replace(created.row, mark_price=None, entry_price=None)
     text = text_of(ladder_lines(row, created.barriers, 0, width=60, height=9))
     assert "No price to wait for yet." in text
     assert "time limit" in text
-    ended = make_row(10)
-    assert "It has ended" in text_of(ladder_lines(ended, (), 0, width=60, height=9))
+    ended = text_of(ladder_lines(make_row(10), (), 0, width=60, height=9))
+    assert "It has ended" in ended
+    assert "entry" in ended
+    assert "-2.91%" in ended
 
 
 def test_a_time_limit_counts_down_and_then_is_over() -> None:
