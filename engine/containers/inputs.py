@@ -55,13 +55,23 @@ class StopInput:
     actor: str
 
 
-SessionInput: TypeAlias = QuoteTick | StartInput | TimerInput | ActionInput | StopInput
+@dataclass(frozen=True, slots=True)
+class ForceStopInput:
+    """What has not ended since the stop is ended now, as it stands."""
+
+    ts_ns: int
+
+
+SessionInput: TypeAlias = (
+    QuoteTick | StartInput | TimerInput | ActionInput | StopInput | ForceStopInput
+)
 
 QUOTE: Final = "quote"
 START: Final = "start"
 TIMER: Final = "timer"
 ACTION: Final = "action"
 STOP: Final = "stop"
+FORCE_STOP: Final = "force_stop"
 
 
 class JournalFormatError(flow.ValidationError):
@@ -104,6 +114,8 @@ def encode(item: SessionInput) -> tuple[int, str, str]:
                 STOP,
                 _json({"keep_positions": item.keep_positions, "actor": item.actor}),
             )
+        case ForceStopInput():
+            return item.ts_ns, FORCE_STOP, ""
 
 
 def decode(ts_ns: int, kind: str, payload: str) -> SessionInput:
@@ -127,6 +139,8 @@ def decode(ts_ns: int, kind: str, payload: str) -> SessionInput:
                 return ActionInput(ts_ns, **json.loads(payload))
             case "stop":
                 return StopInput(ts_ns, **json.loads(payload))
+            case "force_stop":
+                return ForceStopInput(ts_ns)
             case _:
                 pass
     except (ValueError, TypeError) as error:

@@ -18,6 +18,7 @@ from engine.containers.data_handler import DataHandler
 from engine.containers.effects import Effects
 from engine.containers.inputs import (
     ActionInput,
+    ForceStopInput,
     SessionInput,
     StartInput,
     StopInput,
@@ -152,15 +153,12 @@ class SessionContainer:
                 self._is_stopping = True
                 self._strategies.stop()
                 self.orchestrator.begin_stop(keep_positions=item.keep_positions)
+            case ForceStopInput():
+                # Fills stay as position holds (executors.md 9.5).
+                self._is_stopping = True
+                self.orchestrator.force_stop()
             case _:
                 assert_never(item)
-        self._settle()
-        return self._take_effects()
-
-    def force_stop(self) -> Effects:
-        """End what did not end in time; fills stay as position holds (executors.md 9.5)."""
-        self._is_stopping = True
-        self.orchestrator.force_stop()
         self._settle()
         return self._take_effects()
 

@@ -15,6 +15,7 @@ from engine import flow
 from engine.containers.effects import Effects
 from engine.containers.inputs import (
     ActionInput,
+    ForceStopInput,
     SessionInput,
     StartInput,
     StopInput,
@@ -229,6 +230,8 @@ class SessionRunner:
         if self._start is not None:
             start, self._start = self._start, None
             return [start]
+        if self._is_stop_overdue():
+            return [ForceStopInput(self._last_ns)]
         now = self._pace.now_ns()
         batch = self._due_from_feed(now)
         stamp = self._stamp(now, is_behind=len(batch) == self._batch_limit())
@@ -307,17 +310,17 @@ class SessionRunner:
             actions, self._actions = self._actions, []
             await self._track(actions)
 
-    def _finish_stop(self) -> None:
-        if self._stopping_since_ns is None:
-            return
-        is_late = (
+    def _is_stop_overdue(self) -> bool:
+        if self._stopping_since_ns is None or self._container.is_stopped:
+            return False
+        return (
             self._last_ns - self._stopping_since_ns > self._stop_deadline_ns
             # Without a further input nothing can end by itself.
             or self._feed.peek_ns() is None
         )
-        if is_late and not self._container.is_stopped:
-            self._take_effects(self._container.force_stop())
-        if self._container.is_stopped:
+
+    def _finish_stop(self) -> None:
+        if self._stopping_since_ns is not None and self._container.is_stopped:
             self.state = SessionState.STOPPED
 
     def _publish_if_due(self) -> None:
