@@ -60,7 +60,13 @@ class Engine:
     """
 
     def __init__(
-        self, *, board: Board, store: Store, log_file: LogFile, clock: SystemClock
+        self,
+        *,
+        board: Board,
+        store: Store,
+        log_file: LogFile,
+        clock: SystemClock,
+        stop_deadline_s: float,
     ) -> None:
         self.board = board
         self._store = store
@@ -69,7 +75,7 @@ class Engine:
         self._session: BuiltSession | None = None
         self._ended = anyio.Event()
         self._started_at = clock.monotonic_ns()
-        self._exit_code = 0
+        self._stop_deadline_s = stop_deadline_s
         self.work = Work(board=board, clock=clock, perform=self.perform, audit=self._audit)
 
     @classmethod
@@ -82,10 +88,12 @@ class Engine:
         seconds: float | None = None,
         board: Board | None = None,
         clock: SystemClock | None = None,
+        stop_deadline_s: float = STOP_DEADLINE_S,
     ) -> AsyncIterator[Self]:
         """Start the session of the file *config* on *data_dir*; stop it at the end.
 
-        ``seconds`` of wall time end it earlier. The board receives what it publishes.
+        ``seconds`` of wall time end it earlier. The board receives what it publishes. What has
+        not stopped ``stop_deadline_s`` seconds after it was asked to is left to recovery.
 
         Raises:
             EngineStartError: the file or the data directory cannot be used; the message says why.
@@ -96,9 +104,17 @@ class Engine:
         try:
             async with Store.open(data_dir, now_ns=clock.now_ns()) as store:
                 with LogFile(data_dir) as log_file:
-                    engine = cls(board=board, store=store, log_file=log_file, clock=clock)
+                    engine = cls(
+                        board=board,
+                        store=store,
+                        log_file=log_file,
+                        clock=clock,
+                        stop_deadline_s=stop_deadline_s,
+                    )
+                    # Outside of the task group, which would wrap the error that says why not.
+                    session, requests = await engine._build(plan)
                     async with anyio.create_task_group() as tasks:
-                        await engine._start(plan, tasks, seconds)
+                        await engine._start(session, requests, tasks, seconds)
                         try:
                             yield engine
                         finally:
@@ -156,7 +172,7 @@ class Engine:
         return StopReport(
             clean=is_clean,
             left=left_over(published),
-            exit_code=self._exit_code if is_clean else EXIT_FAILED,
+            exit_code=0 if is_clean else EXIT_FAILED,
             message=status_line(published) if is_clean else self.board.health.message,
         )
 
@@ -176,7 +192,8 @@ class Engine:
             published, journal_hash=session.recorder.journal_hash, seconds=round(seconds, 3)
         )
 
-    async def _start(self, plan: SessionPlan, tasks: TaskGroup, seconds: float | None) -> None:
+    async def _build(self, plan: SessionPlan) -> tuple[BuiltSession, list[PendingRequest]]:
+        """Return the session, with its row in the store, and what it is asked at the start."""
         prepared, recovered = await self._prepare(plan)
         session = build_session(
             prepared,
@@ -188,18 +205,27 @@ class Engine:
         )
         record = _session_record(plan, session, self._clock.now_ns())
         await self._store.create_session(record)
-        self._session = session
         requests = (
             restart_requests(prepared)
             if recovered is not None
             else [_planned_request(index, one) for index, one in enumerate(plan.executors)]
         )
+        return session, requests
+
+    async def _start(
+        self,
+        session: BuiltSession,
+        requests: list[PendingRequest],
+        tasks: TaskGroup,
+        seconds: float | None,
+    ) -> None:
+        self._session = session
         session.runner.preload(requests)
         for request in requests:
             tasks.start_soon(self._watch_planned, request, name="planned request")
         await self.work.start()
         self.board.health = HealthView(EngineState.RUNNING)
-        self._note("info", f"session {session.id} started from {plan.path}")
+        self._note("info", f"session {session.id} started from {session.plan.path}")
         tasks.start_soon(self._run_session, session, name="session")
         tasks.start_soon(self._refresh_panels, name="state panels")
         if seconds is not None:
@@ -251,17 +277,21 @@ class Engine:
         if self.board.health.state is EngineState.RUNNING:
             self.board.health = HealthView(EngineState.STOPPING)
         self.request_stop()
-        with anyio.move_on_after(STOP_DEADLINE_S) as deadline:
+        with anyio.move_on_after(self._stop_deadline_s) as deadline:
             await self._ended.wait()
+        message = ""
         if deadline.cancelled_caught:
-            self._note("error", f"the session did not stop within {STOP_DEADLINE_S:g} s")
-            self._exit_code = EXIT_FAILED
+            message = (
+                f"the session did not stop within {self._stop_deadline_s:g} s; "
+                f"it is recovered at the next start"
+            )
+            self._note("error", message)
         await self.work.shutdown()
         if self._session is not None and not deadline.cancelled_caught:
             await self._flush_audit(self._session)
             self._session.container.close()
         if self.board.health.state is not EngineState.FAULTED:
-            self.board.health = HealthView(EngineState.STOPPED)
+            self.board.health = HealthView(EngineState.STOPPED, message=message)
 
     async def _flush_audit(self, session: BuiltSession) -> None:
         try:
