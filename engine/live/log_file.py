@@ -19,7 +19,14 @@ QUEUE_LINES: Final = 10_000
 
 
 class _PrivateFileHandler(RotatingFileHandler):
-    """Creates its files readable by their owner only."""
+    """Creates its files readable by their owner only; a line that cannot be written is counted."""
+
+    failed = 0
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (logging's own name)
+        """Count instead of printing a traceback on a terminal that shows the console."""
+        del record
+        self.failed += 1
 
     def _open(self) -> Any:  # noqa: ANN401 (the base class says TextIOWrapper, which open returns)
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
