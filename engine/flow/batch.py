@@ -16,16 +16,19 @@ class Worker:
         task: set as soon as there is one.
         event: what it runs, if it runs one.
         sequence: place of that event in the order of queueing.
+        is_cancelled: whether its task was cancelled; it must not begin another event, which
+            would inherit the cancellation.
         waiters: who waits until that event has settled.
     """
 
-    __slots__ = ("event", "sequence", "task", "waiters")
+    __slots__ = ("event", "is_cancelled", "sequence", "task", "waiters")
 
     task: asyncio.Task[None]
 
     def __init__(self) -> None:
         self.event: Event | None = None
         self.sequence = 0
+        self.is_cancelled = False
         self.waiters: list[asyncio.Future[None]] | None = None
 
     def cancel(self) -> None:
@@ -38,6 +41,7 @@ class Worker:
             if self.event.execution.status is EventStatus.PENDING:
                 cancel_pending(self.event)
             else:
+                self.is_cancelled = True
                 self.task.cancel()
 
     def notify(self) -> None:

@@ -389,6 +389,8 @@ class Processor:
                     self.available_capacity -= 1
                 self._assign(worker, event, entry, batch)
                 await self._run(worker, event, batch)
+                if worker.is_cancelled:  # and the event swallowed it
+                    return
             now = clock()
             if now - started > _STEP:
                 if batch.chainer is not None or self._has_check():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from itertools import pairwise
@@ -966,6 +967,48 @@ async def test_cleanup_waits_for_the_items_lock_first_and_lets_others_run() -> N
         sizes.add(len(executor.states.items))
     assert cleaning.result() == 2500
     assert all(b - a <= 1000 for a, b in pairwise(sorted(sizes)))
+
+
+async def test_after_a_swallowed_cancellation_the_next_event_runs_in_another_task() -> None:
+    async def stubborn() -> None:
+        try:
+            await asyncio.sleep(9)
+        except asyncio.CancelledError:
+            return
+
+    async def clean() -> int:
+        task = asyncio.current_task()
+        return -1 if task is None else task.cancelling()
+
+    executor = await ready(concurrency_limit=1)
+    first, second = Job(work=stubborn), Job(work=clean)
+    await executor.append(first, 1)
+    await executor.append(second, 2)
+    await asyncio.sleep(1)
+    assert not await executor.cancel(first)
+    await executor.processor.join()
+    assert second.response == 0
+
+
+async def test_the_states_come_back_from_a_snapshot() -> None:
+    async def fail() -> None:
+        raise flow.AccessError("no")
+
+    executor = await ready()
+    for n in range(4):
+        await executor.append(Job(number=n, work=fail if n == 2 else None), n)
+    await executor.processor.join()
+    await executor.stop()
+    await executor.append(Job(number=9))
+    for event in executor.states.items:
+        event.work = None
+    data = json.loads(json.dumps(executor.states.to_dict("json")))
+    copy: flow.Flow[Job] = flow.Flow.from_dict(data, item_type=Job)
+    assert copy.to_dict("json") == data
+    assert [e.number for e in copy.items] == [0, 1, 2, 3, 9]
+    for status in S:
+        ours, theirs = (x.get_progression(status.value).order for x in (executor.states, copy))
+        assert ours == theirs
 
 
 async def test_terminal_events_in_the_queue_only_move_the_index() -> None:
