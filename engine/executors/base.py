@@ -247,8 +247,6 @@ class ExecutorBase(ExecutorState, ABC):
             self._hand_over_and_end(now_ns)
         elif self._status is RunnableStatus.RUNNING:
             self._set_status(RunnableStatus.SHUTTING_DOWN, now_ns)
-        elif self._status is RunnableStatus.NOT_STARTED:
-            self._end(now_ns, CloseType.FAILED)
 
 
 def _optional_int(value: JsonValue) -> int | None:

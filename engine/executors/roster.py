@@ -223,8 +223,10 @@ class Roster:
         wakes = member.executor.wakes
         if not member.errors:
             return wakes
-        again_ns = self._strategy.now_ns() + self._update_interval_ns
-        at_ns = again_ns if wakes.at_ns is None else min(again_ns, wakes.at_ns)
+        now_ns = self._strategy.now_ns()
+        at_ns = now_ns + self._update_interval_ns
+        if wakes.at_ns is not None and wakes.at_ns > now_ns:  # else it is what just failed
+            at_ns = min(at_ns, wakes.at_ns)
         return WakeConditions(wakes.prices, at_ns)
 
     def _collect(self, executor: ExecutorBase) -> None:

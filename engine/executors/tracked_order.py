@@ -23,7 +23,6 @@ class TrackedOrder:
         "cancel_sent_ns",
         "fee_base_lots",
         "fills",
-        "is_cancel_wanted",
         "placed_ns",
         "reason",
         "request",
@@ -39,7 +38,6 @@ class TrackedOrder:
         self.reason = ""
         self.fills: dict[str, Fill] = {}
         self.fee_base_lots = 0
-        self.is_cancel_wanted = False
         self.cancel_sent_ns: int | None = None
         self._lots = self._notional = self._fees = 0
         self._reported = (0, 0, 0)
@@ -146,9 +144,6 @@ class TrackedOrders:
 
     def __iter__(self) -> Iterator[TrackedOrder]:
         return iter(self._by_id.values())
-
-    def __len__(self) -> int:
-        return len(self._by_id)
 
     def add(self, order: TrackedOrder) -> None:
         """Follow *order*."""
