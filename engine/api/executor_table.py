@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from itertools import chain
+from typing import Any, Final
 
+from engine.api.executor_facts import ExecutorFacts
 from engine.api.executor_views import executor_row
 from engine.api.filtering import FilterError, parse_filter
-from engine.api.sorting import sort_rows
+from engine.api.sorting import SORT_KEYS, sort_by
 from engine.api.views import ExecutorPage
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.live.published import PublishedSession
@@ -16,6 +18,13 @@ from engine.model.clock import SECOND_NS
 
 ORDER_INTERVAL_NS: Final = SECOND_NS
 """A live order is recomputed at most this often (console.md section 9)."""
+
+_CHEAP_KEYS: Final[Mapping[str, Callable[[ExecutorFacts], Any]]] = {  # Any: int and float
+    "pnl": lambda facts: facts.net_pnl_atoms,
+    "pnl_pct": lambda facts: facts.net_return,
+    "fees": lambda facts: facts.snapshot.fee_atoms,
+}
+"""Keys with the order of ``SORT_KEYS`` that need no decimals: all markets share one precision."""
 
 
 @dataclass(slots=True)
@@ -45,16 +54,19 @@ class ExecutorTable:
         include_archived: bool,
     ) -> ExecutorPage:
         """Return the rows *start* to ``start + count`` of the table."""
-        snapshots = _snapshots(session, include_archived=include_archived)
         order = self._current_order(
-            session, snapshots, sort, descending=descending, filter_text=filter_text
+            session,
+            sort,
+            descending=descending,
+            filter_text=filter_text,
+            include_archived=include_archived,
         )
-        ids = [one for one in order.ids[start : start + count] if one in snapshots]
+        shown = [_find(session, one) for one in order.ids[start : start + count]]
         return ExecutorPage(
-            rows=tuple(executor_row(snapshots[one], session) for one in ids),
+            rows=tuple(executor_row(snapshot, session) for snapshot in shown),
             start=start,
             matching=len(order.ids),
-            total=len(snapshots),
+            total=len(session.executors) + len(session.archived) * include_archived,
             version=session.version,
             filter_error=order.filter_error,
         )
@@ -70,58 +82,67 @@ class ExecutorTable:
         include_archived: bool,
     ) -> int | None:
         """Return the row number of an executor, or None if it is not in the table."""
-        snapshots = _snapshots(session, include_archived=include_archived)
         order = self._current_order(
-            session, snapshots, sort, descending=descending, filter_text=filter_text
+            session,
+            sort,
+            descending=descending,
+            filter_text=filter_text,
+            include_archived=include_archived,
         )
         return order.ids.index(executor_id) if executor_id in order.ids else None
 
     def _current_order(
         self,
         session: PublishedSession,
-        snapshots: dict[str, ExecutorSnapshot],
         sort: str,
         *,
         descending: bool,
         filter_text: str,
+        include_archived: bool,
     ) -> _Order:
         """Return the order of the rows: fresh if executors came or went, else a second old."""
-        key = (session.id, sort, descending, filter_text, frozenset(snapshots))
+        key = (session.id, session.membership, sort, descending, filter_text, include_archived)
         order = self._order
         now = self._monotonic_ns()
         is_fresh = order is not None and now - order.taken_at < ORDER_INTERVAL_NS
         if order is not None and order.key == key and is_fresh:
             return order
+        archived = session.archived.values() if include_archived else ()
         ids, filter_error = _sorted_ids(
-            session, snapshots, sort, descending=descending, filter_text=filter_text
+            session,
+            chain(archived, session.executors.values()),
+            sort,
+            descending=descending,
+            filter_text=filter_text,
         )
         self._order = _Order(key, ids, now, filter_error)
         return self._order
 
 
-def _snapshots(session: PublishedSession, *, include_archived: bool) -> dict[str, ExecutorSnapshot]:
-    if include_archived:
-        return {**session.archived, **session.executors}
-    return dict(session.executors)
+def _find(session: PublishedSession, executor_id: str) -> ExecutorSnapshot:
+    """Return an executor of an order that was made from a session with the same members."""
+    return session.executors.get(executor_id) or session.archived[executor_id]
 
 
 def _sorted_ids(
     session: PublishedSession,
-    snapshots: dict[str, ExecutorSnapshot],
+    snapshots: Iterable[ExecutorSnapshot],
     sort: str,
     *,
     descending: bool,
     filter_text: str,
 ) -> tuple[list[str], str]:
     if sort == "created" and not filter_text.strip():
-        # The mapping is in the order of creation already: no rows need to be built.
-        return (list(reversed(snapshots)) if descending else list(snapshots)), ""
-    rows = [executor_row(snapshot, session) for snapshot in snapshots.values()]
+        # The mappings are in the order of creation already: nothing needs to be looked at.
+        ids = [snapshot.id for snapshot in snapshots]
+        return (ids[::-1] if descending else ids), ""
+    facts = [ExecutorFacts(snapshot, session) for snapshot in snapshots]
     filter_error = ""
     try:
         accepts = parse_filter(filter_text)
     except FilterError as error:
         filter_error = str(error)
     else:
-        rows = [row for row in rows if accepts(row)]
-    return [row.id for row in sort_rows(rows, sort, descending=descending)], filter_error
+        facts = [one for one in facts if accepts(one)] if filter_text.strip() else facts
+    key = _CHEAP_KEYS.get(sort) or SORT_KEYS.get(sort, SORT_KEYS["created"])
+    return [one.id for one in sort_by(facts, key, descending=descending)], filter_error

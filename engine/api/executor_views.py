@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
+from engine.api.executor_facts import ExecutorFacts
 from engine.api.forms import flat_values, value_text
-from engine.api.order_views import display_price, fill_row, order_row
+from engine.api.order_views import fill_row, order_row
 from engine.api.views import (
     BarrierRow,
     ConfigField,
@@ -19,7 +20,6 @@ from engine.api.views import (
 from engine.executors.factory import ExecutorFactory
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.live.published import PublishedMarket, PublishedSession
-from engine.model.clock import SECOND_NS
 
 TREND_LENGTH = 12
 _HIDDEN_CONFIG = frozenset({"id", "timestamp", "controller_id", "type"})
@@ -32,32 +32,28 @@ def mark_ticks(snapshot: ExecutorSnapshot, market: PublishedMarket | None) -> in
 
 def executor_row(snapshot: ExecutorSnapshot, session: PublishedSession) -> ExecutorRow:
     """Return the table's line of one executor at the newest mark."""
-    market = session.markets.get(snapshot.market)
-    mark = snapshot.frozen_mark_ticks if snapshot.is_done else mark_ticks(snapshot, market)
-    instrument = snapshot.instrument
-    ended_ns = session.now_ns if snapshot.closed_ns is None else snapshot.closed_ns
-    close_type = snapshot.close_type
+    facts = ExecutorFacts(snapshot, session)
     return ExecutorRow(
         id=snapshot.id,
-        type=snapshot.type.removesuffix("_executor"),
+        type=facts.type,
         controller_id=snapshot.controller_id,
-        connector_name=snapshot.market.connector_name,
-        trading_pair=snapshot.market.trading_pair,
-        side=snapshot.side.name,
-        lifecycle=snapshot.lifecycle.value,
-        close_type=None if close_type is None else close_type.name,
-        amount=instrument.qty(snapshot.amount_lots),
-        filled_amount=instrument.qty(snapshot.opened_lots),
-        entry_price=display_price(snapshot.entry_price, instrument),
-        mark_price=None if mark is None else instrument.price(mark),
-        net_pnl_quote=instrument.money(snapshot.net_pnl_atoms(mark)),
-        net_pnl_pct=snapshot.net_pnl_pct(mark),
-        fees_quote=instrument.money(snapshot.fee_atoms),
-        volume_quote=instrument.money(snapshot.filled_atoms),
+        connector_name=facts.connector_name,
+        trading_pair=facts.trading_pair,
+        side=facts.side,
+        lifecycle=facts.lifecycle,
+        close_type=facts.close_type,
+        amount=facts.amount,
+        filled_amount=facts.filled_amount,
+        entry_price=facts.entry_price,
+        mark_price=facts.mark_price,
+        net_pnl_quote=facts.net_pnl_quote,
+        net_pnl_pct=facts.net_pnl_pct,
+        fees_quote=facts.fees_quote,
+        volume_quote=facts.volume_quote,
         created_ns=snapshot.created_ns,
         closed_ns=snapshot.closed_ns,
-        age_s=max(0, ended_ns - snapshot.created_ns) / SECOND_NS,
-        trend=_trend(snapshot, market),
+        age_s=facts.age_s,
+        trend=_trend(snapshot, session.markets.get(snapshot.market)),
         retries=snapshot.retries,
         last_error=snapshot.last_error,
         stale_price=snapshot.is_stale,

@@ -11,18 +11,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from engine.api.views import ExecutorRow
 
-Predicate = Callable[[ExecutorRow], bool]
+if TYPE_CHECKING:
+    from engine.api.executor_facts import ExecutorFacts
+
+Filterable: TypeAlias = "ExecutorRow | ExecutorFacts"
+Predicate: TypeAlias = Callable[[Filterable], bool]
 
 
 class FilterError(ValueError):
     """A filter that cannot be read; the text says what is wrong and what is allowed."""
 
 
-TEXT_FIELDS: Final[Mapping[str, Callable[[ExecutorRow], str]]] = {
+TEXT_FIELDS: Final[Mapping[str, Callable[[Filterable], str]]] = {
     "id": lambda row: row.id,
     "type": lambda row: row.type,
     "controller": lambda row: row.controller_id,
@@ -35,7 +39,7 @@ TEXT_FIELDS: Final[Mapping[str, Callable[[ExecutorRow], str]]] = {
     "error": lambda row: row.last_error,
 }
 
-NUMBER_FIELDS: Final[Mapping[str, Callable[[ExecutorRow], Decimal | float | None]]] = {
+NUMBER_FIELDS: Final[Mapping[str, Callable[[Filterable], Decimal | float | None]]] = {
     "amount": lambda row: row.amount,
     "filled": lambda row: row.filled_amount,
     "entry": lambda row: row.entry_price,
@@ -72,7 +76,7 @@ def parse_filter(text: str) -> Predicate:
         raise FilterError(f"the quote in {text.strip()!r} is not closed")
     terms = [_parse_term(token) for token in _TOKEN.findall(text)]
 
-    def matches(row: ExecutorRow) -> bool:
+    def matches(row: Filterable) -> bool:
         return all(term(row) for term in terms)
 
     return matches
@@ -116,7 +120,7 @@ def _compares(name: str, operator: str, value: str) -> Predicate:
     bound = _number(name, operator, value)
     compare = _COMPARE[operator]
 
-    def matches(row: ExecutorRow) -> bool:
+    def matches(row: Filterable) -> bool:
         present = read(row)
         if present is None:
             return False

@@ -53,29 +53,45 @@ def _fields(
     prefix: str,
     group: str,
 ) -> Iterator[FormField]:
+    """Yield the model's own fields first, then its groups, so that no group is torn apart."""
+    groups: list[Iterator[FormField]] = []
     for name, info in model.model_fields.items():
-        extra = _extra(info)
-        if extra.get("hidden"):
+        if _extra(info).get("hidden") or _is_fixed(info.annotation):
             continue
         dotted = f"{prefix}{name}"
         label = info.title or name.replace("_", " ").capitalize()
         nested = _nested_model(info.annotation)
         if nested is not None:
-            yield from _fields(nested, choices, present, f"{dotted}.", label)
+            groups.append(_fields(nested, choices, present, f"{dotted}.", label))
             continue
-        allowed = choices.get(dotted) or _enum_names(info.annotation)
-        kind = cast("Kind", extra.get("kind") or _kind(info.annotation, has_choices=bool(allowed)))
-        yield FormField(
-            name=dotted,
-            label=label,
-            kind=kind,
-            required=info.is_required() and "." not in dotted,
-            default=present.get(dotted, _default_text(info, allowed)),
-            unit=str(extra.get("unit", "")),
-            help=" · ".join(part for part in (info.description or "", _HELP[kind]) if part),
-            choices=allowed,
-            group=group,
-        )
+        yield _field(dotted, label, info, choices.get(dotted), present, group)
+    for fields in groups:
+        yield from fields
+
+
+def _field(
+    dotted: str,
+    label: str,
+    info: FieldInfo,
+    choices: tuple[str, ...] | None,
+    present: Mapping[str, str],
+    group: str,
+) -> FormField:
+    extra = _extra(info)
+    allowed = choices or _enum_names(info.annotation)
+    kind = cast(Kind, extra.get("kind") or _kind(info.annotation, has_choices=bool(allowed)))
+    return FormField(
+        name=dotted,
+        label=label,
+        kind=kind,
+        required=info.is_required() and "." not in dotted,
+        default=present.get(dotted, _default_text(info, allowed)),
+        unit=str(extra.get("unit", "")),
+        help=_help(info, kind),
+        choices=allowed,
+        group=group,
+        many=_is_list(info.annotation),
+    )
 
 
 def read_form(
@@ -143,6 +159,13 @@ def value_text(value: object) -> str:
 
 
 def _read(form_field: FormField, text: str) -> tuple[object, str]:
+    if not form_field.many:
+        return _read_one(form_field, text)
+    parts = [_read_one(form_field, part) for part in text.split(",") if part.strip()]
+    return [value for value, _ in parts], ", ".join(meaning for _, meaning in parts)
+
+
+def _read_one(form_field: FormField, text: str) -> tuple[object, str]:
     match form_field.kind:
         case "percent":
             fraction = parse_fraction(text)
@@ -158,20 +181,18 @@ def _read(form_field: FormField, text: str) -> tuple[object, str]:
                 raise ValueError(f"{text!r} is not one of {', '.join(form_field.choices)}")
             return text, text
         case "text":
-            return _read_text(form_field, text)
-
-
-def _read_text(form_field: FormField, text: str) -> tuple[object, str]:
-    if form_field.unit != "list of fractions":
-        return text, text
-    numbers = [parse_fraction(part) for part in text.split(",") if part.strip()]
-    return numbers, ", ".join(plain(number) for number in numbers)
+            return text, text
 
 
 def _put(values: dict[str, object], path: list[str], value: object) -> None:
     for step in path[:-1]:
         values = cast("dict[str, object]", values.setdefault(step, {}))
     values[path[-1]] = value
+
+
+def _help(info: FieldInfo, kind: Kind) -> str:
+    several = "several, with commas" if _is_list(info.annotation) else ""
+    return " · ".join(part for part in (info.description or "", _HELP[kind], several) if part)
 
 
 def _extra(info: FieldInfo) -> dict[str, Any]:
@@ -182,6 +203,15 @@ def _members(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 (a type expres
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return tuple(one for one in typing.get_args(annotation) if one is not type(None))
     return (annotation,)
+
+
+def _is_fixed(annotation: Any) -> bool:  # noqa: ANN401 (a type expression)
+    """Whether only one value is possible: there is nothing to ask."""
+    return typing.get_origin(annotation) is Literal and len(typing.get_args(annotation)) == 1
+
+
+def _is_list(annotation: Any) -> bool:  # noqa: ANN401 (a type expression)
+    return any(typing.get_origin(one) in (list, tuple) for one in _members(annotation))
 
 
 def _nested_model(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 (a type expression)
@@ -202,7 +232,8 @@ def _kind(annotation: Any, *, has_choices: bool) -> Kind:  # noqa: ANN401 (a typ
     if has_choices:
         return "choice"
     members = _members(annotation)
-    return "number" if Decimal in members or int in members else "text"
+    inside = [item for one in members for item in typing.get_args(one)]
+    return "number" if {Decimal, int} & {*members, *inside} else "text"
 
 
 def _default_text(info: FieldInfo, allowed: tuple[str, ...]) -> str:

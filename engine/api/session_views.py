@@ -32,7 +32,7 @@ def session_row(session: PublishedSession) -> SessionRow:
         fees=account.fees,
         currency=account.currency,
         speed=session.speed,
-        executors=sorted_counts(session.executor_counts().lifecycles),
+        executors=sorted_counts(session.executor_counts.lifecycles),
         inputs=session.inputs,
         alerts=session.alerts,
     )
@@ -67,20 +67,25 @@ def performance_view(session: PublishedSession) -> PerformanceView:
     realized, unrealized = archived.realized_pnl_quote, archived.unrealized_pnl_quote
     volume, fees = archived.volume_traded, archived.total_fees_quote
     wins, losses, active, done = archived.wins, archived.losses, archived.active, archived.done
+    filled_atoms = fee_atoms = realized_atoms = unrealized_atoms = 0
     for snapshot in session.executors.values():
-        instrument = snapshot.instrument
-        mark = mark_ticks(snapshot, session.markets.get(snapshot.market))
-        net = snapshot.net_pnl_atoms(mark)
-        volume += instrument.money(snapshot.filled_atoms)
-        fees += instrument.money(snapshot.fee_atoms)
+        net = snapshot.net_pnl_atoms(mark_ticks(snapshot, session.markets.get(snapshot.market)))
+        filled_atoms += snapshot.filled_atoms
+        fee_atoms += snapshot.fee_atoms
         if snapshot.is_done:
             done += 1
-            realized += instrument.money(net)
+            realized_atoms += net
             wins += net > 0
             losses += net < 0
         else:
             active += 1
-            unrealized += instrument.money(net)
+            unrealized_atoms += net
+    # The account has one precision for all of its markets.
+    unit = Decimal(1).scaleb(-session.account.money_precision)
+    volume += filled_atoms * unit
+    fees += fee_atoms * unit
+    realized += realized_atoms * unit
+    unrealized += unrealized_atoms * unit
     for held in session.positions_held:
         realized += held.realized_pnl_quote - held.cum_fees_quote
         unrealized += held.unrealized_pnl_quote
@@ -97,7 +102,7 @@ def performance_view(session: PublishedSession) -> PerformanceView:
         win_rate=Decimal(wins) / (wins + losses) if wins + losses else Decimal(0),
         wins=wins,
         losses=losses,
-        close_types=sorted_counts(session.executor_counts().close_types),
+        close_types=sorted_counts(session.executor_counts.close_types),
         active=active,
         done=done,
     )

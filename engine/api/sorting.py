@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 from engine.api.views import ExecutorRow
 
-SORT_KEYS: Final[Mapping[str, Callable[[ExecutorRow], Any]]] = {  # Any: each key has its own type
+if TYPE_CHECKING:
+    from engine.api.executor_facts import ExecutorFacts
+
+Sortable: TypeAlias = "ExecutorRow | ExecutorFacts"
+SortableT = TypeVar("SortableT", bound=Sortable)
+
+SORT_KEYS: Final[Mapping[str, Callable[[Sortable], Any]]] = {  # Any: each key has its own type
     "created": lambda row: row.created_ns,
     "id": lambda row: row.id,
     "type": lambda row: row.type,
@@ -25,9 +31,15 @@ SORT_KEYS: Final[Mapping[str, Callable[[ExecutorRow], Any]]] = {  # Any: each ke
 }
 
 
-def sort_rows(rows: Iterable[ExecutorRow], sort: str, *, descending: bool) -> list[ExecutorRow]:
+def sort_rows(rows: Iterable[SortableT], sort: str, *, descending: bool) -> list[SortableT]:
     """Return *rows* in the order *sort*, a key of ``SORT_KEYS``; an unknown one means created."""
-    key = SORT_KEYS.get(sort, SORT_KEYS["created"])
+    return sort_by(rows, SORT_KEYS.get(sort, SORT_KEYS["created"]), descending=descending)
+
+
+def sort_by(
+    rows: Iterable[SortableT], key: Callable[[SortableT], Any], *, descending: bool
+) -> list[SortableT]:
+    """Return *rows* in the order of *key*."""
     by_id = sorted(rows, key=lambda row: row.id)
     return sorted(by_id, key=key, reverse=descending)
 

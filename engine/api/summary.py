@@ -16,7 +16,7 @@ def session_summary(
 ) -> dict[str, Any]:
     """Return the session as JSON values; money as decimal text, ``seconds`` of wall time."""
     account = session.account
-    executors = session.executor_counts()
+    executors = session.executor_counts
     return {
         "session_id": session.id,
         "mode": session.mode,
@@ -40,7 +40,7 @@ def session_summary(
 def status_line(session: PublishedSession) -> str:
     """Return one line about the session."""
     account = session.account
-    counts = sorted_counts(session.executor_counts().lifecycles)
+    counts = sorted_counts(session.executor_counts.lifecycles)
     executors = " ".join(f"{word}={count}" for word, count in counts.items()) or "none"
     return (
         f"{to_iso(session.now_ns)[:19]}Z {session.mode} {session.name} {session.state}  "

@@ -327,6 +327,8 @@ class FormField:
     help: str = ""
     choices: tuple[str, ...] = ()
     group: str = ""
+    many: bool = False
+    """Whether several values are given, with commas between them."""
 
 
 @dataclass(frozen=True, slots=True)

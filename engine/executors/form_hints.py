@@ -12,9 +12,6 @@ HIDDEN: Final[JsonDict] = {"hidden": True}
 PERCENT: Final[JsonDict] = {"kind": "percent"}
 """A fraction: ``2%`` or ``0.02``."""
 
-FRACTIONS: Final[JsonDict] = {"kind": "text", "unit": "list of fractions"}
-"""Several fractions with commas between them."""
-
 DURATION: Final[JsonDict] = {"kind": "duration"}
 """Whole seconds: ``90s`` or ``4h``."""
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from engine.executors.barriers import OptionalTrailingStop, TripleBarrierConfig
 from engine.executors.config import ExecutorConfigBase
-from engine.executors.form_hints import DURATION, FRACTIONS, IN_BASE, IN_QUOTE, PERCENT
+from engine.executors.form_hints import DURATION, IN_BASE, IN_QUOTE, PERCENT
 from engine.executors.validation import (
     DirectionalSide,
     OptionalDecimal,
@@ -83,7 +83,7 @@ class PositionExecutorConfig(ExecutorConfigBase):
     activation_bounds: OptionalDecimals = Field(
         default=None,
         description="work the entry only this near to the market",
-        json_schema_extra=FRACTIONS,
+        json_schema_extra=PERCENT,
     )
     level_id: str | None = Field(default=None, title="Label", description="free text")
 
@@ -121,7 +121,7 @@ class PositionExecutorUpdate(BaseModel):
     take_profit_order_type: OrderTypeName = Field(
         default=OrderType.MARKET, title="Take profit order"
     )
-    activation_bounds: OptionalDecimals = Field(default=None, json_schema_extra=FRACTIONS)
+    activation_bounds: OptionalDecimals = Field(default=None, json_schema_extra=PERCENT)
 
     def validate(self) -> bool:  # type: ignore[override]  # pydantic's own is a deprecated class method
         """Whether the update changes anything."""
