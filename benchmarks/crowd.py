@@ -11,6 +11,7 @@ import yaml
 
 from engine.api.build import build_container
 from engine.config.session_plan import SessionPlan, load_session_plan
+from engine.containers.effects import Effects
 from engine.containers.inputs import ActionInput
 from engine.containers.session_container import SessionContainer
 from engine.markets.merged_feed import MergedFeed, TimerTick
@@ -47,7 +48,7 @@ def write_session(
         "account": {"currency": "USDT", "initial_balance": 1_000_000_000},
         "venues": [{"name": VENUE, "kind": "perpetual"}],
         "markets": [_market(pair, price, tick, quotes_per_s) for pair, price, tick in PAIRS],
-        "executors": [_executor(number, executors, near_pct) for number in range(executors)],
+        "executors": [executor_config(number, executors, near_pct) for number in range(executors)],
     }
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return path
@@ -58,7 +59,8 @@ def _market(pair: str, price: int, tick: str, quotes_per_s: int) -> dict[str, An
     return {"venue": VENUE, "pair": pair, "tick": tick, "lot": "0.001", "source": source}
 
 
-def _executor(number: int, count: int, near_pct: float | None) -> dict[str, Any]:
+def executor_config(number: int, count: int, near_pct: float | None) -> dict[str, Any]:
+    """Return the configuration of executor *number* of *count*, with its type."""
     stop_loss = 0.5 if near_pct is None else 0.002 + near_pct * (number + 1) / count
     return {
         "type": "position_executor",
@@ -77,23 +79,32 @@ def _executor(number: int, count: int, near_pct: float | None) -> dict[str, Any]
 
 
 class Crowd:
-    """A container in which the executors of a session file are at work, and quotes for it."""
+    """A container in which many executors are at work, and quotes for it.
 
-    def __init__(self, path: Path) -> None:
-        self.plan: SessionPlan = load_session_plan(path)
+    ``effects`` is what their creation caused.
+    """
+
+    def __init__(self, folder: Path, *, executors: int, near_pct: float | None = None) -> None:
+        self.plan: SessionPlan = load_session_plan(
+            write_session(folder / "crowd.yaml", executors=0)
+        )
         self.container: SessionContainer = build_container(
             self.plan, container_id="bench", start_ns=START_NS
         )
         self._quotes = _quotes_only(self.plan)
-        for quote in self.take(len(self.plan.sources)):
-            self.container.apply(quote)
-        for number, config in enumerate(self.plan.executors):
-            values = config.model_dump(
-                mode="json", exclude={"id", "type", "timestamp", "controller_id"}
-            )
-            arguments = {"executor_type": config.type, "config": values, "controller_id": "main"}
-            now_ns = self.container.clock.now_ns()
-            self.container.apply(ActionInput(now_ns, f"r{number}", "bench", "create", arguments))
+        self.effects: list[Effects] = [
+            self.container.apply(quote) for quote in self.take(len(self.plan.sources))
+        ]
+        now_ns = self.container.clock.now_ns()
+        for number in range(executors):
+            config = executor_config(number, executors, near_pct)
+            arguments = {
+                "executor_type": config.pop("type"),
+                "config": config,
+                "controller_id": "main",
+            }
+            item = ActionInput(now_ns, f"r{number}", "bench", "create", arguments)
+            self.effects.append(self.container.apply(item))
 
     @property
     def active(self) -> int:

@@ -145,6 +145,13 @@ class ExecutorSnapshot:
         numerator, denominator = self.totals.net_pnl_ratio(self._mark(mark_ticks))
         return Decimal(numerator) / Decimal(denominator)
 
+    def net_return(self, mark_ticks: int | None) -> float:
+        """Return ``net_pnl_pct`` as the nearest float: a key to sort by, cheap."""
+        if self.is_handed_over or not self.totals.entry_lots:
+            return 0.0
+        numerator, denominator = self.totals.net_pnl_ratio(self._mark(mark_ticks))
+        return numerator / denominator
+
     def barriers(self, mark_ticks: int | None) -> tuple[BarrierPrice, ...]:
         """Return the barriers that can still fire, with their distance from the mark."""
         if self.is_done:

@@ -41,7 +41,8 @@ class Picture:
         container, recorder = self._container, self._recorder
         orchestrator = container.orchestrator
         data_handler = container.data_handler
-        self._recorder.sample_equity(runner.now_ns)
+        recorder.sample_equity(runner.now_ns)
+        executors = recorder.gallery.executors()
         return PublishedSession(
             version=self._version,
             id=self._session_id,
@@ -67,10 +68,11 @@ class Picture:
                 for market in data_handler.markets
             },
             account=container.portfolio.account_snapshot(),
-            executors={snapshot.id: snapshot for snapshot in orchestrator.snapshots()},
-            archived=dict(recorder.archived),
+            executors=executors,
+            archived=recorder.gallery.archived(),
             archived_performance=orchestrator.archived_performance(),
-            archived_counts=recorder.archived_counts,
+            executor_counts=recorder.gallery.counts(),
+            membership=recorder.gallery.membership,
             held_lots=dict(container.held_lots()),
             positions_held=tuple(
                 summary

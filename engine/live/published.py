@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.executors.performance import PerformanceReport
@@ -34,17 +33,6 @@ class ExecutorCounts:
     types: Mapping[str, int] = field(default_factory=dict)
     close_types: Mapping[str, int] = field(default_factory=dict)
 
-    def plus(self, snapshots: Iterable[ExecutorSnapshot]) -> ExecutorCounts:
-        """Return the counts with *snapshots* added."""
-        lifecycles, types = Counter(self.lifecycles), Counter(self.types)
-        close_types = Counter(self.close_types)
-        for snapshot in snapshots:
-            lifecycles[snapshot.lifecycle.value] += 1
-            types[snapshot.type] += 1
-            if snapshot.close_type is not None:
-                close_types[snapshot.close_type.name] += 1
-        return ExecutorCounts(lifecycles, types, close_types)
-
 
 @dataclass(frozen=True, slots=True)
 class PublishedSession:
@@ -71,8 +59,10 @@ class PublishedSession:
     archived: Mapping[str, ExecutorSnapshot]
     """The newest archived ones, in the order in which they were archived."""
     archived_performance: PerformanceReport
-    archived_counts: ExecutorCounts
-    """Of all archived executors, also of those that are no longer in memory."""
+    executor_counts: ExecutorCounts
+    """Of all executors of the session, also of those that are no longer in memory."""
+    membership: int
+    """Differs from the last publication's if executors came or went."""
     positions_held: tuple[PositionSummary, ...]
     held_lots: Mapping[ConnectorPair, int]
     """Signed lots that no executor manages."""
@@ -83,7 +73,3 @@ class PublishedSession:
     order_count: int
     equity: tuple[tuple[int, float], ...]
     alerts: int
-
-    def executor_counts(self) -> ExecutorCounts:
-        """Return the counts over all executors of the session."""
-        return self.archived_counts.plus(self.executors.values())

@@ -9,10 +9,9 @@ from typing import Final
 from engine.containers.effects import Effects
 from engine.containers.session_container import SessionContainer
 from engine.executors.base import ExecutorBase
-from engine.executors.snapshot import ExecutorSnapshot
 from engine.executors.step import Notice
 from engine.live.equity_curve import EquityCurve
-from engine.live.published import ExecutorCounts
+from engine.live.executor_gallery import ExecutorGallery
 from engine.live.store_rows import (
     equity_record,
     executor_record,
@@ -37,7 +36,6 @@ from engine.store.records import (
 
 ORDERS_KEPT: Final = 2000
 FILLS_KEPT: Final = 2000
-ARCHIVED_KEPT: Final = 300
 STORED_EQUITY_INTERVAL_NS: Final = 60 * SECOND_NS
 
 
@@ -73,8 +71,7 @@ class Recorder:
         self.orders: dict[str, Order] = {}
         self.fills: deque[Fill] = deque(maxlen=FILLS_KEPT)
         self.equity = EquityCurve(interval_ns=SECOND_NS)
-        self.archived: dict[str, ExecutorSnapshot] = {}
-        self.archived_counts = ExecutorCounts()
+        self.gallery = ExecutorGallery(container.orchestrator.find)
         self.alerts = 0
 
     @property
@@ -102,6 +99,7 @@ class Recorder:
         for order_id, order in effects.orders.items():
             self.orders.pop(order_id, None)
             self.orders[order_id] = order
+        self.gallery.note(effects.executors)
         for archived in effects.archived:
             self._archive(archived.executor)
         for notice in effects.notices:
@@ -176,10 +174,7 @@ class Recorder:
     def _archive(self, executor: ExecutorBase) -> None:
         snapshot = executor.snapshot()
         self._pending.executors[snapshot.id] = None
-        self.archived[snapshot.id] = snapshot
-        self.archived_counts = self.archived_counts.plus((snapshot,))
-        if len(self.archived) > ARCHIVED_KEPT:
-            del self.archived[next(iter(self.archived))]
+        self.gallery.archive(snapshot)
 
     def _executor_records(self, effects: Effects, now_ns: int) -> Iterator[ExecutorRecord]:
         orchestrator = self._container.orchestrator
@@ -191,7 +186,7 @@ class Recorder:
                     executor,
                     self._container.data_handler.quote(executor.snapshot().market),
                     now_ns=now_ns,
-                    is_archived=executor_id in self.archived,
+                    is_archived=self.gallery.is_archived(executor_id),
                 )
 
     def _journal_entry(self, ts_ns: int, kind: str, payload: str) -> JournalEntry:
