@@ -228,8 +228,10 @@ class PositionExecutor(SingleEntryExecutor):
 
     def _take_profit_ticks(self) -> int | None:
         """Return the price of the resting take profit on the grid, never a worse one."""
+        if self._take_profit is None or self._is_take_profit_monitored():
+            return None
         entry = self._totals.entry_ticks
-        if entry is None or self._take_profit is None or self._is_take_profit_monitored():
+        if entry is None:
             return None
         exact = entry * (1 + self.side.sign * self._take_profit)
         ticks = ceil(exact) if self.side is TradeType.BUY else floor(exact)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, unique
+from enum import IntEnum, unique
 from typing import Final
 
 from engine.model.instruments import ConnectorPair
 
 
 @unique
-class PriceField(Enum):
+class PriceField(IntEnum):
     """Which price of a market is watched. MID is counted in half ticks: bid plus ask."""
 
     BID = 0

@@ -75,8 +75,7 @@ class _Waiting:
 class _Registration:
     """What one owner waits for."""
 
-    conditions: WakeConditions
-    prices: dict[tuple[ConnectorPair, int], _Entry] = field(default_factory=dict)
+    prices: dict[_Waiting, _Entry] = field(default_factory=dict)
     time: _Entry | None = None
 
 
@@ -99,19 +98,18 @@ class WakeIndex:
         """Let *owner* wait for *conditions* and for nothing else."""
         registration = self._owners.get(owner)
         if registration is None:
-            registration = self._owners[owner] = _Registration(conditions)
-        registration.conditions = conditions
-        self._update_prices(owner, registration)
-        self._update_time(owner, registration)
+            registration = self._owners[owner] = _Registration()
+        self._update_prices(owner, registration, conditions.prices)
+        self._update_time(owner, registration, conditions.at_ns)
 
     def remove(self, owner: str) -> None:
         """Forget *owner*; one that is unknown is ignored."""
         registration = self._owners.pop(owner, None)
         if registration is None:
             return
-        for (market, slot), entry in registration.prices.items():
+        for waiting, entry in registration.prices.items():
             if entry.owner is not None:
-                self._markets[market][slot].withdraw(entry)
+                waiting.withdraw(entry)
         if registration.time is not None and registration.time.owner is not None:
             self._times.withdraw(registration.time)
 
@@ -137,23 +135,24 @@ class WakeIndex:
         head = self._times.head()
         return None if head is None else head.key
 
-    def _update_prices(self, owner: str, registration: _Registration) -> None:
-        wanted = _tightest(registration.conditions.prices)
+    def _update_prices(
+        self, owner: str, registration: _Registration, prices: tuple[PriceTrigger, ...]
+    ) -> None:
+        wanted = self._tightest(prices)
         entries = registration.prices
-        for place in [place for place in entries if place not in wanted]:
-            entry = entries.pop(place)
+        for waiting in [waiting for waiting in entries if waiting not in wanted]:
+            entry = entries.pop(waiting)
             if entry.owner is not None:
-                self._markets[place[0]][place[1]].withdraw(entry)
-        for place, key in wanted.items():
-            current = entries.get(place)
+                waiting.withdraw(entry)
+        for waiting, key in wanted.items():
+            current = entries.get(waiting)
             if current is not None and current.owner is not None:
                 if current.key == key:
                     continue
-                self._markets[place[0]][place[1]].withdraw(current)
-            entries[place] = self._push(self._waiting(place), key, owner)
+                waiting.withdraw(current)
+            entries[waiting] = self._push(waiting, key, owner)
 
-    def _update_time(self, owner: str, registration: _Registration) -> None:
-        at_ns = registration.conditions.at_ns
+    def _update_time(self, owner: str, registration: _Registration, at_ns: int | None) -> None:
         current = registration.time
         if current is not None and current.owner is not None:
             if current.key == at_ns:
@@ -161,25 +160,28 @@ class WakeIndex:
             self._times.withdraw(current)
         registration.time = None if at_ns is None else self._push(self._times, at_ns, owner)
 
-    def _waiting(self, place: tuple[ConnectorPair, int]) -> _Waiting:
-        market, slot = place
+    def _tightest(self, prices: tuple[PriceTrigger, ...]) -> dict[_Waiting, int]:
+        """Return the least key for each heap; the key of a level to fall to is its negative."""
+        wanted: dict[_Waiting, int] = {}
+        market: ConnectorPair | None = None
+        heaps: tuple[_Waiting, ...] = ()
+        for trigger in prices:
+            if trigger.market is not market:
+                market = trigger.market
+                heaps = self._heaps(market)
+            waiting = heaps[2 * trigger.field + trigger.is_above]
+            key = trigger.level if trigger.is_above else -trigger.level
+            known = wanted.get(waiting)
+            wanted[waiting] = key if known is None else min(known, key)
+        return wanted
+
+    def _heaps(self, market: ConnectorPair) -> tuple[_Waiting, ...]:
         if market not in self._markets:
             self._markets[market] = tuple(_Waiting() for _ in range(_SLOTS))
-        return self._markets[market][slot]
+        return self._markets[market]
 
     def _push(self, waiting: _Waiting, key: int, owner: str) -> _Entry:
         self._sequence += 1
         entry = _Entry(key, self._sequence, owner)
         waiting.push(entry)
         return entry
-
-
-def _tightest(prices: tuple[PriceTrigger, ...]) -> dict[tuple[ConnectorPair, int], int]:
-    """Return the least key of each place; the key of a level to fall to is its negative."""
-    wanted: dict[tuple[ConnectorPair, int], int] = {}
-    for trigger in prices:
-        place = (trigger.market, 2 * trigger.field.value + trigger.is_above)
-        key = trigger.level if trigger.is_above else -trigger.level
-        known = wanted.get(place)
-        wanted[place] = key if known is None else min(known, key)
-    return wanted
