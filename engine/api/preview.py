@@ -8,8 +8,9 @@ from decimal import Decimal
 from pydantic import BaseModel
 
 from engine.api.typed_values import plain
-from engine.executors.barriers import TripleBarrierConfig
+from engine.executors.barriers import TrailingStop, TripleBarrierConfig
 from engine.executors.position_config import PositionExecutorConfig
+from engine.executors.progressive_config import LadderedTrailingStop
 from engine.live.published import PublishedMarket, PublishedSession
 from engine.model.instruments import PPB, ConnectorPair, Instrument
 from engine.model.orders import OrderType, TradeType
@@ -68,7 +69,7 @@ def _lines(
             level = _level(config, instrument, price, sign * fraction + entry_fee)
             yield label, f"{plain(level)}  {sign * fraction * notional:+,.2f} {quote_asset}"
     if barriers.trailing_stop is not None:
-        start = barriers.trailing_stop.activation_price
+        start = _trailing_start(barriers.trailing_stop)
         level = _level(config, instrument, price, start + entry_fee)
         yield "trailing from", plain(level)
     if barriers.time_limit:
@@ -84,6 +85,13 @@ def _level(
     is_buy = config.side is TradeType.BUY
     exact = price * (1 + config.side.sign * move)
     return instrument.price(instrument.passive_ticks(exact, is_buy=is_buy == (move < 0)))
+
+
+def _trailing_start(stop: TrailingStop | LadderedTrailingStop) -> Decimal:
+    """Return the net gain that arms a trailing stop."""
+    if isinstance(stop, LadderedTrailingStop):
+        return stop.activation_pnl_pct
+    return stop.activation_price
 
 
 def _entry_fee_rate(barriers: TripleBarrierConfig, instrument: Instrument) -> Decimal:

@@ -112,9 +112,9 @@ class DirectionalExecutor(OneSidedExecutor):
         self._closing = self._send(now_ns, role=CLOSE, order_type=OrderType.MARKET, lots=lots)
 
     def _close_start_ns(self, live: list[TrackedOrder]) -> int:
-        """Return when a closing order may go out: entries get time to be cancelled first."""
+        """Return when a closing order may go out: what works gets time to be cancelled first."""
         started = self._closing_since_ns or 0
-        if any(order.request.role == ENTRY for order in live):
+        if live:
             return max(self._close_not_before_ns, started + self._settings.cancel_wait_ns)
         return self._close_not_before_ns
 

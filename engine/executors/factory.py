@@ -19,7 +19,10 @@ ExecutorClass = TypeVar("ExecutorClass", bound=type)
 RESERVED_TYPES: Final = frozenset({"lp_executor"})
 """Type strings that no configuration may use yet (3.12)."""
 
-BUILTIN_MODULES: Final = ("engine.executors.position_executor",)
+BUILTIN_MODULES: Final = (
+    "engine.executors.position_executor",
+    "engine.executors.progressive_executor",
+)
 """Modules whose import registers the built-in executors."""
 
 _REQUIRED: Final = ("start", "stop", "early_stop", "executor_info")

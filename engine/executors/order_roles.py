@@ -7,3 +7,4 @@ from typing import Final
 ENTRY: Final = "entry"
 TAKE_PROFIT: Final = "take_profit"
 CLOSE: Final = "close"
+PARTIAL_CLOSE: Final = "partial_close"
