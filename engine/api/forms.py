@@ -79,7 +79,7 @@ def _field(
 ) -> FormField:
     extra = _extra(info)
     allowed = choices or _enum_names(info.annotation)
-    kind = cast(Kind, extra.get("kind") or _kind(info.annotation, has_choices=bool(allowed)))
+    kind = cast("Kind", extra.get("kind") or _kind(info.annotation, has_choices=bool(allowed)))
     return FormField(
         name=dotted,
         label=label,
