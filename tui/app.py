@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from engine.api.console import ConsoleEngine
     from tui.modals.settings import ThemeWanted
-    from tui.screens.executor_actions import ExecutorScreen
     from tui.state.command_line import Command
 
 _TWICE_S = 2.0
@@ -139,6 +138,12 @@ class ConsoleApp(App[None], inherit_bindings=False):
     def on_ready(self) -> None:
         """Start the engine as soon as the first frame is on the screen."""
         self.screen.call_after_refresh(self._first_paint)
+
+    async def on_event(self, event: events.Event) -> None:
+        """Drop keys typed while the screens are being closed: Textual would fail on them."""
+        if isinstance(event, events.InputEvent) and not self.screen_stack:
+            return
+        await super().on_event(event)
 
     def _first_paint(self) -> None:
         self._look_at_engine()
@@ -374,15 +379,10 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.call_later(self._filter_executors, command.argument)
 
     def _filter_executors(self, text: str) -> None:
-        screen = self.screen
-        if screen.id != "executors-screen" and not hasattr(screen, "table"):
-            return
-        executors: ExecutorScreen = screen  # type: ignore[assignment]  # has the table
-        executors.table.set_filter(text)
+        from tui.screens.executor_actions import ExecutorScreen
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Nothing to lay out by hand: breakpoints do it."""
-        del event
+        if isinstance(self.screen, ExecutorScreen):
+            self.screen.table.set_filter(text)
 
 
 def _loop_clock() -> float:

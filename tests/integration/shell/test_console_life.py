@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from textual import events
 
 from engine.api import views
 from engine.testing.fake_console import FakeConsoleEngine
@@ -299,6 +300,13 @@ async def test_random_keys_never_raise_and_never_act_without_asking(
         assert console.app.return_code is None
         acting = {"StopExecutor", "StoreExecutor", "CreateExecutor", "StopSession"}
         assert not acting & {type(command).__name__ for command in console.engine.submitted}
+
+
+async def test_a_key_typed_while_quitting_is_dropped(open_console: OpenConsole) -> None:
+    async with open_console() as console:
+        app = console.app
+    await app.on_event(events.Key("j", "j"))
+    assert app._exception is None
 
 
 async def test_a_key_without_meaning_says_so(open_console: OpenConsole) -> None:
