@@ -1,0 +1,64 @@
+"""Terminals that are small, that change their size, or that are none."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import StoreRows, Terminal
+
+SIZES = [(200, 60), (80, 24), (60, 12), (40, 10), (120, 40), (1, 1), (300, 5), (5, 90)]
+
+
+def test_a_small_terminal_is_told_which_size_it_needs(
+    open_terminal: Callable[..., Terminal],
+) -> None:
+    terminal = open_terminal(columns=40, lines=10)
+    text = " ".join(terminal.wait_for("80x24").split())
+    assert "40x10" in text
+    assert "Traceback" not in text
+    terminal.resize(120, 40)
+    terminal.wait_for("● running")
+
+
+def test_a_storm_of_resizes_leaves_a_console_that_works(
+    open_terminal: Callable[..., Terminal], store_rows: StoreRows
+) -> None:
+    terminal = open_terminal()
+    terminal.wait_for("● running")
+    for _ in range(15):
+        for columns, lines in SIZES:
+            terminal.resize(columns, lines)
+            terminal.press("j")
+    terminal.resize(120, 40)
+    terminal.wait_for("╭─ Session ─")
+    terminal.press("?")
+    terminal.wait_for("Keys")
+    terminal.press("\x1b")
+    terminal.press_until("q", lambda text: "Quit quarterdeck" in text, why="the dialog")
+    terminal.press_until("f", lambda text: "Flatten and quit" not in text, why="it is closed")
+    assert terminal.wait_until_ended() == 0
+    assert [row["status"] for row in store_rows("SELECT status FROM session")] == ["stopped"]
+
+
+def test_without_a_terminal_it_says_so_and_draws_nothing(
+    command: str, environment: dict[str, str], store_rows: StoreRows
+) -> None:
+    done = subprocess.run(
+        [command, "run", "--for", "1"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0
+    assert done.stderr == (
+        "quarterdeck: standard output is not a terminal; running without the console (--headless)\n"
+    )
+    assert "\x1b" not in done.stdout
+    assert " paper paper stopped " in done.stdout.splitlines()[0] + done.stdout.splitlines()[-1]
+    assert [row["status"] for row in store_rows("SELECT status FROM session")] == ["stopped"]
