@@ -187,6 +187,10 @@ class ExecutorState:
         self._version += 1
         return self._retries
 
+    def _retry_wait_ns(self, attempt: int) -> int:
+        """Return the wait before retry *attempt*: never less than one update interval."""
+        return max(self._settings.backoff_ns(attempt), self._update_interval_ns, 1)
+
     def _place(self, now_ns: int, request: OrderRequest) -> TrackedOrder:
         tracked = TrackedOrder(request, now_ns)
         self._orders.add(tracked)

@@ -22,6 +22,7 @@ RESERVED_TYPES: Final = frozenset({"lp_executor"})
 BUILTIN_MODULES: Final = (
     "engine.executors.position_executor",
     "engine.executors.progressive_executor",
+    "engine.executors.order_executor",
 )
 """Modules whose import registers the built-in executors."""
 
