@@ -10,7 +10,7 @@ from typing import Final
 from engine.executors.config import ExecutorConfigBase
 from engine.executors.held_order import HeldOrder
 from engine.executors.one_sided import OneSidedExecutor
-from engine.executors.order_roles import CLOSE, ENTRY
+from engine.executors.order_roles import CLOSE, ENTRY, kind_of
 from engine.executors.plain import JsonValue
 from engine.executors.settings import ExecutorSettings
 from engine.executors.status import CloseType, RunnableStatus
@@ -237,7 +237,8 @@ class DirectionalExecutor(OneSidedExecutor):
         mark = state.get("frozen_mark_ticks")
         self._frozen_mark_ticks = mark if isinstance(mark, int) else None
         for order in self._orders:
-            (self._entries if order.request.role == ENTRY else self._exits).append(order)
+            is_entry = kind_of(order.request.role) == ENTRY
+            (self._entries if is_entry else self._exits).append(order)
             if order.request.role == CLOSE:
                 self._closing = order
         self._refresh_totals()

@@ -23,6 +23,7 @@ BUILTIN_MODULES: Final = (
     "engine.executors.position_executor",
     "engine.executors.progressive_executor",
     "engine.executors.order_executor",
+    "engine.executors.dca_executor",
 )
 """Modules whose import registers the built-in executors."""
 

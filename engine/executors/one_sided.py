@@ -11,7 +11,7 @@ from engine.executors.config import ExecutorConfigBase
 from engine.executors.factory import ExecutorFactory
 from engine.executors.fill_ledger import LedgerTotals, ledger_totals
 from engine.executors.info import ExecutorInfo
-from engine.executors.order_roles import ENTRY
+from engine.executors.order_roles import ENTRY, kind_of
 from engine.executors.plain import JsonValue
 from engine.executors.settings import ExecutorSettings
 from engine.executors.snapshot import ExecutorSnapshot, OrderRole
@@ -169,7 +169,7 @@ class OneSidedExecutor(ExecutorBase):
             order_type=order_type,
             lots=lots,
             limit_ticks=limit_ticks if order_type.is_limit_type else None,
-            position_action=PositionAction.OPEN if role == ENTRY else self._exit_action(),
+            position_action=PositionAction.OPEN if kind_of(role) == ENTRY else self._exit_action(),
             leverage=self._leverage,
             owner_id=self.executor_id,
             role=role,
@@ -192,7 +192,7 @@ class OneSidedExecutor(ExecutorBase):
         limit_ticks: int | None = None,
     ) -> TrackedOrder:
         """Place an order of this executor and follow it as an entry or an exit."""
-        side = self.side if role == ENTRY else self.side.opposite
+        side = self.side if kind_of(role) == ENTRY else self.side.opposite
         order_id = self._strategy.next_order_id()
         order = self._place(
             now_ns,
@@ -205,7 +205,7 @@ class OneSidedExecutor(ExecutorBase):
                 limit_ticks=limit_ticks,
             ),
         )
-        (self._entries if role == ENTRY else self._exits).append(order)
+        (self._entries if kind_of(role) == ENTRY else self._exits).append(order)
         limit_ticks = order.request.limit_ticks
         price = "" if limit_ticks is None else f" at {self._instrument.price(limit_ticks)}"
         amount = self._instrument.qty(lots)

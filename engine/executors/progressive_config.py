@@ -33,20 +33,23 @@ class LadderRow(NamedTuple):
 
 
 def _ladder_rows(value: object) -> object:
-    """Read ``level:ratio|level:ratio``, or pairs."""
+    """Read ``level:ratio|level:ratio``, several such texts, or pairs."""
+    if value is None:
+        return ()
+    if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
+        value = "|".join(value)
     if not isinstance(value, str):
-        return () if value is None else value
-    rows: list[tuple[str, str]] = []
-    for part in value.replace(",", "|").split("|"):
-        if not part.strip():
-            continue
-        level, separator, ratio = part.partition(":")
-        if not separator:
-            raise ValueError(
-                f"must be level:ratio|level:ratio (for example 0.05:1|0.1:0.9), got {value!r}"
-            )
-        rows.append((level.strip(), ratio.strip()))
-    return tuple(rows)
+        return value
+    return tuple(_ladder_row(part) for part in value.replace(",", "|").split("|") if part.strip())
+
+
+def _ladder_row(text: str) -> tuple[str, str]:
+    level, separator, ratio = text.partition(":")
+    if not separator:
+        raise ValueError(
+            f"must be level:ratio|level:ratio (for example 0.05:1|0.1:0.9), got {text!r}"
+        )
+    return level.strip(), ratio.strip()
 
 
 def _valid_rows(rows: Iterable[LadderRow]) -> tuple[LadderRow, ...]:

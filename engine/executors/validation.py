@@ -98,7 +98,8 @@ def _blank_is_none(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
-def _split_list(value: object) -> object:
+def split_list(value: object) -> object:
+    """Split text at commas; blank text is None, anything else stays."""
     value = _blank_is_none(value)
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
@@ -116,7 +117,7 @@ PositiveDecimal = Annotated[Decimal, BeforeValidator(read_decimal), AfterValidat
 OptionalDecimal = Annotated[PositiveDecimal | None, BeforeValidator(_blank_is_none)]
 """A finite number above zero, exact, or None; blank text is None."""
 
-OptionalDecimals = Annotated[tuple[PositiveDecimal, ...] | None, BeforeValidator(_split_list)]
+OptionalDecimals = Annotated[tuple[PositiveDecimal, ...] | None, BeforeValidator(split_list)]
 """Finite numbers above zero, or None; text is split at commas."""
 
 PositiveInt = Annotated[int, AfterValidator(positive_int)]
