@@ -24,6 +24,7 @@ BUILTIN_MODULES: Final = (
     "engine.executors.progressive_executor",
     "engine.executors.order_executor",
     "engine.executors.dca_executor",
+    "engine.executors.twap_executor",
 )
 """Modules whose import registers the built-in executors."""
 
