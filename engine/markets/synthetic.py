@@ -29,6 +29,8 @@ _PRICE_RANGE: Final = 1000.0
 _SPREAD_PULL: Final = 0.1
 _SPREAD_NOISE: Final = 0.12
 _WIDEST_SPREAD: Final = 20.0
+_BASIS_LASTS_NS: Final = 4.0 * SECOND_NS
+"""How long a market strays from the price that it shares, on average."""
 
 
 class SyntheticConfig(BaseModel):
@@ -79,6 +81,13 @@ class SyntheticConfig(BaseModel):
     seed: int | None = Field(
         default=None, ge=0, description="seed of this market; without it the session's is used"
     )
+    basis_bps: Decimal = Field(
+        default=Decimal(0),
+        ge=0,
+        le=Decimal(1000),
+        description="above 0, markets with the same seed and settings follow one price, and this "
+        "market strays from it by about this much, in hundredths of a percent",
+    )
 
 
 class SyntheticSource:
@@ -88,12 +97,15 @@ class SyntheticSource:
         self.market: ConnectorPair = instrument.market
         self.instrument = instrument
         self._config = config
-        self._seed = f"{seed}/{instrument.market}"
+        self._own_seed = f"{seed}/{instrument.market}"
+        self._walk_seed = f"{seed}" if config.basis_bps else self._own_seed
 
     def ticks(self, start_ns: int) -> Iterator[QuoteTick]:
         """Return the quotes of a session that starts at *start_ns*, the first one then."""
         config = self._config
-        draws = random.Random(self._seed)
+        draws = random.Random(self._walk_seed)
+        own = random.Random(self._own_seed) if config.basis_bps else draws
+        basis = _Basis(own, float(config.basis_bps) / 10_000)
         market = self.market
         mean_interval_ns = SECOND_NS / float(config.intensity_per_s)
         walk = _Walk(
@@ -110,15 +122,38 @@ class SyntheticSource:
         )
         ts_ns = start_ns
         while True:
-            bid, ask = walk.bid_and_ask()
+            bid, ask = walk.bid_and_ask(basis.factor)
             yield QuoteTick(
-                market, ts_ns, bid, ask, _size(draws, depth / bid), _size(draws, depth / ask)
+                market, ts_ns, bid, ask, _size(own, depth / bid), _size(own, depth / ask)
             )
             interval_ns = max(
                 1, int(min(_exponential(draws), _LONGEST_INTERVAL) * mean_interval_ns)
             )
             ts_ns += interval_ns
             walk.move(interval_ns)
+            basis.move(interval_ns)
+
+
+class _Basis:
+    """How far a market is from the price that it shares: it strays and comes back."""
+
+    def __init__(self, draws: random.Random, deviation: float) -> None:
+        self._draws = draws
+        self._deviation = deviation
+        self._offset = deviation * _bell(draws) if deviation else 0.0
+
+    @property
+    def factor(self) -> float:
+        """Return this market's price per shared price."""
+        return 1.0 + self._offset
+
+    def move(self, interval_ns: int) -> None:
+        """Let *interval_ns* pass; without a deviation nothing is drawn."""
+        if not self._deviation:
+            return
+        kept = 1.0 / (1.0 + interval_ns / _BASIS_LASTS_NS)
+        noise = self._deviation * math.sqrt(1.0 - kept * kept) * _bell(self._draws)
+        self._offset = self._offset * kept + noise
 
 
 class _Walk:
@@ -145,10 +180,11 @@ class _Walk:
         self._shock = min(shock_weight, persistence)
         self._persistence = persistence
 
-    def bid_and_ask(self) -> tuple[int, int]:
-        """Return the prices of this instant in whole ticks: 1 <= bid < ask."""
-        spread = max(1, int(self._mid * self._spread_pct * self._widening + 0.5))
-        bid = max(1, int(self._mid - spread / 2 + 0.5))
+    def bid_and_ask(self, factor: float) -> tuple[int, int]:
+        """Return this instant's prices, *factor* times the walk's, in ticks: 1 <= bid < ask."""
+        mid = self._mid * factor
+        spread = max(1, int(mid * self._spread_pct * self._widening + 0.5))
+        bid = max(1, int(mid - spread / 2 + 0.5))
         return bid, bid + spread
 
     def move(self, interval_ns: int) -> None:
@@ -174,8 +210,13 @@ def _fat_tailed(draws: random.Random) -> float:
 
     Four uniforms make a bell; a small share of the bells is three times as wide.
     """
-    bell = (draws.random() + draws.random() + draws.random() + draws.random() - 2.0) * math.sqrt(3)
-    return bell * (_CORE_SCALE * (_TAIL_SCALE if draws.random() < _TAIL_SHARE else 1.0))
+    return _bell(draws) * (_CORE_SCALE * (_TAIL_SCALE if draws.random() < _TAIL_SHARE else 1.0))
+
+
+def _bell(draws: random.Random) -> float:
+    """Return a draw with mean 0 and variance 1, never beyond 3.5."""
+    total = draws.random() + draws.random() + draws.random() + draws.random()
+    return (total - 2.0) * math.sqrt(3)
 
 
 def _exponential(draws: random.Random) -> float:

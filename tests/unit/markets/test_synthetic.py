@@ -139,10 +139,48 @@ def test_markets_of_one_seed_differ() -> None:
     assert stamps != [tick.ts_ns for tick in quotes(10)]
 
 
+def two_venues(**settings: Any) -> tuple[list[QuoteTick], list[QuoteTick]]:
+    """Return quotes of one pair on two venues that share seed and settings."""
+    config = SyntheticConfig(seed=5, **settings)
+    first, second = (
+        SyntheticSource(
+            instrument=Instrument(
+                ConnectorPair(name, "BTC-USDT"), Decimal("0.1"), Decimal("0.00001")
+            ),
+            config=config,
+            seed=5,
+        )
+        for name in ("venue_a", "venue_b")
+    )
+    return list(islice(first.ticks(0), 8_000)), list(islice(second.ticks(0), 8_000))
+
+
+def test_venues_with_a_basis_follow_one_price_and_stray_from_it() -> None:
+    first, second = two_venues(basis_bps=5)
+    assert [tick.ts_ns for tick in first] == [tick.ts_ns for tick in second]
+    gaps = [
+        (a.bid_ticks + a.ask_ticks) / (b.bid_ticks + b.ask_ticks) - 1
+        for a, b in zip(first, second, strict=True)
+    ]
+    deviation = math.sqrt(fmean(gap * gap for gap in gaps))
+    assert deviation == pytest.approx(math.sqrt(2) * 0.0005, rel=0.15)
+    assert abs(fmean(gaps)) < 0.0001
+    assert autocorrelation(gaps, 4) > 0.5
+    assert abs(autocorrelation(gaps, 400)) < 0.15
+    assert [tick.bid_lots for tick in first] != [tick.bid_lots for tick in second]
+
+
+def test_without_a_basis_venues_go_their_own_ways() -> None:
+    first, second = two_venues()
+    assert [tick.ts_ns for tick in first[1:]] != [tick.ts_ns for tick in second[1:]]
+
+
 @pytest.mark.parametrize(
     "settings",
     [
         {"start_price": 0},
+        {"basis_bps": -1},
+        {"basis_bps": 1001},
         {"intensity_per_s": 0},
         {"volatility_annual_pct": 21},
         {"shock_weight": "0.2"},
