@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from engine.api.filtering import FilterError, parse_filter
 from engine.api.sorting import SORT_KEYS, sort_rows
+from engine.api.views import ExecutorRow
 from engine.testing.fake_rows import make_rows
 
 ROWS = tuple(make_rows(40))
@@ -46,9 +47,9 @@ def test_comparisons_split_the_rows(bound: int) -> None:
     descending=st.booleans(),
 )
 def test_an_order_does_not_depend_on_where_rows_came_from(
-    rows: list[object], sort: str, descending: bool
+    rows: list[ExecutorRow], sort: str, descending: bool
 ) -> None:
-    ordered = sort_rows(rows, sort, descending=descending)  # type: ignore[arg-type]  # same rows
+    ordered = sort_rows(rows, sort, descending=descending)
     assert ordered == sort_rows(ROWS, sort, descending=descending)
     keys = [SORT_KEYS.get(sort, SORT_KEYS["created"])(row) for row in ordered]
     assert keys == sorted(keys, reverse=descending)
