@@ -39,6 +39,8 @@ def build_action(verb: str, arguments: Mapping[str, Any]) -> ExecutorAction:
     """
     executor_id = str(arguments.get("executor_id", ""))
     controller_id = arguments.get("controller_id", "main")
+    if verb in ("stop", "store") and not executor_id:
+        raise ActionRefusedError(ActionCode.NOT_FOUND, f"{verb}: executor_id is required")
     match verb:
         case "create":
             return _create(arguments, controller_id)
@@ -58,13 +60,10 @@ def build_action(verb: str, arguments: Mapping[str, Any]) -> ExecutorAction:
 def _create(arguments: Mapping[str, Any], controller_id: str) -> CreateExecutorAction:
     try:
         model = ExecutorFactory.get_config_type(str(arguments.get("executor_type", "")))
-        config = model.model_validate(dict(arguments.get("config", {})))  # type: ignore[attr-defined]
+        config = _validated(model, "config", arguments)
         return CreateExecutorAction(controller_id=controller_id, executor_config=config)
-    except ValidationError as error:
-        text = "; ".join(map(str, describe_errors(error)))
-        raise ActionRefusedError(ActionCode.CREATE_FAILED, text) from error
     except ValueError as error:
-        raise ActionRefusedError(ActionCode.CREATE_FAILED, str(error)) from error
+        raise ActionRefusedError(ActionCode.CREATE_FAILED, _sentence(error)) from error
 
 
 def _update(
@@ -80,12 +79,29 @@ def _update(
         text = f"{config_type.__name__} takes no updates"
         raise ActionRefusedError(ActionCode.UPDATE_UNSUPPORTED, text, executor_id)
     try:
-        payload = update_type.model_validate(dict(arguments.get("changes", {})))  # type: ignore[attr-defined]
+        payload = _validated(update_type, "changes", arguments)
         return UpdateExecutorAction(
             controller_id=controller_id, executor_id=executor_id, update_data=payload
         )
-    except ValidationError as error:
-        text = "; ".join(map(str, describe_errors(error)))
-        raise ActionRefusedError(ActionCode.UPDATE_REJECTED, text, executor_id) from error
     except ValueError as error:
-        raise ActionRefusedError(ActionCode.UPDATE_REJECTED, str(error), executor_id) from error
+        raise ActionRefusedError(
+            ActionCode.UPDATE_REJECTED, _sentence(error), executor_id
+        ) from error
+
+
+def _validated(model: type, name: str, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 (a registered model)
+    """Return the argument *name* as an instance of *model*.
+
+    Raises:
+        ValueError: it is no mapping, or it does not fit; pydantic's own error is one.
+    """
+    values = arguments.get(name, {})
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{name} must be a mapping, got {values!r}")  # noqa: TRY004 (refused like every other value)
+    return model.model_validate(dict(values))  # type: ignore[attr-defined]  # registered: a pydantic model
+
+
+def _sentence(error: ValueError) -> str:
+    if isinstance(error, ValidationError):
+        return "; ".join(map(str, describe_errors(error)))
+    return str(error)

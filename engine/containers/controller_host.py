@@ -106,7 +106,7 @@ class ControllerHost:
             if self._errors.get(controller_id, 0) >= ERRORS_ALLOWED:
                 continue
             try:
-                proposals = controller.on_tick(self._context(controller_id, index, now_ns))
+                proposals = tuple(controller.on_tick(self._context(controller_id, index, now_ns)))
             except Exception as error:  # noqa: BLE001 (boundary: a controller's code runs here)
                 self._count_error(controller_id, error, now_ns)
                 continue

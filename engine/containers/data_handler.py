@@ -96,8 +96,10 @@ class DataHandler:
             state.open_bar = Bar(
                 quote.market, opens_ns, opens_ns + self._bar_ns, mid, mid, mid, mid
             )
+            if bar is not None:
+                state.bars.append(bar)
             return bar
-        if bar.low_ticks <= mid <= bar.high_ticks and mid == bar.close_ticks:
+        if mid == bar.close_ticks:
             return None
         state.open_bar = Bar(
             bar.market,

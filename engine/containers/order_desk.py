@@ -73,7 +73,7 @@ class OrderDesk:
         """Let orders arrive whose latency is over."""
         self._publish(bus, self._broker.on_time(now_ns))
 
-    def close(self) -> None:
+    def teardown(self) -> None:
         """Take no further orders."""
         self._order_manager.stop()
 

@@ -51,6 +51,7 @@ class StrategyHost:
         bus.subscribe(BusKind.SIGNAL, self._on_signal)
         bus.subscribe(BusKind.FILL, self._on_fill, priority=200)
         bus.subscribe(BusKind.ORDER_UPDATE, self._on_order, priority=200)
+        bus.subscribe(BusKind.TIMER, self._on_timer, priority=200)
 
     def start(self) -> None:
         """Bind the strategies and let them prepare."""
@@ -109,6 +110,11 @@ class StrategyHost:
         if isinstance(event.payload, QuoteTick):
             for strategy in self._of(event.market):
                 strategy.on_quote(event.payload)
+
+    def _on_timer(self, event: BusEvent) -> None:
+        if not self._is_stopped:
+            for _, strategy in self._strategies:
+                strategy.on_timer(event.ts_ns)
 
     def _on_signal(self, event: BusEvent) -> None:
         signal, bus = event.payload, self._bus

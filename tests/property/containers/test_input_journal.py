@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from engine.containers.inputs import (
     ActionInput,
+    ForceStopInput,
     JournalFormatError,
     SessionInput,
     StartInput,
@@ -36,6 +37,7 @@ _INPUTS: st.SearchStrategy[SessionInput] = st.one_of(
         ActionInput, _TIMES, st.text(), st.text(), st.text(), st.dictionaries(st.text(), _JSON)
     ),
     st.builds(StopInput, _TIMES, st.booleans(), st.text()),
+    st.builds(ForceStopInput, _TIMES),
 )
 
 
