@@ -30,7 +30,7 @@ def write_session(
     executors: int,
     is_fast: bool = True,
     end_after: str | None = None,
-    quotes_per_s: int = 25,
+    quotes_per_s: float = 25,
     near_pct: float | None = None,
 ) -> Path:
     """Write a session file with *executors* position executors on two synthetic markets.
@@ -54,7 +54,7 @@ def write_session(
     return path
 
 
-def _market(pair: str, price: int, tick: str, quotes_per_s: int) -> dict[str, Any]:
+def _market(pair: str, price: int, tick: str, quotes_per_s: float) -> dict[str, Any]:
     source = {"kind": "synthetic", "start_price": price, "intensity_per_s": quotes_per_s}
     return {"venue": VENUE, "pair": pair, "tick": tick, "lot": "0.001", "source": source}
 

@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from engine.containers.session_container import SessionContainer
 from engine.live.published import PublishedMarket, PublishedSession
 from engine.live.recorder import Recorder
 
 if TYPE_CHECKING:
-    from engine.live.session_runner import SessionRunner
+    from engine.live.session_runner import RunnerFigures, SessionState
+
+
+class Progress(Protocol):
+    """How far a session is; its runner knows."""
+
+    figures: RunnerFigures
+    state: SessionState
+
+    @property
+    def now_ns(self) -> int:
+        """Return the session time of the newest input."""
+        ...
+
+    @property
+    def queue_length(self) -> int:
+        """Return how many requests wait for their turn."""
+        ...
 
 
 class Picture:
@@ -35,7 +52,7 @@ class Picture:
         self._recorder = recorder
         self._version = 0
 
-    def take(self, runner: SessionRunner) -> PublishedSession:
+    def take(self, runner: Progress) -> PublishedSession:
         """Return the state of the session after its newest input."""
         self._version += 1
         container, recorder = self._container, self._recorder
