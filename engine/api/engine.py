@@ -102,25 +102,27 @@ class Engine:
         board = board or Board()
         plan = await _load(config)
         try:
-            async with Store.open(data_dir, now_ns=clock.now_ns()) as store:
-                with LogFile(data_dir) as log_file:
-                    engine = cls(
-                        board=board,
-                        store=store,
-                        log_file=log_file,
-                        clock=clock,
-                        stop_deadline_s=stop_deadline_s,
-                    )
-                    # Outside of the task group, which would wrap the error that says why not.
-                    session, requests = await engine._build(plan)
-                    async with anyio.create_task_group() as tasks:
-                        await engine._start(session, requests, tasks, seconds)
-                        try:
-                            yield engine
-                        finally:
-                            with anyio.CancelScope(shield=True):
-                                await engine._stop()
-                            tasks.cancel_scope.cancel()
+            async with (
+                Store.open(data_dir, now_ns=clock.now_ns()) as store,
+                LogFile.open(data_dir) as log_file,
+            ):
+                engine = cls(
+                    board=board,
+                    store=store,
+                    log_file=log_file,
+                    clock=clock,
+                    stop_deadline_s=stop_deadline_s,
+                )
+                # Outside of the task group, which would wrap the error that says why not.
+                session, requests = await engine._build(plan)
+                async with anyio.create_task_group() as tasks:
+                    await engine._start(session, requests, tasks, seconds)
+                    try:
+                        yield engine
+                    finally:
+                        with anyio.CancelScope(shield=True):
+                            await engine._stop()
+                        tasks.cancel_scope.cancel()
         except StoreInUseError as error:
             raise EngineStartError(
                 error.message, exit_code=EXIT_RETRY_LATER, cause=error
@@ -203,7 +205,8 @@ class Engine:
             track=self.work.take_actions,
             recovered=recovered,
         )
-        record = _session_record(plan, session, self._clock.now_ns())
+        code_version = await to_thread.run_sync(importlib.metadata.version, "quarterdeck")
+        record = _session_record(plan, session, self._clock.now_ns(), code_version)
         await self._store.create_session(record)
         requests = (
             restart_requests(prepared)
@@ -371,7 +374,9 @@ def _session_id(plan: SessionPlan, now_ns: int) -> str:
     return f"{plan.config.session.name}-{stamp}"
 
 
-def _session_record(plan: SessionPlan, session: BuiltSession, now_ns: int) -> SessionRecord:
+def _session_record(
+    plan: SessionPlan, session: BuiltSession, now_ns: int, code_version: str
+) -> SessionRecord:
     account = session.container.portfolio.account_snapshot()
     return SessionRecord(
         session_id=session.id,
@@ -382,7 +387,7 @@ def _session_record(plan: SessionPlan, session: BuiltSession, now_ns: int) -> Se
         updated_ns=now_ns,
         config_hash=plan.config_hash,
         config_text=plan.config_text,
-        code_version=importlib.metadata.version("quarterdeck"),
+        code_version=code_version,
         seed=plan.config.session.seed,
         currency=account.currency,
         initial_equity=account.initial_equity,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import queue
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from logging.handlers import QueueHandler, QueueListener, RotatingFileHandler
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 import structlog
+from anyio import CancelScope, to_thread
 
 FILE_NAME: Final = "quarterdeck.log"
 MAX_BYTES: Final = 10_000_000
@@ -45,6 +47,17 @@ class _DroppingQueueHandler(QueueHandler):
             self.dropped += 1
 
 
+class _PatientQueueListener(QueueListener):
+    """Waits for room for the mark of the end; the base class fails when the queue is full."""
+
+    def __init__(self, lines: queue.Queue[Any], handler: logging.Handler) -> None:
+        super().__init__(lines, handler)
+        self._lines = lines
+
+    def enqueue_sentinel(self) -> None:
+        self._lines.put(None)
+
+
 class _Backend(logging.Logger):
     """Takes finished lines: the caller's place is no part of them, so it is not looked for."""
 
@@ -58,7 +71,7 @@ class _Backend(logging.Logger):
 
 
 class LogFile:
-    """Owns the log of one engine. Use it as a context manager; leaving it flushes.
+    """Owns the log of one engine; made by `open`.
 
     A full queue drops the line instead of holding the engine: the log serves, it does not steer.
     """
@@ -69,7 +82,7 @@ class LogFile:
             self.path, maxBytes=MAX_BYTES, backupCount=BACKUPS, encoding="utf-8", delay=True
         )
         self._queue: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_LINES)
-        self._listener = QueueListener(self._queue, self._handler)
+        self._listener = _PatientQueueListener(self._queue, self._handler)
         # Not from logging.getLogger: a registered logger would outlive this engine.
         self._backend = _Backend("quarterdeck", logging.DEBUG)
         self._backend.addHandler(_DroppingQueueHandler(self._queue))
@@ -84,15 +97,23 @@ class LogFile:
             ],
         )
 
-    def __enter__(self) -> Self:
-        self._listener.start()
-        return self
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, data_dir: Path) -> AsyncIterator[Self]:
+        """Log into *data_dir* until the context is left, which flushes."""
+        log_file = await to_thread.run_sync(cls, data_dir)
+        log_file.start()
+        try:
+            yield log_file
+        finally:
+            with CancelScope(shield=True):
+                await to_thread.run_sync(log_file.close)
 
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def start(self) -> None:
+        """Begin to write, on a thread of its own."""
+        self._listener.start()
+
+    def close(self) -> None:
+        """Write what is left and end the thread; blocks until then."""
         self._listener.stop()
         self._handler.close()
