@@ -102,6 +102,9 @@ def _type_view(registration: Registration, session: PublishedSession) -> Executo
         "connector_name": tuple(dict.fromkeys(key.connector_name for key in session.markets)),
         "trading_pair": tuple(dict.fromkeys(key.trading_pair for key in session.markets)),
         "side": ("BUY", "SELL"),
+        "maker_side": ("BUY", "SELL"),
+        "buying_market": tuple(map(str, session.markets)),
+        "selling_market": tuple(map(str, reversed(session.markets))),
     }
     summary = (model.__doc__ or "").partition("\n")[0]
     return ExecutorTypeView(

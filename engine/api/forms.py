@@ -78,7 +78,7 @@ def _field(
     group: str,
 ) -> FormField:
     extra = _extra(info)
-    allowed = choices or _enum_names(info.annotation)
+    allowed = choices or _enum_names(info.annotation) or _yes_or_no(info.annotation)
     kind = cast("Kind", extra.get("kind") or _kind(info.annotation, has_choices=bool(allowed)))
     return FormField(
         name=dotted,
@@ -90,7 +90,8 @@ def _field(
         help=_help(info, kind),
         choices=allowed,
         group=group,
-        many=_is_list(info.annotation),
+        # A list of other things than numbers has a text form of its own, which its model reads.
+        many=kind != "text" and _is_list(info.annotation),
     )
 
 
@@ -148,6 +149,8 @@ def value_text(value: object) -> str:
     match value:
         case None:
             return ""
+        case bool():
+            return "yes" if value else "no"
         case Decimal():
             return plain(value)
         case Enum():
@@ -191,7 +194,7 @@ def _put(values: dict[str, object], path: list[str], value: object) -> None:
 
 
 def _help(info: FieldInfo, kind: Kind) -> str:
-    several = "several, with commas" if _is_list(info.annotation) else ""
+    several = "several, with commas" if kind != "text" and _is_list(info.annotation) else ""
     return " · ".join(part for part in (info.description or "", _HELP[kind], several) if part)
 
 
@@ -203,6 +206,10 @@ def _members(annotation: Any) -> tuple[Any, ...]:  # noqa: ANN401 (a type expres
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return tuple(one for one in typing.get_args(annotation) if one is not type(None))
     return (annotation,)
+
+
+def _yes_or_no(annotation: Any) -> tuple[str, ...]:  # noqa: ANN401 (a type expression)
+    return ("no", "yes") if bool in _members(annotation) else ()
 
 
 def _is_fixed(annotation: Any) -> bool:  # noqa: ANN401 (a type expression)
