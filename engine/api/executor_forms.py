@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Protocol, cast
 
 from pydantic import BaseModel, ValidationError
@@ -11,10 +12,9 @@ from engine.api.forms import flat_values, form_fields, model_errors, read_form, 
 from engine.api.preview import position_preview
 from engine.api.views import ExecutorTypeView, FormCheck, FormField
 from engine.executors.factory import ExecutorFactory, Registration
-from engine.executors.position_config import PositionExecutorConfig
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.live.published import PublishedSession
-from engine.model.instruments import ConnectorPair
+from engine.model.instruments import ConnectorPair, Instrument
 
 
 class Update(Protocol):
@@ -48,7 +48,7 @@ def check_create(
         config = _model(registration.config_type).model_validate(nested)
     except ValidationError as error:
         return FormCheck(errors=_on_fields(model_errors(error), fields), understood=understood)
-    problems = _grid_problems(session, config)
+    problems = _market_problems(session, config)
     preview = position_preview(session, config) if not problems else ()
     return FormCheck(errors=problems, understood=understood, preview=preview, values=nested)
 
@@ -72,17 +72,22 @@ def check_update(
     if update_type is None:
         return FormCheck(errors={"": f"{snapshot.type} takes no updates"})
     fields = update_fields(snapshot)
-    present = _present(snapshot)
-    typed = {field.name: values.get(field.name, field.default).strip() for field in fields}
-    changed = {name for name, text in typed.items() if text != present.get(name, "")}
-    nested, errors, understood = read_form(
-        fields, {name: text for name, text in typed.items() if text}
-    )
-    errors = {name: text for name, text in errors.items() if typed.get(name)}
+    present, _, _ = read_form(fields, {})
+    wanted, errors, understood = read_form(fields, values)
+    # What was empty before is not asked for: only what was emptied now is.
+    untouched = {
+        field.name
+        for field in fields
+        if not field.default and not values.get(field.name, "").strip()
+    }
+    errors = {name: text for name, text in errors.items() if name not in untouched}
     if errors:
         return FormCheck(errors=errors, understood=understood)
-    tops = {name.partition(".")[0] for name in changed}
-    changes = {name: nested.get(name) for name in tops}
+    changes = {
+        name: wanted.get(name)
+        for name in (*wanted, *present)
+        if wanted.get(name) != present.get(name)
+    }
     if not changes:
         return FormCheck(errors={"": "nothing is changed yet"}, understood=understood)
     try:
@@ -104,7 +109,7 @@ def _type_view(registration: Registration, session: PublishedSession) -> Executo
         "side": ("BUY", "SELL"),
         "maker_side": ("BUY", "SELL"),
         "buying_market": tuple(map(str, session.markets)),
-        "selling_market": tuple(map(str, reversed(session.markets))),
+        "selling_market": tuple(map(str, session.markets))[::-1],
     }
     summary = (model.__doc__ or "").partition("\n")[0]
     return ExecutorTypeView(
@@ -122,23 +127,30 @@ def _present(snapshot: ExecutorSnapshot) -> dict[str, str]:
     return {name.removeprefix(prefix): text for name, text in values.items()}
 
 
-def _grid_problems(session: PublishedSession, config: BaseModel) -> dict[str, str]:
-    """Return what the market's grids have against *config*, by field."""
-    if not isinstance(config, PositionExecutorConfig):
+def _market_problems(session: PublishedSession, config: BaseModel) -> dict[str, str]:
+    """Return what the session's markets have against *config*, by field.
+
+    A configuration of one market names it as ``market``, its size in base as ``amount``.
+    """
+    key = getattr(config, "market", None)
+    if not isinstance(key, ConnectorPair):
         return {}
-    key = ConnectorPair(config.connector_name, config.trading_pair)
     market = session.markets.get(key)
     if market is None:
         known = ", ".join(str(one) for one in session.markets)
         return {"trading_pair": f"{key} is not a market of this session; it has {known}"}
-    instrument = market.instrument
-    lots = instrument.floor_lots(config.amount)
+    amount = getattr(config, "amount", None)
+    return _amount_problems(amount, market.instrument) if isinstance(amount, Decimal) else {}
+
+
+def _amount_problems(amount: Decimal, instrument: Instrument) -> dict[str, str]:
+    lots = instrument.floor_lots(amount)
     if lots < instrument.min_lots:
         least = value_text(instrument.qty(instrument.min_lots))
-        return {"amount": f"{value_text(config.amount)} is below the smallest order {least}"}
-    if instrument.qty(lots) != config.amount:
+        return {"amount": f"{value_text(amount)} is below the smallest order {least}"}
+    if instrument.qty(lots) != amount:
         step = value_text(instrument.lot)
-        return {"amount": f"{value_text(config.amount)} is not a multiple of the step {step}"}
+        return {"amount": f"{value_text(amount)} is not a multiple of the step {step}"}
     return {}
 
 
