@@ -159,9 +159,13 @@ class Recorder:
         )
 
     def finish(self, status: SessionStatus, reason: str) -> None:
-        """Let the next batch say that the session is over."""
+        """Let the next batch say that the session is over, and what it leaves."""
         self.status = status
         self.reason = reason
+        for position in self._container.portfolio.account_snapshot().positions:
+            if position.net_lots:
+                # Its row is as old as its last fill: mark, result and holder have changed since.
+                self._pending.markets[position.market] = None
 
     def _sample_equity(self) -> None:
         """Take a sample for the store if it is time, at the same instants at any pace."""
