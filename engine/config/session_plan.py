@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ValidationError
@@ -75,10 +75,9 @@ class _PlanReader:
     def read(self) -> SessionPlan:
         load_builtin_executors()
         sources = self._sources()
-        markets = {source.market: source for source in sources}
-        controllers = self._controllers(markets)
-        strategies = self._strategies(markets)
-        executors = self._executors(markets)
+        controllers = self._controllers()
+        strategies = self._strategies()
+        executors = self._executors()
         if self._problems:
             raise ConfigError(self._problems)
         return SessionPlan(
@@ -123,7 +122,7 @@ class _PlanReader:
             venues[venue.name] = venue
         return venues
 
-    def _controllers(self, markets: Mapping[ConnectorPair, object]) -> tuple[Controller, ...]:
+    def _controllers(self) -> tuple[Controller, ...]:
         known = controller_types()
         controllers: dict[str, Controller] = {}
         for index, section in enumerate(self._config.controllers):
@@ -134,29 +133,31 @@ class _PlanReader:
             if kind is None:
                 self._add((*path, "kind"), _unknown("controller", section.kind, known))
                 continue
-            params = self._params((*path, "params"), kind.params_model, section.params, markets)
+            params = self._params((*path, "params"), kind.params_model, section.params)
             if params is not None:
                 controllers[section.id] = kind.build(section.id, section.params)
         return tuple(controllers.values())
 
-    def _strategies(
-        self, markets: Mapping[ConnectorPair, object]
-    ) -> tuple[tuple[ConnectorPair, Strategy], ...]:
+    def _strategies(self) -> tuple[tuple[ConnectorPair, Strategy], ...]:
         known = strategy_types()
+        taken: set[str] = set()
         strategies: list[tuple[ConnectorPair, Strategy]] = []
         for index, section in enumerate(self._config.strategies):
             path: Path = ("strategies", index)
             market = ConnectorPair(section.connector_name, section.trading_pair)
-            self._check_market(path, market, markets)
+            if section.id in taken:
+                self._add((*path, "id"), f"{section.id!r} is taken, choose another")
+            taken.add(section.id)
+            self._check_market(path, market)
             kind = known.get(section.kind)
             if kind is None:
                 self._add((*path, "kind"), _unknown("strategy", section.kind, known))
                 continue
-            if self._params((*path, "params"), kind.params_model, section.params, {}) is not None:
+            if self._params((*path, "params"), kind.params_model, section.params) is not None:
                 strategies.append((market, kind.build(section.params)))
         return tuple(strategies)
 
-    def _executors(self, markets: Mapping[ConnectorPair, object]) -> tuple[ExecutorConfigBase, ...]:
+    def _executors(self) -> tuple[ExecutorConfigBase, ...]:
         known = ExecutorFactory.registrations()
         configs: list[ExecutorConfigBase] = []
         for index, section in enumerate(self._config.executors):
@@ -166,7 +167,7 @@ class _PlanReader:
             if registration is None:
                 self._add((*path, "type"), _unknown("executor type", name, known))
                 continue
-            config = self._params(path, registration.config_type, section, markets)
+            config = self._params(path, registration.config_type, section)
             if isinstance(config, ExecutorConfigBase):
                 configs.append(config)
         return tuple(configs)
@@ -176,7 +177,6 @@ class _PlanReader:
         path: Path,
         model: type[BaseModel],
         values: Mapping[str, object],
-        markets: Mapping[ConnectorPair, object],
     ) -> BaseModel | None:
         try:
             params = model.model_validate(dict(values))
@@ -187,16 +187,15 @@ class _PlanReader:
             return None
         connector = getattr(params, "connector_name", None)
         pair = getattr(params, "trading_pair", None)
-        if connector is not None and pair is not None and markets:
-            self._check_market(path, ConnectorPair(connector, pair), markets)
+        if connector is not None and pair is not None:
+            self._check_market(path, ConnectorPair(connector, pair))
         return params
 
-    def _check_market(
-        self, path: Path, market: ConnectorPair, markets: Mapping[ConnectorPair, object]
-    ) -> None:
-        if market not in markets:
-            names = {str(key): key for key in markets}
-            self._add((*path, "trading_pair"), _unknown("market", str(market), names))
+    def _check_market(self, path: Path, market: ConnectorPair) -> None:
+        """Look *market* up among those that the file names, whether or not they can be built."""
+        named = {f"{one.venue}:{one.pair}" for one in self._config.markets}
+        if str(market) not in named:
+            self._add((*path, "trading_pair"), _unknown("market", str(market), named))
 
     def _plain_at(self, path: Path) -> Plain:
         plain: Plain = self._document.data
@@ -211,6 +210,6 @@ class _PlanReader:
         self._problems.append(self._document.problem(path, text))
 
 
-def _unknown(what: str, name: str, known: Mapping[str, object]) -> str:
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
     allowed = ", ".join(sorted(known)) or "none"
     return f"{what} {name!r} is not known, allowed: {allowed}"
