@@ -154,6 +154,7 @@ class SessionRunner:
         self._start: StartInput | None = start
         self._last_ns = start.ts_ns
         self._published_at = 0
+        self._has_answered = False
         self.state = SessionState.CREATED
         self.figures = RunnerFigures()
 
@@ -177,7 +178,12 @@ class SessionRunner:
             raise flow.OperationError(f"the session is {self.state.value}")
         self._requests.append(request)
         self._wake.set()
-        return await request.wait()
+        try:
+            return await request.wait()
+        finally:
+            # Whoever asked has given up: what has not begun must not be done behind their back.
+            if request in self._requests:
+                self._requests.remove(request)
 
     def preload(self, requests: Iterable[PendingRequest]) -> None:
         """Queue requests that are carried out before anything else, when the session starts."""
@@ -304,6 +310,7 @@ class SessionRunner:
             request = self._waiting.pop(request_id, None)
             if request is not None:
                 request.resolve(result)
+                self._has_answered = True
 
     async def _track_actions(self) -> None:
         if self._actions:
@@ -325,8 +332,9 @@ class SessionRunner:
 
     def _publish_if_due(self) -> None:
         now = self._monotonic_ns()
-        if now - self._published_at >= PUBLISH_INTERVAL_NS or self._waiting:
+        if now - self._published_at >= PUBLISH_INTERVAL_NS or self._has_answered:
             self._published_at = now
+            self._has_answered = False
             self._publish(self)
 
     async def _write(self, batch: StoreBatch) -> None:
