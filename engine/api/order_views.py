@@ -29,7 +29,7 @@ def order_row(order: Order, instrument: Instrument) -> OrderRow:
         average = display_price(notional / instrument.qty(order.filled_lots), instrument)
     return OrderRow(
         client_order_id=request.client_order_id,
-        executor_id=request.owner_id,
+        executor_id=request.executor_id,
         role=request.role,
         connector_name=request.market.connector_name,
         trading_pair=request.market.trading_pair,
@@ -51,7 +51,7 @@ def fill_row(fill: Fill, instrument: Instrument) -> FillRow:
     return FillRow(
         fill_id=fill.fill_id,
         client_order_id=fill.client_order_id,
-        executor_id=fill.owner_id,
+        executor_id=fill.executor_id,
         role=fill.role,
         trading_pair=fill.market.trading_pair,
         side=fill.side.name,

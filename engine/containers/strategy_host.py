@@ -8,7 +8,7 @@ from engine.containers.bus import BusEvent, BusKind, EventBus
 from engine.containers.data_handler import DataHandler
 from engine.model.clock import Clock
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import Fill, Order, OrderRequest
+from engine.model.orders import STRATEGY_ROLE, Fill, Order, OrderRequest
 from engine.model.quotes import Bar, QuoteTick
 from engine.portfolio.portfolio import Portfolio
 from engine.risk.risk_manager import RiskManager
@@ -129,11 +129,11 @@ class StrategyHost:
             bus.publish(BusKind.RISK_LIMIT, answer, market=signal.market)
 
     def _on_fill(self, event: BusEvent) -> None:
-        if isinstance(event.payload, Fill) and event.payload.role == "strategy":
+        if isinstance(event.payload, Fill) and event.payload.role == STRATEGY_ROLE:
             for strategy in self._of(event.market):
                 strategy.on_fill(event.payload)
 
     def _on_order(self, event: BusEvent) -> None:
-        if isinstance(event.payload, Order) and event.payload.request.role == "strategy":
+        if isinstance(event.payload, Order) and event.payload.request.role == STRATEGY_ROLE:
             for strategy in self._of(event.market):
                 strategy.on_order(event.payload)

@@ -27,7 +27,7 @@ def order_record(session_id: str, order: Order, instrument: Instrument) -> Order
     return OrderRecord(
         session_id=session_id,
         client_order_id=request.client_order_id,
-        executor_id=request.owner_id,
+        executor_id=request.executor_id,
         role=request.role,
         connector_name=request.market.connector_name,
         trading_pair=request.market.trading_pair,
@@ -51,7 +51,7 @@ def fill_record(session_id: str, fill: Fill, instrument: Instrument) -> FillReco
         session_id=session_id,
         fill_id=fill.fill_id,
         client_order_id=fill.client_order_id,
-        executor_id=fill.owner_id,
+        executor_id=fill.executor_id,
         role=fill.role,
         connector_name=fill.market.connector_name,
         trading_pair=fill.market.trading_pair,

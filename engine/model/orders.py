@@ -8,6 +8,9 @@ from typing import Final
 
 from engine.model.instruments import ConnectorPair
 
+STRATEGY_ROLE: Final = "strategy"
+"""Role of the orders that the risk manager makes of a strategy's signals."""
+
 
 @unique
 class TradeType(Enum):
@@ -121,6 +124,11 @@ class OrderRequest:
     role: str
     reduce_only: bool = False
 
+    @property
+    def executor_id(self) -> str | None:
+        """Return the executor that owns the order, None if a strategy does."""
+        return None if self.role == STRATEGY_ROLE else self.owner_id
+
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -188,6 +196,11 @@ class Fill:
     is_maker: bool
     ts_ns: int
     fee_base_lots: int = 0
+
+    @property
+    def executor_id(self) -> str | None:
+        """Return the executor that owns the order, None if a strategy does."""
+        return None if self.role == STRATEGY_ROLE else self.owner_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from engine.model.clock import SECOND_NS
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import OrderRequest, PositionAction, TradeType
+from engine.model.orders import STRATEGY_ROLE, OrderRequest, PositionAction, TradeType
 from engine.model.quotes import QuoteTick
 from engine.risk.entry_checks import EntryChecks, price_ticks
 from engine.risk.exposure import exposure_of
@@ -197,7 +197,7 @@ class RiskManager:
             position_action=PositionAction.OPEN,
             leverage=1,
             owner_id=owner_id,
-            role="strategy",
+            role=STRATEGY_ROLE,
         )
 
 
