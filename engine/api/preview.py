@@ -8,12 +8,13 @@ from decimal import Decimal
 from pydantic import BaseModel
 
 from engine.api.typed_values import plain
-from engine.executors.barriers import TrailingStop, TripleBarrierConfig
+from engine.executors.barriers import TrailingStop
 from engine.executors.position_config import PositionExecutorConfig
 from engine.executors.progressive_config import LadderedTrailingStop
-from engine.live.published import PublishedMarket, PublishedSession
+from engine.live.published import PublishedSession
 from engine.model.instruments import PPB, ConnectorPair, Instrument
 from engine.model.orders import OrderType, TradeType
+from engine.model.quotes import QuoteTick
 
 
 def position_preview(
@@ -21,26 +22,27 @@ def position_preview(
 ) -> tuple[tuple[str, str], ...]:
     """Return (label, value) pairs: notional, balance, barrier prices, fees.
 
-    Barrier prices are those at which the net result, entry and exit fee included, reaches the
-    configured fraction; ``entry`` is the price that is known already.
+    Barrier prices are those at which the net result, with the fee that is paid by then, reaches
+    the configured fraction; ``entry`` is the price that is known already.
     """
     if not isinstance(config, PositionExecutorConfig):
         return ()
     market = session.markets.get(ConnectorPair(config.connector_name, config.trading_pair))
     if market is None or market.quote is None:
         return (("market", "no quote yet"),)
-    price = entry or config.entry_price or _reference(config, market)
+    price = entry or _entry_price(config, market.instrument, market.quote)
     return tuple(_lines(session, config, market.instrument, price))
 
 
-def _reference(config: PositionExecutorConfig, market: PublishedMarket) -> Decimal:
-    quote = market.quote
-    is_buy = config.side is TradeType.BUY
-    if quote is None:
-        return Decimal(0)
+def _entry_price(
+    config: PositionExecutorConfig, instrument: Instrument, quote: QuoteTick
+) -> Decimal:
+    """Return where the entry is expected: a MARKET entry takes the quote, whatever is asked."""
     takes = config.triple_barrier_config.open_order_type is OrderType.MARKET
-    ticks = quote.ask_ticks if is_buy == takes else quote.bid_ticks
-    return market.instrument.price(ticks)
+    if config.entry_price is not None and not takes:
+        return config.entry_price
+    is_buy = config.side is TradeType.BUY
+    return instrument.price(quote.ask_ticks if is_buy == takes else quote.bid_ticks)
 
 
 def _lines(
@@ -52,39 +54,71 @@ def _lines(
     quote_asset, base_asset = instrument.market.quote, instrument.market.base
     barriers = config.triple_barrier_config
     notional = price * config.amount
-    entry_fee = _entry_fee_rate(barriers, instrument)
-    need = notional / config.leverage + notional * entry_fee
-    account = session.account
-    free = account.equity - account.margin_used
+    is_maker = barriers.open_order_type is not OrderType.MARKET
+    entry_fee = _fee_rate(instrument, is_maker=is_maker)
+    exit_fee = _fee_rate(instrument, is_maker=False)
     amount = f"{plain(config.amount)} {base_asset}"
     yield "order", f"{config.side.name} {amount} ≈ {_money(notional)} {quote_asset}"
     yield "entry", f"{plain(price)} {barriers.open_order_type.name}"
-    yield "needs", f"{_money(need)} of {_money(free)} {quote_asset} free"
-    yield "fees", f"≈ {_money(notional * (entry_fee + _taker(instrument)))} in and out"
+    yield from _balance(session, config, instrument, notional)
+    yield "fees", f"≈ {_money(notional * (entry_fee + exit_fee))} in and out"
     for label, fraction, sign in (
         ("stop loss", barriers.stop_loss, -1),
         ("take profit", barriers.take_profit, 1),
     ):
         if fraction is not None:
-            level = _level(config, instrument, price, sign * fraction + entry_fee)
-            yield label, f"{plain(level)}  {sign * fraction * notional:+,.2f} {quote_asset}"
+            move = sign * fraction + entry_fee
+            ticks = _level(config, instrument, price, move, is_gain=sign > 0)
+            result = f"{sign * fraction * notional:+,.2f} {quote_asset}"
+            yield label, f"{plain(instrument.price(ticks))}  {result}"
     if barriers.trailing_stop is not None:
-        start = _trailing_start(barriers.trailing_stop)
-        level = _level(config, instrument, price, start + entry_fee)
-        yield "trailing from", plain(level)
+        move = _trailing_start(barriers.trailing_stop) + entry_fee
+        # It arms above the start, not at it: one tick beyond the last price that is not above.
+        ticks = _level(config, instrument, price, move, is_gain=False) + config.side.sign
+        yield "trailing from", plain(instrument.price(ticks))
     if barriers.time_limit:
         yield "time limit", f"{barriers.time_limit} s"
+
+
+def _balance(
+    session: PublishedSession,
+    config: PositionExecutorConfig,
+    instrument: Instrument,
+    notional: Decimal,
+) -> Iterator[tuple[str, str]]:
+    """Yield what the entry locks and what is free, as the budget check sees it (2.6)."""
+    is_spot = not instrument.is_perpetual
+    if is_spot and config.side is TradeType.SELL:
+        asset, need = instrument.market.base, config.amount
+        free = session.free.base[asset]
+        yield "needs", f"{plain(need)} of {plain(free)} {asset} free"
+        short = plain(need - free)
+    else:
+        asset = instrument.market.quote
+        order_type = config.triple_barrier_config.open_order_type
+        rate = _fee_rate(instrument, is_maker=order_type is OrderType.LIMIT_MAKER)
+        need = notional / (1 if is_spot else config.leverage) + notional * max(rate, Decimal(0))
+        free = (
+            min(session.free.margin, session.free.cash[asset]) if is_spot else session.free.margin
+        )
+        yield "needs", f"{_money(need)} of {_money(free)} {asset} free"
+        short = _money(need - free)
     if need > free:
-        yield "⚠ balance", f"{_money(need - free)} {quote_asset} short: it would end at once"
+        yield "⚠ balance", f"{short} {asset} short: it would end at once"
 
 
 def _level(
-    config: PositionExecutorConfig, instrument: Instrument, price: Decimal, move: Decimal
-) -> Decimal:
-    """Return the price at which the gross move is *move*, on the grid, never nearer than it."""
+    config: PositionExecutorConfig,
+    instrument: Instrument,
+    price: Decimal,
+    move: Decimal,
+    *,
+    is_gain: bool,
+) -> int:
+    """Return the tick at which the gross move is *move* or beyond it, away from the entry."""
     is_buy = config.side is TradeType.BUY
     exact = price * (1 + config.side.sign * move)
-    return instrument.price(instrument.passive_ticks(exact, is_buy=is_buy == (move < 0)))
+    return instrument.passive_ticks(exact, is_buy=is_buy != is_gain)
 
 
 def _trailing_start(stop: TrailingStop | LadderedTrailingStop) -> Decimal:
@@ -94,13 +128,8 @@ def _trailing_start(stop: TrailingStop | LadderedTrailingStop) -> Decimal:
     return stop.activation_price
 
 
-def _entry_fee_rate(barriers: TripleBarrierConfig, instrument: Instrument) -> Decimal:
-    is_maker = barriers.open_order_type is not OrderType.MARKET
+def _fee_rate(instrument: Instrument, *, is_maker: bool) -> Decimal:
     return Decimal(instrument.maker_ppb if is_maker else instrument.taker_ppb) / PPB
-
-
-def _taker(instrument: Instrument) -> Decimal:
-    return Decimal(instrument.taker_ppb) / PPB
 
 
 def _money(value: Decimal) -> str:

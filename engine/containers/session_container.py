@@ -37,6 +37,7 @@ from engine.model.orders import Fill, Order
 from engine.model.quotes import QuoteTick
 from engine.portfolio.budget import Budget
 from engine.portfolio.portfolio import Portfolio
+from engine.portfolio.snapshots import FreeFunds
 from engine.risk.risk_manager import RiskManager
 from engine.risk.verdicts import Approved, Denied
 
@@ -74,6 +75,7 @@ class SessionContainer:
         self.portfolio = portfolio
         self.order_manager = order_manager
         self.orchestrator = orchestrator
+        self._budget = budget
         self._broker = broker
         self._risk_manager = risk_manager
         self._order_desk = order_desk
@@ -166,6 +168,10 @@ class SessionContainer:
         """Drop a done order from the book of record."""
         self.order_manager.forget(client_order_id)
         self._broker.forget(client_order_id)
+
+    def free_funds(self) -> FreeFunds:
+        """Return what new orders may lock."""
+        return self._budget.free_funds()
 
     def held_lots(self) -> Mapping[ConnectorPair, int]:
         """Return the signed lots by market that no executor manages."""

@@ -85,6 +85,7 @@ class Picture:
                 for market in data_handler.markets
             },
             account=container.portfolio.account_snapshot(),
+            free=container.free_funds(),
             executors=executors,
             archived=recorder.gallery.archived(),
             archived_performance=orchestrator.archived_performance(),

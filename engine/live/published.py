@@ -11,7 +11,7 @@ from engine.executors.snapshot import ExecutorSnapshot
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import Fill, Order
 from engine.model.quotes import QuoteTick
-from engine.portfolio.snapshots import AccountSnapshot
+from engine.portfolio.snapshots import AccountSnapshot, FreeFunds
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class PublishedSession:
     lag_ms: float | None
     markets: Mapping[ConnectorPair, PublishedMarket]
     account: AccountSnapshot
+    free: FreeFunds
     executors: Mapping[str, ExecutorSnapshot]
     """Executors in memory by id, in the order of their creation."""
     archived: Mapping[str, ExecutorSnapshot]

@@ -10,6 +10,7 @@ from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import OrderRequest, OrderType, PositionAction, TradeType
 from engine.portfolio.ledger import MarketLedger
 from engine.portfolio.portfolio import Portfolio
+from engine.portfolio.snapshots import FreeFunds
 
 
 class FeeEstimate(Protocol):
@@ -149,6 +150,22 @@ class Budget:
             Decimal(0),
         )
         return self._portfolio.base_balance(asset) - locked
+
+    def free_funds(self) -> FreeFunds:
+        """Return everything that is free at this instant, for a look from outside."""
+        instruments = [ledger.instrument for ledger in self._portfolio.ledgers.values()]
+        money = instruments[0].money  # all markets have the account's precision
+        return FreeFunds(
+            margin=money(self.free_margin_atoms()),
+            cash={
+                asset: money(self.free_cash_atoms(asset))
+                for asset in {one.market.quote: None for one in instruments}
+            },
+            base={
+                asset: self.free_base(asset)
+                for asset in {one.market.base: None for one in instruments}
+            },
+        )
 
     def _lock(self, reservation: _Reservation, *, sign: int) -> None:
         market = reservation.market

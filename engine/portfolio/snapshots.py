@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
@@ -69,6 +70,18 @@ class PositionSnapshot:
     def fees(self) -> Decimal:
         """Return the fees paid, exact; positive when we paid."""
         return self.instrument.money(self.fees_atoms)
+
+
+@dataclass(frozen=True, slots=True)
+class FreeFunds:
+    """What new orders may lock, beside what is held and what open orders lock already."""
+
+    margin: Decimal
+    """In the account's currency, for derivatives and as a bound of everything else."""
+    cash: Mapping[str, Decimal]
+    """By quote asset."""
+    base: Mapping[str, Decimal]
+    """By base asset."""
 
 
 @dataclass(frozen=True, slots=True)
