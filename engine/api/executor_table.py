@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
@@ -107,13 +107,12 @@ class ExecutorTable:
         is_fresh = order is not None and now - order.taken_at < ORDER_INTERVAL_NS
         if order is not None and order.key == key and is_fresh:
             return order
-        archived = session.archived.values() if include_archived else ()
         ids, filter_error = _sorted_ids(
             session,
-            chain(archived, session.executors.values()),
             sort,
             descending=descending,
             filter_text=filter_text,
+            include_archived=include_archived,
         )
         self._order = _Order(key, ids, now, filter_error)
         return self._order
@@ -126,16 +125,18 @@ def _find(session: PublishedSession, executor_id: str) -> ExecutorSnapshot:
 
 def _sorted_ids(
     session: PublishedSession,
-    snapshots: Iterable[ExecutorSnapshot],
     sort: str,
     *,
     descending: bool,
     filter_text: str,
+    include_archived: bool,
 ) -> tuple[list[str], str]:
-    if sort == "created" and not filter_text.strip():
-        # The mappings are in the order of creation already: nothing needs to be looked at.
-        ids = [snapshot.id for snapshot in snapshots]
+    if sort == "created" and not filter_text.strip() and not include_archived:
+        # The mapping is in the order of creation already: nothing needs to be looked at.
+        ids = list(session.executors)
         return (ids[::-1] if descending else ids), ""
+    archived = session.archived.values() if include_archived else ()
+    snapshots = chain(archived, session.executors.values())
     facts = [ExecutorFacts(snapshot, session) for snapshot in snapshots]
     filter_error = ""
     try:

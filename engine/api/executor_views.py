@@ -98,8 +98,10 @@ def _trend(snapshot: ExecutorSnapshot, market: PublishedMarket | None) -> tuple[
     if market is None or not snapshot.opened_lots or snapshot.is_done:
         return ()
     recent = [mid for ts_ns, mid in market.trend if ts_ns >= snapshot.created_ns]
+    atoms_per_unit = 10**snapshot.instrument.money_precision
     return tuple(
-        float(snapshot.net_pnl_atoms(mid_twice // 2)) for mid_twice in recent[-TREND_LENGTH:]
+        snapshot.net_pnl_atoms(mid_twice // 2) / atoms_per_unit
+        for mid_twice in recent[-TREND_LENGTH:]
     )
 
 

@@ -63,7 +63,7 @@ class ConsoleQueries:
         if not lines or lines[-1].seq <= after:
             return ()
         fresh = min(lines[-1].seq - after, count, len(lines))
-        return lines[-fresh:]
+        return lines[len(lines) - fresh :]
 
     def sessions(self) -> tuple[SessionRow, ...]:
         """Return the sessions of this engine."""

@@ -41,7 +41,8 @@ def session_row(session: PublishedSession) -> SessionRow:
 def market_row(key: ConnectorPair, market: PublishedMarket) -> MarketRow:
     """Return a market's newest quote as a line."""
     quote, instrument = market.quote, market.instrument
-    trend = tuple(float(mid) / 2 for _, mid in market.trend[-TREND_LENGTH:])
+    half_tick = float(instrument.tick) / 2
+    trend = tuple(mid_twice * half_tick for _, mid_twice in market.trend[-TREND_LENGTH:])
     if quote is None:
         return MarketRow(
             key.connector_name, key.trading_pair, None, None, None, None, None, None, trend

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
 from engine.model.clock import SECOND_NS
 from engine.model.durations import parse_duration_ns
 
+_GROUPED: Final = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?[kmb]?", re.IGNORECASE)
+"""Commas are read between thousands only: ``0,05`` could mean 0.05, and must not become 5."""
 _MULTIPLES: Final = {"k": Decimal(1_000), "m": Decimal(1_000_000), "b": Decimal(1_000_000_000)}
 
 
@@ -17,7 +20,9 @@ def parse_number(text: str) -> Decimal:
     Raises:
         ValueError: it is not a number.
     """
-    cleaned = text.strip().replace(",", "").replace("_", "")
+    cleaned = text.strip().replace("_", "")
+    if _GROUPED.fullmatch(cleaned):
+        cleaned = cleaned.replace(",", "")
     multiple = _MULTIPLES.get(cleaned[-1:].lower(), Decimal(1))
     digits = cleaned[:-1] if multiple != 1 else cleaned
     try:
