@@ -9,7 +9,7 @@ from typing import Protocol, cast
 from pydantic import BaseModel, ValidationError
 
 from engine.api.forms import flat_values, form_fields, model_errors, read_form, value_text
-from engine.api.preview import position_preview
+from engine.api.previews import executor_preview
 from engine.api.views import ExecutorTypeView, FormCheck, FormField
 from engine.executors.factory import ExecutorFactory, Registration
 from engine.executors.snapshot import ExecutorSnapshot
@@ -49,7 +49,7 @@ def check_create(
     except ValidationError as error:
         return FormCheck(errors=_on_fields(model_errors(error), fields), understood=understood)
     problems = _market_problems(session, config)
-    preview = position_preview(session, config) if not problems else ()
+    preview = executor_preview(session, config) if not problems else ()
     return FormCheck(errors=problems, understood=understood, preview=preview, values=nested)
 
 
@@ -97,7 +97,7 @@ def check_update(
         return FormCheck(errors=_on_fields(model_errors(error), fields), understood=understood)
     except ValueError as error:
         return FormCheck(errors={"": str(error)}, understood=understood)
-    preview = position_preview(session, config, entry=snapshot.entry_price)
+    preview = executor_preview(session, config, entry=snapshot.entry_price)
     return FormCheck(understood=understood, preview=preview, values=changes)
 
 
