@@ -60,7 +60,8 @@ def _order(
     price = config.price or _touch(market, config.side)
     chaser = config.chaser_config
     if chaser is not None:
-        price *= 1 - config.side.sign * chaser.distance
+        wanted = price * (1 - config.side.sign * chaser.distance)
+        price = _on_grid(market.instrument, wanted, config.side)
     yield "order", _size(config.side, config.amount, price, market.instrument)
     yield "price", f"{plain(price)} {config.execution_strategy.name}"
     if chaser is not None:
