@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Protocol, cast
+from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
@@ -17,8 +17,9 @@ from engine.live.published import PublishedSession
 from engine.model.instruments import ConnectorPair, Instrument
 
 
+@runtime_checkable
 class Update(Protocol):
-    """A live update that can be tried on a configuration."""
+    """A live update that can be tried on a configuration before it is sent."""
 
     def applied_to(self, config: BaseModel) -> BaseModel:
         """Return the configuration that it would give; ValueError if it does not fit."""
@@ -91,8 +92,10 @@ def check_update(
     if not changes:
         return FormCheck(errors={"": "nothing is changed yet"}, understood=understood)
     try:
-        payload = cast("Update", _model(update_type).model_validate(changes))
-        config = payload.applied_to(snapshot.config)
+        payload = _model(update_type).model_validate(changes)
+        config: BaseModel = snapshot.config
+        if isinstance(payload, Update):
+            config = payload.applied_to(config)
     except ValidationError as error:
         return FormCheck(errors=_on_fields(model_errors(error), fields), understood=understood)
     except ValueError as error:
