@@ -8,7 +8,16 @@ from tui.formatting.money import Direction, direction, format_money, format_sign
 from tui.formatting.numbers import UNKNOWN, Number, format_compact, format_decimal
 from tui.formatting.percent import format_percent, format_share
 from tui.formatting.sparkline import sparkline
-from tui.formatting.text import clean, clip, fit, short_id
+from tui.formatting.text import (
+    clean,
+    clip,
+    cut,
+    fit,
+    plural,
+    short_id,
+    short_order_ids,
+    wrap_words,
+)
 
 __all__ = [
     "UNKNOWN",
@@ -16,6 +25,7 @@ __all__ = [
     "Number",
     "clean",
     "clip",
+    "cut",
     "direction",
     "fit",
     "format_clock",
@@ -29,6 +39,9 @@ __all__ = [
     "format_signed_money",
     "mode_badge",
     "mode_role",
+    "plural",
     "short_id",
+    "short_order_ids",
     "sparkline",
+    "wrap_words",
 ]

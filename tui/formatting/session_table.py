@@ -36,7 +36,7 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     equity = Decimal(row["equity"])
     change = equity - Decimal(row["initial_equity"])
     return (
-        clean(str(row["started_at"]))[:19],
+        f"{clean(str(row['started_at']))[:19]}Z",
         clean(str(row["session_id"])),
         clean(str(row["mode"])),
         clean(str(row["status"])),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -10,6 +11,8 @@ from rich.cells import cell_len, set_cell_size
 _DROPPED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _SPACES: Final = frozenset({"Zl", "Zp", "Zs"})
 _SHORT_ID: Final = 8
+_ORDER_ID: Final = re.compile(r"[\w-]+-(O\d{8,})\b")
+ELLIPSIS: Final = "…"
 
 
 def clean(text: str) -> str:
@@ -24,9 +27,12 @@ def clip(text: str, width: int) -> str:
     text = clean(text)
     if width <= 0:
         return ""
-    if cell_len(text) <= width:
-        return text
-    return set_cell_size(text, width - 1).rstrip() + "…"
+    return text if cell_len(text) <= width else cut(text, width)
+
+
+def cut(text: str, width: int) -> str:
+    """Return what fits of the clean *text* in *width* cells, one or more, and ``…`` behind it."""
+    return set_cell_size(text, width - 1).rstrip() + ELLIPSIS
 
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
@@ -39,6 +45,27 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
 def short_id(identifier: str) -> str:
     """Return the first eight characters of an id: enough to tell executors apart on a screen."""
     return clean(identifier)[:_SHORT_ID]
+
+
+def short_order_ids(text: str) -> str:
+    """Return *text* with its client order ids without their session: ``O00000033``."""
+    return _ORDER_ID.sub(r"\1", text)
+
+
+def plural(count: int, word: str) -> str:
+    """Return ``1 executor``, ``2 executors``."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def wrap_words(text: str, width: int) -> list[str]:
+    """Return *text* in lines of at most *width* cells, broken at spaces; long words are clipped."""
+    lines: list[str] = []
+    for word in clean(text).split():
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(clip(word, width))
+    return lines
 
 
 def _clean_character(character: str) -> str:

@@ -12,10 +12,17 @@ from textual.binding import Binding, BindingType
 
 from engine.api.console import ConsoleEngine
 from engine.api.views import ExecutorRow, PositionRow
-from tui.formatting import direction, fit, format_decimal, format_money, format_signed_money
+from tui.formatting import (
+    direction,
+    fit,
+    format_decimal,
+    format_money,
+    format_signed_money,
+    plural,
+)
 from tui.modals.dialog import Clock, Dialog
 from tui.modals.facts import Facts
-from tui.state.stop_text import MAX_LISTED, executor_lines, plural
+from tui.state.stop_text import MAX_LISTED, executor_lines
 from tui.state.text import Line
 
 REFRESH_S: Final = 1.0

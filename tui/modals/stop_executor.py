@@ -14,13 +14,13 @@ from textual.widgets import Button, Input
 
 from engine.api.console import ConsoleEngine
 from engine.api.views import ExecutorRow, OrderRow
+from tui.formatting import plural
 from tui.modals.dialog import Clock, Dialog
 from tui.modals.facts import Facts
 from tui.state.stop_text import (
     consequence_lines,
     executor_lines,
     gather_facts,
-    plural,
     stoppable,
 )
 from tui.state.text import Line

@@ -11,9 +11,10 @@ from textual.binding import Binding, BindingType
 
 from engine.api.console import ConsoleEngine
 from engine.api.views import ExecutorRow
+from tui.formatting import plural
 from tui.modals.dialog import Clock, Dialog
 from tui.modals.facts import Facts
-from tui.state.stop_text import executor_lines, plural
+from tui.state.stop_text import executor_lines
 from tui.state.text import Line
 
 _ENDED: Final = frozenset({"terminated", "failed"})

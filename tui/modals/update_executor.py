@@ -12,10 +12,9 @@ from textual.widgets import Button
 
 from engine.api.console import ConsoleEngine
 from engine.api.views import ExecutorRow, FormCheck
-from tui.formatting import clean, format_signed_money, short_id
+from tui.formatting import clean, format_signed_money, plural, short_id
 from tui.modals.dialog import Dialog
 from tui.modals.facts import Facts
-from tui.state.stop_text import plural
 from tui.widgets.form import CHECK_DELAY_S, Form, FormHelp, FormPreview
 
 

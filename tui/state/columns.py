@@ -22,6 +22,7 @@ class Column(Generic[RowT]):
 
     ``rank`` says when it goes if there is no room: 0 never, the highest first. ``letter`` sorts by
     it after ``o``; empty: it cannot be sorted by. A ``live`` column changes with the market.
+    ``raw`` makes what is copied where the cell shows a shorter text.
     """
 
     key: str
@@ -34,6 +35,11 @@ class Column(Generic[RowT]):
     frozen: bool = False
     flexible: bool = False
     live: bool = False
+    raw: Callable[[RowT], str] | None = None
+
+    def copied(self, row: RowT) -> str:
+        """Return what goes to the clipboard for *row*."""
+        return self.cell(row)[0] if self.raw is None else self.raw(row)
 
 
 @dataclass(frozen=True, slots=True)

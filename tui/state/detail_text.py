@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -21,6 +21,7 @@ from tui.formatting import (
     format_percent,
     format_share,
     format_signed_money,
+    short_order_ids,
     sparkline,
 )
 from tui.state.text import Align, Line, ends
@@ -37,12 +38,16 @@ _GAP: Final = ("  ", "")
 
 
 class Column(NamedTuple):
-    """A column of a tab's table; a width of 0 takes what is left, *drop* orders what goes first."""
+    """A column of a tab's table; a width of 0 takes what is left, *drop* orders what goes first.
+
+    *shown* makes the text on the screen of the full one, which is what is copied.
+    """
 
     title: str
     width: int
     align: Align = "left"
     drop: int = 0
+    shown: Callable[[str], str] = str
 
 
 Cell = tuple[str, str]
@@ -75,7 +80,7 @@ class TabTable:
     def _line(self, row: tuple[Cell, ...], width: int) -> Line:
         widths = self._widths(width)
         return tuple(
-            (fit(text, room, right=column.align == "right") + "  ", role)
+            (fit(column.shown(text), room, right=column.align == "right") + "  ", role)
             for (text, role), column, room in zip(row, self.columns, widths, strict=True)
             if room
         )
@@ -200,7 +205,7 @@ def timeline_table(detail: ExecutorDetail) -> TabTable:
         )
         for line in detail.timeline
     )
-    columns = (Column("Time (UTC)", 19, drop=1), Column("Event", 0))
+    columns = (Column("Time (UTC)", 19, drop=1), Column("Event", 0, shown=short_order_ids))
     return TabTable(columns, rows, "Nothing happened yet.", len(rows))
 
 

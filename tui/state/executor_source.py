@@ -83,7 +83,7 @@ def _way(row: ExecutorRow) -> str:
 
 COLUMNS: Final[tuple[Column[ExecutorRow], ...]] = (
     Column("id", "Id", 8, lambda r: (short_id(r.id), "bold" if not _is_over(r) else "dim"),
-           letter="i", frozen=True),
+           letter="i", frozen=True, raw=lambda r: r.id),
     Column("type", "Type", 8, lambda r: (r.type, _quiet(r)), letter="t", rank=5),
     Column("pair", "Pair", 9, lambda r: (r.trading_pair, _quiet(r)), letter="r", rank=1),
     Column("side", "Side", 4, _side, letter="d", rank=2),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.cells import cell_len
 
 from engine.api.views import FormCheck, FormField
-from tui.formatting import clean, clip, fit
+from tui.formatting import clean, clip, fit, plural, wrap_words
 from tui.state.text import Line
 
 _MIN_LABEL, _MAX_LABEL = 14, 24
@@ -63,7 +63,7 @@ def help_line(item: FormField | None, understood: str) -> Line:
     )
 
 
-def preview_lines(check: FormCheck, width: int, *, shown_errors: Iterable[str]) -> list[Line]:
+def form_preview_lines(check: FormCheck, width: int, *, shown_errors: Iterable[str]) -> list[Line]:
     """Return the preview in *width* cells: a pair takes two lines where one is too narrow."""
     lines: list[Line] = [(("Preview", "bold"),)]
     column = max((cell_len(clean(name)) for name, _ in check.preview), default=0) + 2
@@ -84,22 +84,7 @@ def preview_lines(check: FormCheck, width: int, *, shown_errors: Iterable[str]) 
     elif check.ok:
         lines.append((("✓ ready", "ok"),))
     elif errors:
-        lines.append(((f"✗ {_fields(len(errors))} to correct", "error"),))
+        lines.append(((f"✗ {plural(len(errors), 'field')} to correct", "error"),))
     else:
-        lines.append(((f"… {_fields(len(check.errors))} still to fill", "dim"),))
-    return lines
-
-
-def _fields(count: int) -> str:
-    return "1 field" if count == 1 else f"{count} fields"
-
-
-def wrap_words(text: str, width: int) -> list[str]:
-    """Return *text* in lines of at most *width* cells, broken at spaces; long words are clipped."""
-    lines: list[str] = []
-    for word in clean(text).split():
-        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
-            lines[-1] += f" {word}"
-        else:
-            lines.append(clip(word, width))
+        lines.append(((f"… {plural(len(check.errors), 'field')} still to fill", "dim"),))
     return lines

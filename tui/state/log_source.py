@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tui.formatting import format_duration, short_id
+from tui.formatting import format_duration, short_id, short_order_ids
 from tui.state.columns import Column
 from tui.state.console import ConsoleState
 from tui.state.list_source import ListSource
@@ -48,14 +48,14 @@ class LogSource(ListSource["LogRow"]):
             Column("time", "Time", 12, self._time, frozen=True),
             Column("level", "Level", 7, _level),
             Column("source", "Source", 12, lambda row: (row.source, "dim"), rank=2),
-            Column("text", "Message", 30, _text, flexible=True),
+            Column("text", "Message", 30, _text, flexible=True, raw=lambda row: row.text),
         )
 
     def _small_columns(self) -> tuple[Column[LogRow], ...]:
         return (
             Column("time", "Time", 8, self._time, frozen=True),
             Column("level", "", 1, _shape),
-            Column("text", "Message", 20, _text, flexible=True),
+            Column("text", "Message", 20, _text, flexible=True, raw=lambda row: row.text),
         )
 
     def pull(self) -> None:
@@ -90,7 +90,7 @@ class CommandSource(ListSource["CommandRow"]):
             columns=(
                 Column("time", "Time", 12, self._time, frozen=True),
                 Column("kind", "Command", 15, lambda r: (r.kind, "bold")),
-                Column("target", "Target", 12, lambda r: (_target(r), "")),
+                Column("target", "Target", 12, lambda r: (_target(r), ""), raw=lambda r: r.target),
                 Column("status", "Status", 12, _status),
                 Column("took", "Took", 7, _took, "right", rank=2),
                 Column("actor", "By", 9, lambda r: (r.actor, "dim"), rank=3),
@@ -125,7 +125,7 @@ def _shape(row: LogRow) -> tuple[str, str]:
 
 
 def _text(row: LogRow) -> tuple[str, str]:
-    return (row.text, _LEVEL_ROLES.get(row.level, ""))
+    return (short_order_ids(row.text), _LEVEL_ROLES.get(row.level, ""))
 
 
 def _status(row: CommandRow) -> tuple[str, str]:

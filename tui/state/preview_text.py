@@ -12,6 +12,7 @@ from tui.formatting import (
     format_percent,
     format_signed_money,
     short_id,
+    short_order_ids,
 )
 from tui.state.executor_source import state_span
 from tui.state.text import Line
@@ -46,7 +47,7 @@ def preview_lines(detail: ExecutorDetail, height: int) -> tuple[Line, ...]:
     if detail.timeline:
         lines += [(), ((" Newest first", "head"),)]
         lines += [
-            ((f" {format_clock(item.ts_ns)} ", "dim"), (item.text, ""))
+            ((f" {format_clock(item.ts_ns)} ", "dim"), (short_order_ids(item.text), ""))
             for item in sorted(detail.timeline, key=lambda item: -item.ts_ns)
         ]
     return tuple(lines[:height])

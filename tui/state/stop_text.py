@@ -15,6 +15,7 @@ from tui.formatting import (
     format_decimal,
     format_money,
     format_signed_money,
+    plural,
     short_id,
 )
 from tui.state.text import Line
@@ -102,11 +103,6 @@ def consequence_lines(facts: StopFacts, *, keep: bool) -> list[Line]:
         lines.append((("books    ", "dim"), *_pnl(facts.pnl), (" net so far", "dim")))
     lines.append((("cannot be undone", "warn"),))
     return lines
-
-
-def plural(count: int, word: str) -> str:
-    """Return ``1 executor``, ``2 executors``."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def _executor_line(row: ExecutorRow) -> Line:

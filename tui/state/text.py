@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
-from tui.formatting import clean
+from tui.formatting import clean, cut
 
 Span: TypeAlias = tuple[str, str]
 Line: TypeAlias = tuple[Span, ...]
 Align: TypeAlias = Literal["left", "right"]
-
-ELLIPSIS = "…"
 
 
 def line_width(line: Line) -> int:
@@ -35,7 +33,7 @@ def clip_line(line: Line, width: int) -> Line:
         size = cell_len(text)
         if size > left:
             if left >= 0:
-                spans.append((set_cell_size(text, left) + ELLIPSIS, roles))
+                spans.append((cut(text, left + 1), roles))
             break
         spans.append((text, roles))
         left -= size

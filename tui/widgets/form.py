@@ -15,7 +15,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from engine.api.views import FormCheck, FormField
-from tui.state.form_lines import help_line, label_width, preview_lines
+from tui.state.form_lines import form_preview_lines, help_line, label_width
 from tui.state.text import Line
 from tui.widgets.form_row import FormRow
 from tui.widgets.painted import Painted
@@ -221,7 +221,7 @@ class FormPreview(Painted):
         """Show the preview of *form*."""
         self._form = form
         width = self.content_size.width
-        lines = preview_lines(form.check, width, shown_errors=form.shown_errors)
+        lines = form_preview_lines(form.check, width, shown_errors=form.shown_errors)
         self.show_lines(lines)
 
     def on_resize(self, _event: events.Resize) -> None:

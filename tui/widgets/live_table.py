@@ -355,7 +355,7 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         """Copy the row, its cells separated by tabs."""
         row = self.model.current
         if row is not None:
-            cells = [column.cell(row)[0] for column in self.model.source.columns]
+            cells = [column.copied(row) for column in self.model.source.columns]
             self.post_message(self.Copied(self, "\t".join(clean(cell).strip() for cell in cells)))
 
     @safe

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tui.formatting import wrap_words
 from tui.state.console import ConsoleState
 from tui.state.text import Line
 from tui.widgets.painted import Painted
@@ -18,15 +19,7 @@ def too_small_lines(width: int, height: int, box_width: int) -> tuple[Line, ...]
         f"This terminal is {width}x{height}. quarterdeck needs at least "
         f"{MIN_WIDTH}x{MIN_HEIGHT}: enlarge it or use a smaller font. The engine goes on; q quits."
     )
-    lines: list[Line] = [()]
-    row = ""
-    for word in text.split():
-        if row and len(row) + 1 + len(word) > box_width - 2:
-            lines.append(((f" {row}", "warn"),))
-            row = word
-        else:
-            row = f"{row} {word}".strip()
-    return (*lines, ((f" {row}", "warn"),))
+    return ((), *(((f" {row}", "warn"),) for row in wrap_words(text, box_width - 2)))
 
 
 class TooSmall(Painted):

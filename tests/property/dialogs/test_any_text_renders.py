@@ -103,7 +103,7 @@ def test_every_form_is_painted(label: str, value: str, width: int, required: boo
         form_lines.note_line(item, value, changed_from=label),
         *form_lines.error_lines(value, width),
         form_lines.help_line(item, value),
-        *form_lines.preview_lines(check, width, shown_errors=[label]),
+        *form_lines.form_preview_lines(check, width, shown_errors=[label]),
     ]
     assert_painted(lines, width)
 

@@ -10,6 +10,7 @@ import pytest
 from engine.api.views import FormCheck, FormField, PositionRow
 from engine.testing.fake_details import make_detail
 from engine.testing.fake_rows import make_row
+from tui.formatting import plural
 from tui.modals.quit import quit_lines
 from tui.state import detail_text, form_lines, stop_text
 from tui.state.ladder_text import ladder_lines
@@ -60,7 +61,7 @@ def test_long_lists_are_counted_not_cut_silently() -> None:
 
 @pytest.mark.parametrize(("count", "text"), [(1, "1 executor"), (2_000, "2,000 executors")])
 def test_plural(count: int, text: str) -> None:
-    assert stop_text.plural(count, "executor") == text
+    assert plural(count, "executor") == text
 
 
 def test_quit_without_a_mark_values_positions_at_entry() -> None:
@@ -153,12 +154,12 @@ def test_a_stale_price_is_marked() -> None:
 def test_the_preview_says_whether_it_can_be_sent(
     check: FormCheck, shown: list[str], text: str
 ) -> None:
-    assert plain(form_lines.preview_lines(check, 40, shown_errors=shown)[-1]) == text
+    assert plain(form_lines.form_preview_lines(check, 40, shown_errors=shown)[-1]) == text
 
 
 def test_a_pair_that_is_too_wide_takes_lines_of_its_own() -> None:
     check = FormCheck(preview=(("Balance", "2,579.22 of 9,120.00 USDT free"),))
-    lines = [plain(line) for line in form_lines.preview_lines(check, 26, shown_errors=())]
+    lines = [plain(line) for line in form_lines.form_preview_lines(check, 26, shown_errors=())]
     assert lines[1:4] == ["Balance", "  2,579.22 of 9,120.00", "  USDT free"]
 
 

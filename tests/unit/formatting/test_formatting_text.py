@@ -65,6 +65,27 @@ def test_fit_pads_on_the_asked_side() -> None:
     assert show.fit("ab", 0) == ""
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("entry paper_15121bcc-O00000033: filled 0.0234", "entry O00000033: filled 0.0234"),
+        ("a my-run_1b-O00000001 b my-run_1b-O00000002", "a O00000001 b O00000002"),
+        ("session paper-20261121T040957123 started", "session paper-20261121T040957123 started"),
+        ("BTC-USDT 64,480", "BTC-USDT 64,480"),
+    ],
+)
+def test_order_ids_are_shown_without_their_session(text: str, shown: str) -> None:
+    assert show.short_order_ids(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [(20, ["a longer sentence"]), (9, ["a longer", "sentence"]), (6, ["a", "longer", "sente…"])],
+)
+def test_words_are_wrapped_at_spaces(width: int, lines: list[str]) -> None:
+    assert show.wrap_words("a longer\n sentence", width) == lines
+
+
 def test_short_id_is_eight_characters() -> None:
     assert show.short_id("9WiA4guYkJ3") == "9WiA4guY"
     assert show.short_id("ab\ncd") == "ab cd"

@@ -23,7 +23,8 @@ def test_no_room_is_no_text() -> None:
 
 
 def test_wide_characters_count_two_cells() -> None:
-    assert line_width(clip_line((("日本語", ""),), 4)) == 4
+    assert clip_line((("日本語", ""),), 4) == (("日…", ""),)
+    assert line_width(clip_line((("日本語", ""),), 5)) == 5
 
 
 def test_ends_clip_the_left_side_first() -> None:
