@@ -25,6 +25,7 @@ BUILTIN_MODULES: Final = (
     "engine.executors.order_executor",
     "engine.executors.dca_executor",
     "engine.executors.twap_executor",
+    "engine.executors.arbitrage_executor",
 )
 """Modules whose import registers the built-in executors."""
 

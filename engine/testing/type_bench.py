@@ -24,6 +24,7 @@ class TypeBench(Desk, Generic[E]):
         type_name: its registered type.
         defaults: fields of the configuration unless a test says otherwise.
         instruments: the markets; the bench's own if there are none.
+        venue_type: for a venue that can more.
         options: of the orchestrator.
     """
 
@@ -33,10 +34,11 @@ class TypeBench(Desk, Generic[E]):
         type_name: str,
         defaults: dict[str, Any],
         *instruments: Instrument,
+        venue_type: type[ScriptedVenue] = ScriptedVenue,
         **options: Any,  # noqa: ANN401 (of the orchestrator)
     ) -> None:
         load_builtin_executors()
-        venue = ScriptedVenue(instruments or (bench_instrument(),))
+        venue = venue_type(instruments or (bench_instrument(),))
         super().__init__(venue, ExecutorOrchestrator(strategy=venue, **options))
         self._executor_type = executor_type
         self._type_name = type_name
