@@ -8,16 +8,34 @@ from engine.api.order_views import display_price
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.live.published import PublishedSession
 from engine.model.clock import SECOND_NS
+from engine.model.quotes import QuoteTick
 
 
 class ExecutorFacts:
-    """An executor of a session with the fields of its ``ExecutorRow``, one by one."""
+    """An executor of a session with the fields of its ``ExecutorRow``, one by one.
 
-    __slots__ = ("_session", "snapshot")
+    ``mark_ticks`` is where the position could be left, or was left. ``words`` is for searching:
+    what it remembers is forgotten with the snapshot.
+    """
+
+    __slots__ = ("_session", "mark_ticks", "snapshot", "words")
 
     def __init__(self, snapshot: ExecutorSnapshot, session: PublishedSession) -> None:
+        market = session.markets.get(snapshot.market)
+        self.words = ""
         self.snapshot = snapshot
+        self.renew(snapshot, session, None if market is None else market.quote)
+
+    def renew(
+        self, snapshot: ExecutorSnapshot, session: PublishedSession, quote: QuoteTick | None
+    ) -> None:
+        """Take the newest state of the same executor."""
+        if snapshot is not self.snapshot:
+            self.snapshot = snapshot
+            self.words = ""
         self._session = session
+        is_done = snapshot.is_done
+        self.mark_ticks = snapshot.frozen_mark_ticks if is_done else snapshot.mark_of(quote)
 
     @property
     def id(self) -> str:
@@ -86,39 +104,21 @@ class ExecutorFacts:
         return display_price(self.snapshot.entry_price, self.snapshot.instrument)
 
     @property
-    def mark_ticks(self) -> int | None:
-        """Return where the position could be left, or was left, in ticks."""
-        snapshot = self.snapshot
-        if snapshot.is_done:
-            return snapshot.frozen_mark_ticks
-        market = self._session.markets.get(snapshot.market)
-        return None if market is None else snapshot.mark_of(market.quote)
-
-    @property
     def mark_price(self) -> Decimal | None:
-        """Return the same as a price."""
+        """Return the mark as a price."""
         ticks = self.mark_ticks
         return None if ticks is None else self.snapshot.instrument.price(ticks)
 
     @property
-    def net_pnl_atoms(self) -> int:
-        """Return the net PnL at the mark, in atoms."""
-        return self.snapshot.net_pnl_atoms(self.mark_ticks)
-
-    @property
     def net_pnl_quote(self) -> Decimal:
         """Return the net PnL at the mark, in quote."""
-        return self.snapshot.instrument.money(self.net_pnl_atoms)
+        atoms = self.snapshot.net_pnl_atoms(self.mark_ticks)
+        return self.snapshot.instrument.money(atoms)
 
     @property
     def net_pnl_pct(self) -> Decimal:
         """Return the net PnL at the mark as a fraction of the entry notional."""
         return self.snapshot.net_pnl_pct(self.mark_ticks)
-
-    @property
-    def net_return(self) -> float:
-        """Return the same as the nearest float."""
-        return self.snapshot.net_return(self.mark_ticks)
 
     @property
     def fees_quote(self) -> Decimal:

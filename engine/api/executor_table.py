@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any, Final
+from typing import Final
 
-from engine.api.executor_facts import ExecutorFacts
+from engine.api.executor_sorter import ExecutorSorter
 from engine.api.executor_views import executor_row
-from engine.api.filtering import FilterError, parse_filter
-from engine.api.sorting import SORT_KEYS, sort_by
 from engine.api.views import ExecutorPage
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.live.published import PublishedSession
@@ -18,13 +15,6 @@ from engine.model.clock import SECOND_NS
 
 ORDER_INTERVAL_NS: Final = SECOND_NS
 """A live order is recomputed at most this often (console.md section 9)."""
-
-_CHEAP_KEYS: Final[Mapping[str, Callable[[ExecutorFacts], Any]]] = {  # Any: int and float
-    "pnl": lambda facts: facts.net_pnl_atoms,
-    "pnl_pct": lambda facts: facts.net_return,
-    "fees": lambda facts: facts.snapshot.fee_atoms,
-}
-"""Keys with the order of ``SORT_KEYS`` that need no decimals: all markets share one precision."""
 
 
 @dataclass(slots=True)
@@ -41,6 +31,7 @@ class ExecutorTable:
     def __init__(self, *, monotonic_ns: Callable[[], int]) -> None:
         self._monotonic_ns = monotonic_ns
         self._order: _Order | None = None
+        self._sorter = ExecutorSorter()
 
     def page(
         self,
@@ -107,7 +98,7 @@ class ExecutorTable:
         is_fresh = order is not None and now - order.taken_at < ORDER_INTERVAL_NS
         if order is not None and order.key == key and is_fresh:
             return order
-        ids, filter_error = _sorted_ids(
+        ids, filter_error = self._sorter.ids(
             session,
             sort,
             descending=descending,
@@ -121,29 +112,3 @@ class ExecutorTable:
 def _find(session: PublishedSession, executor_id: str) -> ExecutorSnapshot:
     """Return an executor of an order that was made from a session with the same members."""
     return session.executors.get(executor_id) or session.archived[executor_id]
-
-
-def _sorted_ids(
-    session: PublishedSession,
-    sort: str,
-    *,
-    descending: bool,
-    filter_text: str,
-    include_archived: bool,
-) -> tuple[list[str], str]:
-    if sort == "created" and not filter_text.strip() and not include_archived:
-        # The mapping is in the order of creation already: nothing needs to be looked at.
-        ids = list(session.executors)
-        return (ids[::-1] if descending else ids), ""
-    archived = session.archived.values() if include_archived else ()
-    snapshots = chain(archived, session.executors.values())
-    facts = [ExecutorFacts(snapshot, session) for snapshot in snapshots]
-    filter_error = ""
-    try:
-        accepts = parse_filter(filter_text)
-    except FilterError as error:
-        filter_error = str(error)
-    else:
-        facts = [one for one in facts if accepts(one)] if filter_text.strip() else facts
-    key = _CHEAP_KEYS.get(sort) or SORT_KEYS.get(sort, SORT_KEYS["created"])
-    return [one.id for one in sort_by(facts, key, descending=descending)], filter_error

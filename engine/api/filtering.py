@@ -11,14 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
+from engine.api.executor_facts import ExecutorFacts
 from engine.api.views import ExecutorRow
 
-if TYPE_CHECKING:
-    from engine.api.executor_facts import ExecutorFacts
-
-Filterable: TypeAlias = "ExecutorRow | ExecutorFacts"
+Filterable: TypeAlias = ExecutorRow | ExecutorFacts
 Predicate: TypeAlias = Callable[[Filterable], bool]
 
 
@@ -97,8 +95,19 @@ def _parse_term(token: str) -> Predicate:
 
 def _word(word: str) -> Predicate:
     needle = word.lower()
-    readers = tuple(TEXT_FIELDS.values())
-    return lambda row: any(needle in read(row).lower() for read in readers)
+    return lambda row: needle in _words_of(row)
+
+
+def _words_of(row: Filterable) -> str:
+    """Return all text of *row* in small letters, field by field; facts remember it."""
+    if isinstance(row, ExecutorFacts):
+        row.words = row.words or _joined(row)
+        return row.words
+    return _joined(row)
+
+
+def _joined(row: Filterable) -> str:
+    return "\n".join(read(row).lower() for read in TEXT_FIELDS.values())
 
 
 def _contains(name: str, value: str) -> Predicate:

@@ -33,13 +33,7 @@ SORT_KEYS: Final[Mapping[str, Callable[[Sortable], Any]]] = {  # Any: each key h
 
 def sort_rows(rows: Iterable[SortableT], sort: str, *, descending: bool) -> list[SortableT]:
     """Return *rows* in the order *sort*, a key of ``SORT_KEYS``; an unknown one means created."""
-    return sort_by(rows, SORT_KEYS.get(sort, SORT_KEYS["created"]), descending=descending)
-
-
-def sort_by(
-    rows: Iterable[SortableT], key: Callable[[SortableT], Any], *, descending: bool
-) -> list[SortableT]:
-    """Return *rows* in the order of *key*."""
+    key = SORT_KEYS.get(sort, SORT_KEYS["created"])
     by_id = sorted(rows, key=lambda row: row.id)
     return sorted(by_id, key=key, reverse=descending)
 

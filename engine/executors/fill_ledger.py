@@ -84,9 +84,16 @@ class LedgerTotals:
 
         It is exact unless entry fees were taken in base; then it is rounded half to even.
         """
-        if not self.entry_lots:
+        lots = self.entry_lots
+        if not lots:
             return 0
-        return half_even(self.scaled_trade_pnl(mark_ticks), self.entry_lots)
+        if self.entry_fee_lots:
+            return half_even(self.scaled_trade_pnl(mark_ticks), lots)
+        # The same with `lots` cancelled: most executors, asked most often.
+        remaining = lots - self.exit_lots - self.residual_lots
+        value = self.exit_atoms + self.residual_atoms
+        value += remaining * mark_ticks * self.atoms_per_tick_lot
+        return self.sign * (value - self.entry_atoms)
 
     def net_pnl_atoms(self, mark_ticks: int) -> int:
         """Return the net PnL in atoms, for reports; rounded as ``trade_pnl_atoms``."""
