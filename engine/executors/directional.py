@@ -154,8 +154,8 @@ class DirectionalExecutor(OneSidedExecutor):
     def _hand_over_and_end(self, now_ns: int) -> None:
         is_hold = self._close_type is CloseType.POSITION_HOLD
         is_exposed = self._totals.remaining_lots != 0
+        amount = self._instrument.qty(self._totals.remaining_lots)
         if (is_hold or is_exposed) and self._hold_everything():
-            amount = self._instrument.qty(self._totals.remaining_lots)
             level: Level = "info" if is_hold else "error"
             text = f"{self.side.name} {amount} is left to the position store, without barriers"
             self._tell(now_ns, level, text)

@@ -26,6 +26,7 @@ BUILTIN_MODULES: Final = (
     "engine.executors.dca_executor",
     "engine.executors.twap_executor",
     "engine.executors.arbitrage_executor",
+    "engine.executors.grid_executor",
 )
 """Modules whose import registers the built-in executors."""
 

@@ -149,6 +149,10 @@ class TrackedOrders:
         """Follow *order*."""
         self._by_id[order.order_id] = order
 
+    def forget(self, order_id: str) -> None:
+        """Follow an order no more; its further events are those of a stranger."""
+        self._by_id.pop(order_id, None)
+
     def find(self, order_id: str) -> TrackedOrder | None:
         """Return the order with *order_id*, or None: events of foreign orders are ignored."""
         return self._by_id.get(order_id)

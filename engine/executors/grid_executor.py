@@ -1,0 +1,703 @@
+"""The grid executor: round trips at the levels of a price range (executors.md 7.4, 8.5)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
+from fractions import Fraction
+from math import ceil, floor
+from typing import Final
+
+from engine.executors.activation import ActivationWindow
+from engine.executors.barrier_levels import NO_LEVELS
+from engine.executors.barriers import TrailingStopState
+from engine.executors.base import UpdateRejectedError
+from engine.executors.directional import DirectionalExecutor
+from engine.executors.factory import ExecutorFactory
+from engine.executors.fill_ledger import to_decimal
+from engine.executors.grid_book import NEWEST, GridBook
+from engine.executors.grid_config import GridExecutorConfig, GridExecutorUpdate
+from engine.executors.grid_info import GridCustomInfo, GridSnapshot, LevelRow
+from engine.executors.grid_level import GridLevel, GridLevelStates
+from engine.executors.grid_metrics import GridFigures, OpenPart
+from engine.executors.grid_plan import GridTooSmallError, PlannedLevel, plan_grid
+from engine.executors.held_order import HeldOrder
+from engine.executors.info import ExecutorInfo
+from engine.executors.net_line import NetLine
+from engine.executors.order_roles import CLOSE, ENTRY, TAKE_PROFIT, kind_of, level_of, level_role
+from engine.executors.plain import JsonValue
+from engine.executors.settings import ExecutorSettings
+from engine.executors.status import CloseType, RunnableStatus
+from engine.executors.step import Step
+from engine.executors.strategy import ExecutorStrategy
+from engine.executors.tracked_order import TrackedOrder
+from engine.executors.wake_conditions import PriceField, PriceTrigger, WakeConditions
+from engine.model.clock import SECOND_NS
+from engine.model.orders import TradeType
+from engine.model.quotes import QuoteTick
+
+S = GridLevelStates
+_ENDED_WITH_EXPOSURE: Final = frozenset({CloseType.POSITION_HOLD, CloseType.FAILED})
+
+
+@ExecutorFactory.register_executor(GridExecutorConfig, GridExecutorUpdate, GridCustomInfo)
+class GridExecutor(DirectionalExecutor):
+    """Works the levels nearest to the mid; each that is filled is closed at its own profit.
+
+    The levels are made at the first valid quote. A finished round trip is booked and its level is
+    used again. Entries go out in batches, at most one for each update interval. The trailing stop
+    belongs to the open position: its trigger is forgotten when nothing is open. When the open
+    part is handed over, the booked part stays the executor's own result.
+    """
+
+    def __init__(
+        self,
+        strategy: ExecutorStrategy,
+        config: GridExecutorConfig,
+        update_interval: float = 1.0,
+        max_retries: int | None = None,
+        settings: ExecutorSettings | None = None,
+    ) -> None:
+        is_spot = not strategy.instrument(config.market).is_perpetual
+        super().__init__(
+            strategy,
+            config,
+            market=config.market,
+            side=config.side,
+            leverage=1 if is_spot else config.leverage,
+            update_interval=update_interval,
+            max_retries=max_retries,
+            settings=settings,
+        )
+        self._grid: tuple[GridLevel, ...] = ()
+        self._book = GridBook(self.side, self._instrument.atoms_per_tick_lot)
+        self._part = OpenPart()
+        self._line: NetLine | None = None
+        self._trailing: TrailingStopState | None = None
+        self._batch_not_before_ns = 0
+        self._is_checked = False
+        self._frozen_mid: int | None = None
+        self._failed_ids: deque[str] = deque(maxlen=NEWEST)
+        self._cancelled_ids: deque[str] = deque(maxlen=NEWEST)
+        self._use_config(config)
+        quote = self._valid_quote()
+        if quote is not None:
+            self._make_levels(strategy.now_ns(), quote)
+
+    @property
+    def config(self) -> GridExecutorConfig:
+        """Return the configuration in force."""
+        return self._grid_config
+
+    @property
+    def grid_levels(self) -> tuple[GridLevel, ...]:
+        """Return the levels, lowest price first; none before the first quote."""
+        return self._grid
+
+    @property
+    def amount_lots(self) -> int:
+        """Return what all levels open together, in lots."""
+        return sum(level.plan.lots for level in self._grid)
+
+    @property
+    def entry_price(self) -> Decimal | None:
+        """Return the average price of what is open."""
+        if not self._part.lots:
+            return None
+        k = self._instrument.atoms_per_tick_lot
+        return self._instrument.tick * to_decimal(self._part.cost_atoms / (self._part.lots * k))
+
+    @property
+    def mid_half_ticks(self) -> int | None:
+        """Return bid plus ask; frozen at the end."""
+        if self.is_done:
+            return self._frozen_mid
+        quote = self._valid_quote()
+        return None if quote is None else quote.bid_ticks + quote.ask_ticks
+
+    @property
+    def filled_orders(self) -> tuple[HeldOrder, ...]:
+        """Return the newest booked orders, and those with fills that are not booked."""
+        open_orders = (order for order in self._orders if self._is_of_open_part(order))
+        fresh = tuple(HeldOrder.of(order) for order in open_orders if order.executed_lots)
+        return tuple(self._book.filled) + fresh
+
+    @property
+    def ended_ids(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the ids of the newest failed and of the newest cancelled orders."""
+        return tuple(self._failed_ids), tuple(self._cancelled_ids)
+
+    @property
+    def executor_info(self) -> ExecutorInfo:
+        """Return the report at the newest mid; it changes nothing."""
+        snapshot = self.snapshot()
+        net = snapshot.net_at_mid(self.mid_half_ticks)
+        return replace(
+            super().executor_info,
+            net_pnl_quote=self._instrument.money(net),
+            net_pnl_pct=snapshot.pct_of(net),
+        )
+
+    def update_live(self, payload: object) -> Step:
+        """Change limit price, open orders or frequency while running, all or nothing (10.3).
+
+        Raises:
+            UpdateRejectedError: not running, a foreign payload, or the result is not valid.
+        """
+        if self._status is not RunnableStatus.RUNNING:
+            raise UpdateRejectedError(
+                f"executor {self.executor_id} is {self._status.name}; only RUNNING ones change"
+            )
+        if not isinstance(payload, GridExecutorUpdate) or not payload.validate():
+            raise UpdateRejectedError(
+                f"executor {self.executor_id}: the update must change something, got {payload!r}"
+            )
+        try:
+            config = payload.applied_to(self._grid_config)
+        except ValueError as error:
+            raise UpdateRejectedError(f"executor {self.executor_id}: {error}") from error
+        self._use_config(config)
+        now_ns = self._strategy.now_ns()
+        changed = ", ".join(
+            f"{name} {getattr(payload, name)}" for name in sorted(payload.model_fields_set)
+        )
+        self._tell(now_ns, "info", f"updated: {changed}")
+        return self._advance(now_ns)
+
+    def runtime_state(self) -> dict[str, JsonValue]:
+        """Return the blob of 14.2: with the order and fill rows, all that ``restore`` needs."""
+        trigger = None if self._trailing is None else self._trailing.trigger
+        return super().runtime_state() | {
+            "levels": [
+                [
+                    level.plan.ticks,
+                    level.plan.lots,
+                    str(level.plan.quote),
+                    str(level.plan.take_profit),
+                ]
+                for level in self._grid
+            ],
+            "trailing_trigger": None if trigger is None else str(trigger),
+            "batch_not_before_ns": self._batch_not_before_ns,
+            "is_checked": self._is_checked,
+            "frozen_mid_half_ticks": self._frozen_mid,
+        }
+
+    def _on_restored(self, state: Mapping[str, JsonValue]) -> None:
+        levels, trigger = state.get("levels"), state.get("trailing_trigger")
+        if isinstance(levels, list) and levels:
+            self._use_levels([_planned(item) for item in levels])
+        batch_ns, mid = state.get("batch_not_before_ns"), state.get("frozen_mid_half_ticks")
+        self._batch_not_before_ns = batch_ns if isinstance(batch_ns, int) else 0
+        self._frozen_mid = mid if isinstance(mid, int) else None
+        self._is_checked = bool(state.get("is_checked"))
+        for order in tuple(self._orders):
+            level = self._level_of(order)
+            if level is not None:
+                is_entry = kind_of(order.request.role) == ENTRY
+                (level.entries if is_entry else level.exits).append(order)
+                if level.state is S.COMPLETE:
+                    self._book_level(level)
+        super()._on_restored(state)
+        if self._trailing is not None and self._line is not None and isinstance(trigger, str):
+            self._trailing.trigger = Fraction(trigger)
+        if self.is_done:
+            self._part, self._line = OpenPart(), None
+            if self._close_type in _ENDED_WITH_EXPOSURE and not self._is_handed_over:
+                self._keep_booked_part(self._strategy.now_ns())
+            self._held = ()
+
+    def _use_config(self, config: GridExecutorConfig) -> None:
+        """Take *config*; its values are copied, so that no tick reads a pydantic model."""
+        barrier, tick = config.triple_barrier_config, Fraction(self._instrument.tick)
+        self._config = self._grid_config = config
+        self._stop_loss = None if barrier.stop_loss is None else Fraction(barrier.stop_loss)
+        self._open_type = barrier.open_order_type
+        self._exit_type = barrier.take_profit_order_type
+        bounds = config.activation_bounds
+        self._bounds = None if bounds is None else Fraction(bounds)
+        self._extra_spread = Fraction(config.safe_extra_spread)
+        limit = barrier.time_limit
+        self._end_ns = None if limit is None else self._created_ns + limit * SECOND_NS
+        trigger = None if self._trailing is None else self._trailing.trigger
+        stop = barrier.trailing_stop
+        self._trailing = None if stop is None else TrailingStopState.of(stop, trigger)
+        # Signed mids in half ticks at or below (limit), at or above (end) which the grid stops.
+        is_buy, limit_price = self.side is TradeType.BUY, Fraction(config.limit_price)
+        start, end = Fraction(config.start_price), Fraction(config.end_price)
+        self._limit_level: int | None = None
+        if limit_price:
+            exact = 2 * limit_price / tick
+            self._limit_level = floor(exact) if is_buy else -ceil(exact)
+        self._end_level = floor(2 * end / tick) + 1 if is_buy else -ceil(2 * start / tick) + 1
+        self._version += 1
+
+    def _make_levels(self, now_ns: int, quote: QuoteTick) -> None:
+        mid = Fraction(self._instrument.tick) * (quote.bid_ticks + quote.ask_ticks) / 2
+        try:
+            plan = plan_grid(self._grid_config, self._instrument, mid)
+        except GridTooSmallError as error:
+            self._end_with(now_ns, CloseType.FAILED, str(error))
+            return
+        self._use_levels(plan.levels)
+        first = plan.levels[0]
+        amount = self._instrument.qty(first.lots)
+        self._tell(now_ns, "info", f"grid of {len(plan.levels)} levels of {amount}")
+
+    def _use_levels(self, plans: list[PlannedLevel] | tuple[PlannedLevel, ...]) -> None:
+        deducts = self._grid_config.deduct_base_fees
+        self._grid = tuple(
+            GridLevel(index, plan, self._instrument, self.side, deducts_base_fees=deducts)
+            for index, plan in enumerate(plans)
+        )
+        self._version += 1
+
+    def _end_with(self, now_ns: int, close_type: CloseType, problem: str) -> None:
+        self._last_error = problem
+        self._tell(now_ns, "error", problem)
+        self._end(now_ns, close_type)
+
+    def _on_start(self, now_ns: int) -> None:
+        quote = self._valid_quote()
+        if quote is not None:
+            self._check_balance(now_ns, quote)
+
+    def _check_balance(self, now_ns: int, quote: QuoteTick) -> None:
+        self._is_checked = True
+        tick = Fraction(self._instrument.tick)
+        mid = Fraction(quote.bid_ticks + quote.ask_ticks, 2)
+        amount = Fraction(self._grid_config.total_amount_quote)
+        lots = max(1, floor(amount / (mid * tick * Fraction(self._instrument.lot))))
+        if self._is_affordable(lots, ceil(mid)):
+            return
+        self._end_with(
+            now_ns,
+            CloseType.INSUFFICIENT_BALANCE,
+            f"the balance does not cover a grid of {self._grid_config.total_amount_quote} "
+            f"on {self.market}",
+        )
+
+    def _is_affordable(self, lots: int, ticks: int) -> bool:
+        candidate = self._request(
+            order_id="",
+            role=ENTRY,
+            side=self.side,
+            order_type=self._open_type,
+            lots=lots,
+            limit_ticks=ticks,
+        )
+        return self._strategy.is_affordable(candidate, ticks)
+
+    def _is_expired(self, now_ns: int) -> bool:
+        return self._end_ns is not None and now_ns >= self._end_ns
+
+    def _run(self, now_ns: int) -> None:
+        quote = self._valid_quote()
+        self._note_staleness(is_stale=quote is None)
+        if quote is None:
+            if self._is_expired(now_ns):
+                self._begin_shutdown(now_ns, CloseType.TIME_LIMIT)
+            return
+        if not self._grid:
+            self._make_levels(now_ns, quote)
+        if not self._is_checked and not self.is_done:
+            self._check_balance(now_ns, quote)
+        if self.is_done:
+            return
+        self._book_complete()
+        close_type = self._due_close(now_ns, quote)
+        if close_type is not None:
+            price = self._instrument.tick * (quote.bid_ticks + quote.ask_ticks) / 2
+            self._tell(now_ns, "info", f"{close_type.name} at {price}")
+            self._begin_shutdown(now_ns, close_type)
+            return
+        self._place_entries(now_ns, quote)
+        self._place_exits(now_ns, quote)
+        self._cancel_far_orders(now_ns, quote)
+
+    def _due_close(self, now_ns: int, quote: QuoteTick) -> CloseType | None:
+        """Return the first barrier that is hit: SL, limit, TL, TS, end of the range."""
+        signed = self.side.sign * (quote.bid_ticks + quote.ask_ticks)
+        line = self._line
+        is_open = self._instrument.is_tradable(self._part.lots, self._mark_of(quote))
+        stop = self._stop_loss
+        if line is not None and is_open and stop is not None and signed <= line.at_or_below(-stop):
+            return CloseType.STOP_LOSS
+        if self._limit_level is not None and signed <= self._limit_level:
+            keeps = self._grid_config.keep_position
+            return CloseType.POSITION_HOLD if keeps else CloseType.STOP_LOSS
+        if self._is_expired(now_ns):
+            return CloseType.TIME_LIMIT
+        if line is not None and is_open and self._trail(now_ns, line, signed):
+            return CloseType.TRAILING_STOP
+        return CloseType.TAKE_PROFIT if signed >= self._end_level else None
+
+    def _trail(self, now_ns: int, line: NetLine, signed: int) -> bool:
+        trailing = self._trailing
+        if trailing is None:
+            return False
+        before = trailing.trigger
+        has_fired = trailing.update(line.net_at(signed))
+        if trailing.trigger != before:
+            self._version += 1
+        if before is None and trailing.trigger is not None:
+            price = self._instrument.tick * signed * self.side.sign / 2
+            self._tell(now_ns, "info", f"trailing stop armed at {price}")
+        return has_fired
+
+    def _room(self) -> int:
+        """Return how many entries may be placed beside those that work."""
+        working = sum(level.state is S.OPEN_ORDER_PLACED for level in self._grid)
+        return max(0, self._grid_config.max_open_orders - working)
+
+    def _entry_high(self, level: GridLevel) -> int | None:
+        """Return the signed mid up to which the level may be opened; None without bounds."""
+        if self._bounds is None:
+            return None
+        twice = 2 * Fraction(level.plan.ticks)
+        if self.side is TradeType.BUY:
+            return None if self._bounds >= 1 else floor(twice / (1 - self._bounds))
+        return -ceil(twice / (1 + self._bounds))
+
+    def _is_near(self, level: GridLevel, signed_mid: int) -> bool:
+        high = self._entry_high(level)
+        return high is None or signed_mid <= high
+
+    def _place_entries(self, now_ns: int, quote: QuoteTick) -> None:
+        """Open the levels nearest to the mid, as many as there is room for (7.4 a)."""
+        room = self._room()
+        if not room or now_ns < self._batch_not_before_ns:
+            return
+        mid = quote.bid_ticks + quote.ask_ticks
+        levels = [
+            level
+            for level in self._grid
+            if level.state is S.NOT_ACTIVE
+            and now_ns >= level.entry_not_before_ns
+            and self._is_near(level, self.side.sign * mid)
+        ]
+        levels.sort(key=lambda level: (abs(2 * level.plan.ticks - mid), level.index))
+        most = min(room, self._grid_config.max_orders_per_batch or room)
+        placed = [self._place_entry(now_ns, quote, level) for level in levels[:most]]
+        if any(placed):
+            wait_ns = self._grid_config.order_frequency * SECOND_NS
+            self._batch_not_before_ns = now_ns + max(wait_ns, self._update_interval_ns, 1)
+
+    def _place_entry(self, now_ns: int, quote: QuoteTick, level: GridLevel) -> bool:
+        """Open a level; one that is too small or not affordable waits for the next poll."""
+        ticks = None
+        if self._open_type.is_limit_type:
+            ticks = level.entry_ticks(quote, self._extra_spread)
+        reference = ticks or (quote.ask_ticks if self.side is TradeType.BUY else quote.bid_ticks)
+        lots = level.entry_lots(ticks)
+        if not self._instrument.is_tradable(lots, reference) or not self._is_affordable(
+            lots, reference
+        ):
+            level.entry_not_before_ns = now_ns + self._settings.shutdown_poll_ns
+            return False
+        order = self._send(
+            now_ns,
+            role=level_role(ENTRY, level.index),
+            order_type=self._open_type,
+            lots=lots,
+            limit_ticks=ticks,
+        )
+        level.entries.append(order)
+        return True
+
+    def _exit_window(self, level: GridLevel) -> ActivationWindow | None:
+        """Return the mids strictly nearer to the target than the bounds; None without bounds."""
+        if self._bounds is None:
+            return None
+        twice, x = 2 * Fraction(level.target_ticks), self._bounds
+        high = None if x >= 1 else ceil(twice / (1 - x)) - 1
+        return ActivationWindow(floor(twice / (1 + x)) + 1, high)
+
+    def _place_exits(self, now_ns: int, quote: QuoteTick) -> None:
+        """Close the levels that are filled, by a resting order or once it is there (7.4 b)."""
+        mid = quote.bid_ticks + quote.ask_ticks
+        for level in self._grid:
+            if level.state is not S.OPEN_ORDER_FILLED or now_ns < level.exit_not_before_ns:
+                continue
+            if level.deducts_base_fees and not level.has_all_fills:
+                continue
+            window = self._exit_window(level)
+            if window is not None and not window.contains(mid):
+                continue
+            ticks = None
+            if self._exit_type.is_limit_type:
+                ticks = level.exit_ticks(quote, self._extra_spread)
+            elif self.side.sign * self._mark_of(quote) < self.side.sign * level.target_ticks:
+                continue
+            order = self._send(
+                now_ns,
+                role=level_role(TAKE_PROFIT, level.index),
+                order_type=self._exit_type,
+                lots=level.open_lots,
+                limit_ticks=ticks,
+            )
+            level.exits.append(order)
+
+    def _keep_window(self, order: TrackedOrder) -> ActivationWindow | None:
+        """Return the mids at which a working order stays; None if it always does."""
+        ticks, x = order.request.limit_ticks, self._bounds
+        if x is None or ticks is None:
+            return None
+        high = None if x >= 1 else floor(2 * Fraction(ticks) / (1 - x))
+        return ActivationWindow(ceil(2 * Fraction(ticks) / (1 + x)), high)
+
+    def _working(self) -> list[TrackedOrder]:
+        orders = [level.entry for level in self._grid] + [level.exit for level in self._grid]
+        return [order for order in orders if order is not None]
+
+    def _cancel_far_orders(self, now_ns: int, quote: QuoteTick) -> None:
+        """Withdraw the orders that the market has left (7.4 c, d)."""
+        if self._bounds is None:
+            return
+        mid = quote.bid_ticks + quote.ask_ticks
+        for order in self._working():
+            window = self._keep_window(order)
+            if order.cancel_sent_ns is not None or (
+                window is not None and not window.contains(mid)
+            ):
+                self._cancel(now_ns, order)
+
+    def _level_of(self, order: TrackedOrder) -> GridLevel | None:
+        index = level_of(order.request.role)
+        return None if index is None or index >= len(self._grid) else self._grid[index]
+
+    def _is_of_open_part(self, order: TrackedOrder) -> bool:
+        level = self._level_of(order)
+        return level is None or order in level.entries or order in level.exits
+
+    def _book_complete(self) -> None:
+        complete = [level for level in self._grid if level.state is S.COMPLETE]
+        for level in complete:
+            self._book_level(level)
+        if complete:
+            self._refresh_totals()
+
+    def _book_level(self, level: GridLevel) -> None:
+        """Book a finished round trip; the level can be used again."""
+        gone = self._book.add((*level.entries, *level.exits))
+        level.entries.clear()
+        level.exits.clear()
+        level.cancels = 0
+        for order in gone:
+            self._orders.forget(order.order_id)
+            followed = self._entries if kind_of(order.request.role) == ENTRY else self._exits
+            if order in followed:
+                followed.remove(order)
+        self._version += 1
+
+    def _refresh_totals(self) -> None:
+        self._totals = self._book.with_folded((*self._entries, *self._exits))
+        self._refresh_levels()
+
+    def _refresh_levels(self) -> None:
+        closed = sum(order.executed_lots for order in self._exits if order.request.role == CLOSE)
+        self._part = OpenPart.of(self._grid, closed)
+        self._line = self._part.line(self.side.sign, self._instrument.atoms_per_tick_lot)
+        self._levels = replace(NO_LEVELS, sign=self.side.sign)
+        if self._line is None and self._trailing is not None:
+            self._trailing.trigger = None
+
+    def _on_working_order_ended(self, now_ns: int, order: TrackedOrder, reason: str) -> None:
+        level = self._level_of(order)
+        (self._failed_ids if order.is_failed else self._cancelled_ids).append(order.order_id)
+        if level is None:
+            return
+        if order.is_failed:
+            count = self._count_retry(f"{order.request.role} {order.order_id}: {reason}")
+        elif order.cancel_sent_ns is None:
+            count = level.cancels = level.cancels + 1
+        else:
+            return
+        again_ns = now_ns + self._retry_wait_ns(count)
+        if kind_of(order.request.role) == ENTRY:
+            level.entry_not_before_ns = again_ns
+        else:
+            level.exit_not_before_ns = again_ns
+
+    def _hold_everything(self) -> bool:
+        """Leave the open part to the position store; booked round trips stay our result (8.5)."""
+        self._book_complete()
+        self._held = tuple(
+            HeldOrder.of(order) for order in self._orders.executed() if self._is_of_open_part(order)
+        )
+        if not self._held:
+            self._keep_booked_part(self._strategy.now_ns())
+            return False
+        self._is_handed_over = not self._book.totals.entry_lots
+        if not self._is_handed_over:
+            self._keep_booked_part(self._strategy.now_ns())
+        return True
+
+    def _keep_booked_part(self, now_ns: int) -> None:
+        """Let the totals be those of finished round trips; what they left over is dust."""
+        self._totals = self._book.totals
+        self._part, self._line = OpenPart(), None
+        remaining = self._totals.remaining_lots
+        if remaining:
+            held = self._held
+            self._leave_residual(now_ns, remaining)
+            self._held = held + self._held
+
+    def _finish(self, now_ns: int) -> None:
+        self._book_complete()
+        super()._finish(now_ns)
+        self._part, self._line = OpenPart(), None
+
+    def _freeze(self) -> None:
+        self._frozen_mid = self.mid_half_ticks
+        super()._freeze()
+
+    def _wake_conditions(self, now_ns: int) -> WakeConditions:
+        if self._status is RunnableStatus.SHUTTING_DOWN:
+            return self._wakes_after(now_ns, self._shutdown_triggers(), ())
+        quote = self._valid_quote()
+        times = [self._end_ns or 0, self._batch_not_before_ns]
+        times += [level.entry_not_before_ns for level in self._grid]
+        times += [level.exit_not_before_ns for level in self._grid]
+        if quote is None:
+            prices = tuple(
+                PriceTrigger(self.market, field, is_above=True, level=1)
+                for field in (PriceField.BID, PriceField.ASK)
+            )
+            return self._wakes_after(now_ns, prices, times)
+        mid = quote.bid_ticks + quote.ask_ticks
+        return self._wakes_after(now_ns, self._stop_triggers() + self._level_triggers(mid), times)
+
+    def _stop_triggers(self) -> tuple[PriceTrigger, ...]:
+        """Watch the barriers: the nearest below and the nearest above the mid."""
+        falling: list[int] = []
+        rising = [self._end_level]
+        if self._limit_level is not None:
+            falling.append(self._limit_level)
+        line, trailing = self._line, self._trailing
+        if line is not None and self._part.lots >= self._instrument.min_lots:
+            if self._stop_loss is not None:
+                falling.append(line.at_or_below(-self._stop_loss))
+            if trailing is not None:
+                peak = trailing.activation
+                if trailing.trigger is not None:
+                    falling.append(line.at_or_above(trailing.trigger) - 1)
+                    peak = trailing.trigger + trailing.delta
+                rising.append(line.above(peak))
+        found = (self._mid_trigger(min(rising), is_rising=True),)
+        return (*found, self._mid_trigger(max(falling), is_rising=False)) if falling else found
+
+    def _mid_trigger(self, signed_level: int, *, is_rising: bool) -> PriceTrigger:
+        is_above = is_rising is (self.side is TradeType.BUY)
+        return PriceTrigger(
+            self.market, PriceField.MID, is_above=is_above, level=self.side.sign * signed_level
+        )
+
+    def _level_triggers(self, mid: int) -> tuple[PriceTrigger, ...]:
+        """Watch for what would place or withdraw an order of a level."""
+        found: list[PriceTrigger] = []
+        is_open_for_more = bool(self._room())
+        for level in self._grid:
+            if level.state is S.NOT_ACTIVE and is_open_for_more:
+                high = self._entry_high(level)
+                if high is not None and self.side.sign * mid > high:
+                    found.append(self._mid_trigger(high, is_rising=False))
+            elif level.state is S.OPEN_ORDER_FILLED:
+                found += self._exit_triggers(level, mid)
+        for order in self._working():
+            window = self._keep_window(order)
+            if window is not None and order.cancel_sent_ns is None:
+                found += window.edge_triggers(self.market, mid)
+        return tuple(found)
+
+    def _exit_triggers(self, level: GridLevel, mid: int) -> tuple[PriceTrigger, ...]:
+        window = self._exit_window(level)
+        if window is not None and not window.contains(mid):
+            return window.edge_triggers(self.market, mid)
+        if self._exit_type.is_limit_type:
+            return ()
+        is_long = self.side is TradeType.BUY
+        field = PriceField.BID if is_long else PriceField.ASK
+        return (PriceTrigger(self.market, field, is_above=is_long, level=level.target_ticks),)
+
+    def snapshot(self) -> GridSnapshot:
+        """Return the immutable state; the same object until something but the mid changes."""
+        if not isinstance(self._snapshot, GridSnapshot) or (
+            self._snapshot.version != self._version
+        ):
+            self._snapshot = self._make_snapshot()
+        return self._snapshot
+
+    def _make_snapshot(self) -> GridSnapshot:
+        trailing = self._trailing
+        return GridSnapshot(
+            id=self.executor_id,
+            type=self._config.type,
+            controller_id=self.controller_id,
+            market=self.market,
+            instrument=self._instrument,
+            side=self.side,
+            status=self._status,
+            close_type=self._close_type,
+            created_ns=self._created_ns,
+            closed_ns=self._closed_ns,
+            closing_since_ns=self._closing_since_ns,
+            config=self._config,
+            amount_lots=self.amount_lots,
+            totals=self._totals,
+            levels=self._levels,
+            frozen_mark_ticks=self._frozen_mark_ticks,
+            entry_price=self.entry_price,
+            end_ns=self._end_ns,
+            trailing_trigger_pct=None if trailing is None else trailing.trigger,
+            is_trailing=trailing is not None,
+            is_take_profit_resting=self._exit_type.is_limit_type,
+            retries=self._retries,
+            max_retries=self.max_retries,
+            error_count=self._error_count,
+            last_error=self._last_error,
+            is_handed_over=self._is_handed_over,
+            is_stale=self._is_stale,
+            orders=self._order_roles(),
+            timeline=tuple(self._timeline),
+            version=self._version,
+            figures=GridFigures(self._totals, self._part),
+            frozen_mid_half_ticks=self._frozen_mid,
+            rows=tuple(
+                LevelRow(level.plan.ticks, level.target_ticks, level.state) for level in self._grid
+            ),
+            lines=tuple(self._lines()),
+        )
+
+    def _lines(self) -> list[tuple[str, int, str]]:
+        """Return the barriers as kind, mid in half ticks and note."""
+        sign, line, trailing = self.side.sign, self._line, self._trailing
+        found: list[tuple[str, int, str]] = []
+        if line is not None and self._stop_loss is not None:
+            found.append(("stop_loss", sign * line.at_or_below(-self._stop_loss), ""))
+        if self._limit_level is not None:
+            found.append(("stop_loss", sign * self._limit_level, "limit price"))
+        found.append(("take_profit", sign * self._end_level, "end of the range"))
+        if line is not None and trailing is not None:
+            if trailing.trigger is None:
+                level, note = line.above(trailing.activation), "arms at this price"
+            else:
+                level, note = line.at_or_above(trailing.trigger) - 1, "armed: closes at this price"
+            found.append(("trailing_stop", sign * level, note))
+        return found
+
+
+def _planned(item: JsonValue) -> PlannedLevel:
+    """Read one level of the stored state.
+
+    Raises:
+        ValueError: it is no such level.
+    """
+    if not isinstance(item, list) or len(item) != 4:
+        raise ValueError(f"a stored grid level, got {item!r}")
+    ticks, lots, quote, take_profit = item
+    if not isinstance(ticks, int) or not isinstance(lots, int):
+        raise ValueError(f"a stored grid level, got {item!r}")  # noqa: TRY004 (stored data)
+    return PlannedLevel(ticks, lots, Fraction(str(quote)), Fraction(str(take_profit)))

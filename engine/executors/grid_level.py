@@ -1,0 +1,182 @@
+"""One level of a grid: its orders, its state, where its orders go (executors.md 7.4)."""
+
+from __future__ import annotations
+
+from enum import Enum, unique
+from fractions import Fraction
+from math import ceil, floor
+
+from engine.executors.grid_plan import PlannedLevel
+from engine.executors.tracked_order import TrackedOrder
+from engine.model.instruments import Instrument
+from engine.model.orders import TradeType
+from engine.model.quotes import QuoteTick
+
+
+@unique
+class GridLevelStates(Enum):
+    """Where a level is in its round trip."""
+
+    NOT_ACTIVE = "NOT_ACTIVE"
+    OPEN_ORDER_PLACED = "OPEN_ORDER_PLACED"
+    OPEN_ORDER_FILLED = "OPEN_ORDER_FILLED"
+    CLOSE_ORDER_PLACED = "CLOSE_ORDER_PLACED"
+    COMPLETE = "COMPLETE"
+
+
+class GridLevel:
+    """A level opens and closes the same lots again and again.
+
+    The orders of one round trip are kept until it is booked. What is too little to trade stays
+    with the level and is closed together with its next round trip.
+    """
+
+    __slots__ = (
+        "cancels",
+        "deducts_base_fees",
+        "entries",
+        "entry_not_before_ns",
+        "exit_not_before_ns",
+        "exits",
+        "index",
+        "instrument",
+        "plan",
+        "side",
+    )
+
+    def __init__(
+        self,
+        index: int,
+        plan: PlannedLevel,
+        instrument: Instrument,
+        side: TradeType,
+        *,
+        deducts_base_fees: bool,
+    ) -> None:
+        self.index = index
+        self.plan = plan
+        self.instrument = instrument
+        self.side = side
+        self.deducts_base_fees = deducts_base_fees
+        self.entries: list[TrackedOrder] = []
+        self.exits: list[TrackedOrder] = []
+        self.entry_not_before_ns = 0
+        self.exit_not_before_ns = 0
+        self.cancels = 0
+
+    @property
+    def entry(self) -> TrackedOrder | None:
+        """Return the entry that may still fill."""
+        return next((order for order in self.entries if order.is_live), None)
+
+    @property
+    def exit(self) -> TrackedOrder | None:
+        """Return the exit that may still fill."""
+        return next((order for order in self.exits if order.is_live), None)
+
+    @property
+    def executed_lots(self) -> int:
+        """Return what entries executed, fees in base included."""
+        return sum(order.executed_lots for order in self.entries)
+
+    @property
+    def has_all_fills(self) -> bool:
+        """Whether every executed lot came with its fill: before that, fees in base are unknown."""
+        return all(
+            sum(fill.lots for fill in order.fills.values()) >= order.executed_lots
+            for order in self.entries
+        )
+
+    @property
+    def net_lots(self) -> int:
+        """Return what is open, less fees that the venue took in base."""
+        return self._open_lots(deducts_base_fees=True)
+
+    @property
+    def open_lots(self) -> int:
+        """Return what is to be closed."""
+        return self._open_lots(deducts_base_fees=self.deducts_base_fees)
+
+    def _open_lots(self, *, deducts_base_fees: bool) -> int:
+        lots = self.executed_lots - sum(order.executed_lots for order in self.exits)
+        if deducts_base_fees and self.side is TradeType.BUY:
+            lots -= sum(order.fee_base_lots for order in self.entries)
+        return lots
+
+    @property
+    def state(self) -> GridLevelStates:
+        """Return where the level is, from its orders alone."""
+        if self.exit is not None:
+            return GridLevelStates.CLOSE_ORDER_PLACED
+        if self.entry is not None:
+            return GridLevelStates.OPEN_ORDER_PLACED
+        open_lots = self.open_lots
+        if open_lots > 0 and self.instrument.is_tradable(open_lots, self.plan.ticks):
+            return GridLevelStates.OPEN_ORDER_FILLED
+        if open_lots <= 0 and self.executed_lots:
+            return GridLevelStates.COMPLETE
+        return GridLevelStates.NOT_ACTIVE
+
+    @property
+    def cost_atoms(self) -> Fraction:
+        """Return what is open at the average price of the entries, in atoms."""
+        executed = self.executed_lots
+        if not executed or self.net_lots <= 0:
+            return Fraction(0)
+        atoms = sum(order.executed_atoms for order in self.entries)
+        return Fraction(atoms * self.net_lots, executed)
+
+    @property
+    def fee_atoms(self) -> Fraction:
+        """Return the entry fees of what is open, in atoms."""
+        executed = self.executed_lots
+        if not executed or self.net_lots <= 0:
+            return Fraction(0)
+        fees = sum(order.fee_atoms for order in self.entries)
+        base_fees = sum(order.fee_base_lots for order in self.entries)
+        return Fraction(fees * self.net_lots, max(executed - base_fees, 1))
+
+    def entry_ticks(self, quote: QuoteTick, extra_spread: Fraction) -> int:
+        """Return where an entry goes now, never through the best price of its own side."""
+        ticks = self.plan.ticks
+        if self.side is TradeType.BUY:
+            if ticks < quote.bid_ticks:
+                return ticks
+            return max(1, floor(quote.bid_ticks * (1 - extra_spread)))
+        return ticks if ticks > quote.ask_ticks else ceil(quote.ask_ticks * (1 + extra_spread))
+
+    def entry_lots(self, ticks: int | None) -> int:
+        """Return the size of an entry at *ticks*: what the level may cost, rounded down.
+
+        If that is too little to trade, it is the size that was planned at the mid.
+        """
+        price = Fraction(self.instrument.tick) * (self.plan.ticks if ticks is None else ticks)
+        lots = floor(self.plan.quote / price / Fraction(self.instrument.lot))
+        is_enough = self.instrument.is_tradable(lots, self.plan.ticks if ticks is None else ticks)
+        return lots if is_enough else self.plan.lots
+
+    @property
+    def target_ticks(self) -> int:
+        """Return the take profit, from the actual fill price if the entry went elsewhere."""
+        reference = Fraction(self.plan.ticks)
+        executed = self.executed_lots
+        if executed and any(
+            order.executed_lots and order.request.limit_ticks != self.plan.ticks
+            for order in self.entries
+        ):
+            atoms = sum(order.executed_atoms for order in self.entries)
+            reference = Fraction(atoms, executed * self.instrument.atoms_per_tick_lot)
+        if self.side is TradeType.BUY:
+            return ceil(reference * (1 + self.plan.take_profit))
+        return max(1, floor(reference * (1 - self.plan.take_profit)))
+
+    def exit_ticks(self, quote: QuoteTick, extra_spread: Fraction) -> int:
+        """Return where a resting exit goes now, never through the best price of its own side."""
+        target = self.target_ticks
+        if self.side is TradeType.BUY:
+            if target > quote.ask_ticks:
+                return target
+            return ceil(quote.ask_ticks * (1 + extra_spread))
+        if target < quote.bid_ticks:
+            return target
+        return max(1, floor(quote.bid_ticks * (1 - extra_spread)))
