@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -41,6 +42,7 @@ class EngineThread(ConsoleQueries):
         self._seconds = seconds
         self._stop_deadline_s = stop_deadline_s
         self._ready: Future[tuple[Engine, BlockingPortal]] = Future()
+        self._stop_wanted = threading.Event()
         self._report = StopReport(clean=True)
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -68,12 +70,13 @@ class EngineThread(ConsoleQueries):
         """Stop gracefully and say what was left; waits until done or until the deadline."""
         if not self._thread.is_alive():
             return self._report
+        # Set before the look at the portal: an engine that is still opening sees it afterwards.
+        self._stop_wanted.set()
         if self._ready.done() and not self._ready.exception():
             _, portal = self._ready.result()
-            portal.start_task_soon(partial(portal.stop, cancel_remaining=True), name="stop")
-        else:
-            # Still opening: it stops as soon as it has opened.
-            self._ready.add_done_callback(_stop_when_ready)
+            # A portal that is closing already refuses.
+            with suppress(RuntimeError):
+                portal.start_task_soon(partial(portal.stop, cancel_remaining=True), name="stop")
         self._thread.join(self._stop_deadline_s)
         if self._thread.is_alive():
             return StopReport(
@@ -109,7 +112,8 @@ class EngineThread(ConsoleQueries):
             BlockingPortal() as portal,
         ):
             self._ready.set_result((engine, portal))
-            await portal.sleep_until_stopped()
+            if not self._stop_wanted.is_set():
+                await portal.sleep_until_stopped()
         self._report = engine.report()
 
     def _fault(self, error: Exception) -> None:
@@ -119,9 +123,3 @@ class EngineThread(ConsoleQueries):
         self._report = StopReport(clean=False, exit_code=exit_code, message=message)
         if not self._ready.done():
             self._ready.set_exception(error)
-
-
-def _stop_when_ready(ready: Future[tuple[Engine, BlockingPortal]]) -> None:
-    if not ready.exception():
-        _, portal = ready.result()
-        portal.start_task_soon(partial(portal.stop, cancel_remaining=True), name="stop")
