@@ -27,6 +27,7 @@ BUILTIN_MODULES: Final = (
     "engine.executors.twap_executor",
     "engine.executors.arbitrage_executor",
     "engine.executors.grid_executor",
+    "engine.executors.xemm_executor",
 )
 """Modules whose import registers the built-in executors."""
 
