@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Final
@@ -15,16 +14,34 @@ _COMPACT_ABOVE: Final = 64
 _SLOTS: Final = 2 * len(PriceField)
 
 
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """One waiting level; ``owner`` is None once the owner no longer wants it."""
+class _Registration:
+    """What one owner waits for: ``entries[i]`` stands in the heap ``heaps[i]``, None once fired."""
 
-    key: int
-    sequence: int
-    owner: str | None
+    __slots__ = ("entries", "heaps", "owner", "sequence")
 
-    def __lt__(self, other: _Entry) -> bool:
-        return (self.key, self.sequence) < (other.key, other.sequence)
+    def __init__(self, owner: str, sequence: int) -> None:
+        self.owner = owner
+        self.sequence = sequence
+        self.entries: tuple[_Entry | None, ...] = ()
+        self.heaps: tuple[_Waiting, ...] = ()
+
+    def __lt__(self, other: _Registration) -> bool:
+        return self.sequence < other.sequence
+
+    def wants(self, entry: _Entry) -> bool:
+        """Whether *entry* is neither fired nor withdrawn."""
+        for kept in self.entries:  # noqa: SIM110 (every fired and withdrawn entry passes here)
+            if kept is entry:  # equal entries of two heaps are different ones
+                return True
+        return False
+
+    def forget(self, entry: _Entry) -> None:
+        """Note that *entry* has fired."""
+        self.entries = tuple([None if kept is entry else kept for kept in self.entries])
+
+
+_Entry = tuple[int, _Registration]
+"""A level and who waits for it. Tuples, because a heap compares them without calling Python."""
 
 
 class _Waiting:
@@ -42,19 +59,19 @@ class _Waiting:
 
     def push(self, entry: _Entry) -> None:
         heappush(self._heap, entry)
-        self.bound = self._heap[0].key
+        self.bound = self._heap[0][0]
 
-    def withdraw(self, entry: _Entry) -> None:
-        entry.owner = None
+    def note_withdrawn(self) -> None:
+        """Take account of an entry that its registration does not want any more."""
         self._dead += 1
         if self._dead > _COMPACT_ABOVE and 2 * self._dead > len(self._heap):
-            self._heap = [kept for kept in self._heap if kept.owner is not None]
+            self._heap = [kept for kept in self._heap if kept[1].wants(kept)]
             heapify(self._heap)
             self._dead = 0
 
     def head(self) -> _Entry | None:
         heap = self._heap
-        while heap and heap[0].owner is None:
+        while heap and not heap[0][1].wants(heap[0]):
             heappop(heap)
             self._dead -= 1
         return heap[0] if heap else None
@@ -62,21 +79,13 @@ class _Waiting:
     def pop_up_to(self, key: int) -> list[str]:
         """Remove and return the owners of all entries whose key is at most *key*."""
         owners: list[str] = []
-        while (entry := self.head()) is not None and entry.key <= key:
+        while (entry := self.head()) is not None and entry[0] <= key:
             heappop(self._heap)
-            if entry.owner is not None:
-                owners.append(entry.owner)
-            entry.owner = None
-        self.bound = self._heap[0].key if self._heap else inf
+            registration = entry[1]
+            registration.forget(entry)
+            owners.append(registration.owner)
+        self.bound = self._heap[0][0] if self._heap else inf
         return owners
-
-
-@dataclass(slots=True)
-class _Registration:
-    """What one owner waits for."""
-
-    prices: dict[_Waiting, _Entry] = field(default_factory=dict)
-    time: _Entry | None = None
 
 
 class WakeIndex:
@@ -89,6 +98,7 @@ class WakeIndex:
         self._owners: dict[str, _Registration] = {}
         self._markets: dict[ConnectorPair, tuple[_Waiting, ...]] = {}
         self._times = _Waiting()
+        self._heap_tuples: dict[tuple[_Waiting, ...], tuple[_Waiting, ...]] = {}
         self._sequence = 0
 
     def __len__(self) -> int:
@@ -98,20 +108,43 @@ class WakeIndex:
         """Let *owner* wait for *conditions* and for nothing else."""
         registration = self._owners.get(owner)
         if registration is None:
-            registration = self._owners[owner] = _Registration()
-        self._update_prices(owner, registration, conditions.prices)
-        self._update_time(owner, registration, conditions.at_ns)
+            self._sequence += 1
+            registration = self._owners[owner] = _Registration(owner, self._sequence)
+        wanted = self._tightest(conditions.prices)
+        if conditions.at_ns is not None:
+            wanted[self._times] = conditions.at_ns
+        before = zip(registration.heaps, registration.entries, strict=True)
+        kept: dict[_Waiting, _Entry] = {}
+        gone: list[_Waiting] = []
+        for waiting, entry in before:
+            if entry is None:
+                continue
+            if wanted.get(waiting) == entry[0]:
+                kept[waiting] = entry
+            else:
+                gone.append(waiting)
+        entries = tuple(
+            [kept.get(waiting) or (key, registration) for waiting, key in wanted.items()]
+        )
+        heaps = tuple(wanted)
+        registration.entries = entries
+        registration.heaps = self._heap_tuples.setdefault(heaps, heaps)
+        for waiting in gone:
+            waiting.note_withdrawn()
+        for waiting, entry in zip(heaps, entries, strict=True):
+            if waiting not in kept:
+                waiting.push(entry)
 
     def remove(self, owner: str) -> None:
         """Forget *owner*; one that is unknown is ignored."""
         registration = self._owners.pop(owner, None)
         if registration is None:
             return
-        for waiting, entry in registration.prices.items():
-            if entry.owner is not None:
-                waiting.withdraw(entry)
-        if registration.time is not None and registration.time.owner is not None:
-            self._times.withdraw(registration.time)
+        before = zip(registration.heaps, registration.entries, strict=True)
+        registration.entries = registration.heaps = ()
+        for waiting, entry in before:
+            if entry is not None:
+                waiting.note_withdrawn()
 
     def fire_quote(self, quote: QuoteTick) -> list[str]:
         """Return the owners that *quote* wakes, each once; what fired waits no more."""
@@ -133,32 +166,7 @@ class WakeIndex:
     def next_time_ns(self) -> int | None:
         """Return the earliest instant that an owner waits for."""
         head = self._times.head()
-        return None if head is None else head.key
-
-    def _update_prices(
-        self, owner: str, registration: _Registration, prices: tuple[PriceTrigger, ...]
-    ) -> None:
-        wanted = self._tightest(prices)
-        entries = registration.prices
-        for waiting in [waiting for waiting in entries if waiting not in wanted]:
-            entry = entries.pop(waiting)
-            if entry.owner is not None:
-                waiting.withdraw(entry)
-        for waiting, key in wanted.items():
-            current = entries.get(waiting)
-            if current is not None and current.owner is not None:
-                if current.key == key:
-                    continue
-                waiting.withdraw(current)
-            entries[waiting] = self._push(waiting, key, owner)
-
-    def _update_time(self, owner: str, registration: _Registration, at_ns: int | None) -> None:
-        current = registration.time
-        if current is not None and current.owner is not None:
-            if current.key == at_ns:
-                return
-            self._times.withdraw(current)
-        registration.time = None if at_ns is None else self._push(self._times, at_ns, owner)
+        return None if head is None else head[0]
 
     def _tightest(self, prices: tuple[PriceTrigger, ...]) -> dict[_Waiting, int]:
         """Return the least key for each heap; the key of a level to fall to is its negative."""
@@ -179,9 +187,3 @@ class WakeIndex:
         if market not in self._markets:
             self._markets[market] = tuple(_Waiting() for _ in range(_SLOTS))
         return self._markets[market]
-
-    def _push(self, waiting: _Waiting, key: int, owner: str) -> _Entry:
-        self._sequence += 1
-        entry = _Entry(key, self._sequence, owner)
-        waiting.push(entry)
-        return entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.executors.wake_conditions import PriceField, PriceTrigger, WakeConditions
-from engine.executors.wake_index import WakeIndex, _Entry
+from engine.executors.wake_index import WakeIndex
 from engine.model.instruments import ConnectorPair
 from engine.model.quotes import QuoteTick
 
@@ -103,28 +103,39 @@ def test_what_fired_and_comes_back_waits_again() -> None:
         assert index.fire_quote(quote(100, 101)) == ["a"]
 
 
-def comparisons_of_an_idle_tick(owners: int, monkeypatch: pytest.MonkeyPatch) -> int:
+class CountedLevel(int):
+    """A level that counts how often it is compared."""
+
+    comparisons = 0
+
+    def __lt__(self, other: int) -> bool:
+        CountedLevel.comparisons += 1
+        return super().__lt__(other)
+
+    def __le__(self, other: int) -> bool:
+        CountedLevel.comparisons += 1
+        return super().__le__(other)
+
+    def __eq__(self, other: object) -> bool:
+        CountedLevel.comparisons += 1
+        return super().__eq__(other)
+
+    __hash__ = int.__hash__
+
+
+def comparisons_of_idle_ticks(owners: int) -> int:
     index = WakeIndex()
     for number in range(owners):
-        index.update(f"e{number}", price(PriceField.BID, 1_000 + number, above=True))
-    touched = 0
-    original = _Entry.__lt__
-
-    def counted(self: _Entry, other: _Entry) -> bool:
-        nonlocal touched
-        touched += 1
-        return original(self, other)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(_Entry, "__lt__", counted)
-        for _ in range(100):
-            assert index.fire_quote(quote(500, 501)) == []
-    return touched
+        index.update(f"e{number}", price(PriceField.BID, CountedLevel(1_000 + number), above=True))
+    CountedLevel.comparisons = 0
+    for _ in range(100):
+        assert index.fire_quote(quote(500, 501)) == []
+    return CountedLevel.comparisons
 
 
-def test_an_idle_tick_compares_nothing_whatever_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert comparisons_of_an_idle_tick(10, monkeypatch) == 0
-    assert comparisons_of_an_idle_tick(5_000, monkeypatch) == 0
+def test_an_idle_tick_compares_one_level_whatever_waits() -> None:
+    assert comparisons_of_idle_ticks(10) == 100
+    assert comparisons_of_idle_ticks(5_000) == 100
 
 
 def test_withdrawn_entries_do_not_pile_up() -> None:
