@@ -47,6 +47,7 @@ class Quarterdeck:
     """Runs the command in an environment of its own."""
 
     def __init__(self, folder: Path) -> None:
+        self.command = COMMAND
         self.folder = folder
         self.data_dir = folder / "data"
         kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE")}
@@ -67,7 +68,7 @@ class Quarterdeck:
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         """Start the command."""
         return subprocess.Popen(
-            [str(COMMAND), *map(str, arguments)],
+            [str(self.command), *map(str, arguments)],
             cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
