@@ -40,15 +40,17 @@ class Board:
             del rows[next(iter(rows))]
         self.commands = rows
 
-    def refuse(self, command_id: str, command: Command, reason: str) -> None:
+    def refuse(
+        self, command_id: str, command: Command, reason: str, *, target: str, ts_ns: int
+    ) -> None:
         """Record a command that never reached the engine."""
         self.publish_command(
             CommandRow(
                 id=command_id,
-                ts_ns=0,
+                ts_ns=ts_ns,
                 actor=command.actor,
                 kind=type(command).__name__,
-                target=command.session,
+                target=target,
                 status="aborted",
                 reason=reason,
                 duration_ms=None,

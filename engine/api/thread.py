@@ -57,13 +57,13 @@ class EngineThread(ConsoleQueries):
         event = CommandEvent(command=command)
         command_id = str(event.id)
         if not self._ready.done() or self._ready.exception():
-            self.board.refuse(command_id, command, "the engine is not running")
+            self._refuse(command_id, command, "the engine is not running")
             return command_id
         engine, portal = self._ready.result()
         try:
             portal.start_task_soon(engine.take, event, name="take command")
         except RuntimeError:
-            self.board.refuse(command_id, command, "the engine has stopped")
+            self._refuse(command_id, command, "the engine has stopped")
         return command_id
 
     def stop(self) -> StopReport:
@@ -88,6 +88,14 @@ class EngineThread(ConsoleQueries):
                 message=f"quarterdeck: gave up waiting after {self._stop_deadline_s:g} s",
             )
         return self._report
+
+    def _refuse(self, command_id: str, command: Command, reason: str) -> None:
+        from engine.api.command_event import target_of
+        from engine.live.clock import SystemClock
+
+        self.board.refuse(
+            command_id, command, reason, target=target_of(command), ts_ns=SystemClock().now_ns()
+        )
 
     def _run(self) -> None:
         import anyio

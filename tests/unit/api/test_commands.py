@@ -1,0 +1,126 @@
+"""Commands, what they are about, and the JSON that reaches the journal."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from engine.api import commands
+from engine.api.command_event import CommandEvent, target_of
+from engine.api.commands import (
+    Command,
+    CreateExecutor,
+    StopExecutor,
+    StopSession,
+    StoreExecutor,
+    UpdateExecutor,
+)
+from engine.api.engine import _as_action
+from engine.containers.inputs import ActionInput, decode, encode
+from engine.flow.errors import OperationError
+
+CREATE = CreateExecutor(session="main", executor_type="position_executor", config={})
+STOP = StopExecutor(session="main", executor_id="x-1", keep_position=True)
+UPDATE = UpdateExecutor(session="main", executor_id="x-1", changes={"stop_loss": None})
+STORE = StoreExecutor(session="main", executor_id="x-1")
+END = StopSession(session="main", policy="flatten")
+
+
+@pytest.mark.parametrize(
+    ("command", "target"),
+    [
+        (CREATE, "position_executor in main"),
+        (STOP, "x-1"),
+        (UPDATE, "x-1"),
+        (STORE, "x-1"),
+        (END, "main"),
+    ],
+)
+def test_a_command_is_about_something(command: Command, target: str) -> None:
+    assert target_of(command) == target
+
+
+@pytest.mark.parametrize("command", [STOP, END])
+def test_what_reduces_risk_goes_first(command: Command) -> None:
+    others = [CommandEvent(command=one).priority for one in (CREATE, UPDATE, STORE)]
+    assert CommandEvent(command=command).priority < min(others)
+
+
+def test_every_command_gives_up_after_a_while() -> None:
+    assert CommandEvent(command=STOP).timeout == 30.0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"session": ""}, {"session": "main", "policy": "sell"}, {"session": "main", "extra": 1}],
+)
+def test_a_command_is_validated(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        StopSession.model_validate(values)
+
+
+def test_a_command_is_frozen() -> None:
+    with pytest.raises(ValidationError):
+        STOP.executor_id = "other"  # type: ignore[misc]  # that is the point
+
+
+@pytest.mark.parametrize(
+    ("command", "verb", "arguments"),
+    [
+        (STOP, "stop", {"executor_id": "x-1", "keep_position": True}),
+        (UPDATE, "update", {"executor_id": "x-1", "changes": {"stop_loss": None}}),
+        (STORE, "store", {"executor_id": "x-1"}),
+    ],
+)
+def test_commands_as_actions(command: Command, verb: str, arguments: dict[str, Any]) -> None:
+    assert _as_action(command) == (verb, arguments)
+
+
+def test_a_session_command_is_no_action() -> None:
+    with pytest.raises(OperationError, match="there is no command StopSession"):
+        _as_action(END)
+
+
+def test_the_journal_keeps_every_digit_of_a_decimal() -> None:
+    exact = Decimal("0.12345678901234567890123456789")
+    command = CreateExecutor(
+        session="main",
+        executor_type="position_executor",
+        config={
+            "amount": exact,
+            "nested": {"levels": [Decimal("1.10"), exact], "pair": (1, Decimal("1E+3"))},
+            "label": "text",
+            "count": 3,
+            "is_on": True,
+            "nothing": None,
+            "ratio": 0.1,
+        },
+    )
+    verb, arguments = _as_action(command)
+    item = ActionInput(1, "r", "operator", verb, arguments)
+    ts_ns, kind, payload = encode(item)
+    assert decode(ts_ns, kind, payload) == item
+    config = json.loads(payload)["arguments"]["config"]
+    assert Decimal(config["amount"]) == exact
+    assert config == {
+        "amount": "0.12345678901234567890123456789",
+        "nested": {"levels": ["1.10", "0.12345678901234567890123456789"], "pair": [1, "1E+3"]},
+        "label": "text",
+        "count": 3,
+        "is_on": True,
+        "nothing": None,
+        "ratio": "0.1",
+    }
+
+
+def test_every_command_of_the_module_can_be_told_apart() -> None:
+    kinds = [
+        one
+        for one in vars(commands).values()
+        if isinstance(one, type) and issubclass(one, Command) and one is not Command
+    ]
+    assert {type(one) for one in (CREATE, STOP, UPDATE, STORE, END)} == set(kinds)
