@@ -92,6 +92,8 @@ class AccumulatingExecutor(OneSidedExecutor):
     is an early stop, whatever it was asked to keep.
     """
 
+    __slots__ = ()
+
     has_pnl: ClassVar[bool] = False
 
     @property
@@ -125,7 +127,7 @@ class AccumulatingExecutor(OneSidedExecutor):
             limit_ticks=limit_ticks,
         )
         order = self._place(now_ns, request)
-        self._entries.append(order)
+        self._entries += (order,)
         price = "" if limit_ticks is None else f" at {self._instrument.price(limit_ticks)}"
         amount = f"{self.side.name} {self._instrument.qty(lots)}"
         self._tell(now_ns, "info", f"{role} {order_id}: {amount} {order_type.name}{price}")
@@ -190,7 +192,7 @@ class AccumulatingExecutor(OneSidedExecutor):
 
     def _on_restored(self, state: Mapping[str, JsonValue]) -> None:
         del state
-        self._entries.extend(self._orders)
+        self._entries += tuple(self._orders)
         self._refresh_totals()
 
     def snapshot(self) -> AccumulatingSnapshot:

@@ -29,7 +29,11 @@ class ExecutorBase(ExecutorState, ABC):
     which price or instant it waits for; it is valid until the next event. An executor never calls
     the outside except to ask ``strategy``; nothing here is safe to call from another thread except
     reading a ``snapshot()`` that was taken on the engine's.
+
+    The built-in types have ``__slots__``; an own type may do without.
     """
+
+    __slots__ = ()
 
     @property
     @abstractmethod
@@ -80,7 +84,7 @@ class ExecutorBase(ExecutorState, ABC):
             return EMPTY_STEP
         if self.is_done:
             if tracked.executed_lots > figures[0]:
-                self._late.append(HeldOrder.of_late_fill(fill))
+                self._late += (HeldOrder.of_late_fill(fill),)
                 text = f"late fill {fill.fill_id} goes to the position store"
                 self._tell(fill.ts_ns, "error", text)
             return EMPTY_STEP

@@ -10,7 +10,7 @@ from typing import Final
 from engine.executors.config import ExecutorConfigBase
 from engine.executors.held_order import HeldOrder
 from engine.executors.one_sided import OneSidedExecutor
-from engine.executors.order_roles import CLOSE, ENTRY, kind_of
+from engine.executors.order_roles import CLOSE
 from engine.executors.plain import JsonValue
 from engine.executors.settings import ExecutorSettings
 from engine.executors.status import CloseType, RunnableStatus
@@ -35,6 +35,8 @@ class DirectionalExecutor(OneSidedExecutor):
     pending and filled exits never exceed the opened amount. Retries count once for each closing
     order that ended without filling (rejected, cancelled or replaced), not for its replacement.
     """
+
+    __slots__ = ("_close_not_before_ns", "_closing")
 
     def __init__(
         self,
@@ -237,8 +239,7 @@ class DirectionalExecutor(OneSidedExecutor):
         mark = state.get("frozen_mark_ticks")
         self._frozen_mark_ticks = mark if isinstance(mark, int) else None
         for order in self._orders:
-            is_entry = kind_of(order.request.role) == ENTRY
-            (self._entries if is_entry else self._exits).append(order)
+            self._follow(order)
             if order.request.role == CLOSE:
                 self._closing = order
         self._refresh_totals()

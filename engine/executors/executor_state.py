@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import ClassVar, Final
 
 from engine.executors.config import ExecutorConfigBase, ns_to_seconds
@@ -32,6 +31,34 @@ class ExecutorState:
         settings: waiting times and position mode of the session.
     """
 
+    __slots__ = (
+        "_close_type",
+        "_closed_ns",
+        "_closing_since_ns",
+        "_config",
+        "_created_ns",
+        "_error_count",
+        "_held",
+        "_is_handed_over",
+        "_is_stale",
+        "_last_error",
+        "_late",
+        "_notices",
+        "_orders",
+        "_out",
+        "_retries",
+        "_settings",
+        "_snapshot",
+        "_status",
+        "_strategy",
+        "_timeline",
+        "_update_interval_ns",
+        "_version",
+        "_wakes",
+        "executor_id",
+        "max_retries",
+    )
+
     default_max_retries: ClassVar[int] = 10
 
     def __init__(
@@ -60,10 +87,11 @@ class ExecutorState:
         self._is_handed_over = False
         self._orders = TrackedOrders()
         self._held: tuple[HeldOrder, ...] = ()
-        self._late: list[HeldOrder] = []
-        self._timeline: deque[TimelineEntry] = deque(maxlen=TIMELINE_LENGTH)
-        self._notices: list[Notice] = []
-        self._out: list[Intent] = []
+        # Tuples: an idle executor has nothing in most of them, and many executors are idle.
+        self._late: tuple[HeldOrder, ...] = ()
+        self._timeline: tuple[TimelineEntry, ...] = ()
+        self._notices: tuple[Notice, ...] = ()
+        self._out: tuple[Intent, ...] = ()
         self._wakes: WakeConditions = NEVER
         self._version = 0
         self._snapshot: ExecutorSnapshot | None = None
@@ -134,20 +162,18 @@ class ExecutorState:
         """Drain the intents that wait to be sent."""
         if not self._out:
             return EMPTY_STEP
-        step = Step(tuple(self._out))
-        self._out.clear()
+        step = Step(self._out)
+        self._out = ()
         return step
 
     def take_notices(self) -> tuple[Notice, ...]:
         """Drain the notices."""
-        notices = tuple(self._notices)
-        self._notices.clear()
+        notices, self._notices = self._notices, ()
         return notices
 
     def take_late_fills(self) -> tuple[HeldOrder, ...]:
         """Drain the fills that came after the end (6.4)."""
-        late = tuple(self._late)
-        self._late.clear()
+        late, self._late = self._late, ()
         return late
 
     def _set_status(self, wanted: RunnableStatus, now_ns: int) -> None:
@@ -194,7 +220,7 @@ class ExecutorState:
     def _place(self, now_ns: int, request: OrderRequest) -> TrackedOrder:
         tracked = TrackedOrder(request, now_ns)
         self._orders.add(tracked)
-        self._out.append(request)
+        self._out += (request,)
         self._version += 1
         return tracked
 
@@ -206,19 +232,20 @@ class ExecutorState:
 
     def _send_cancel(self, now_ns: int, order: TrackedOrder) -> None:
         order.cancel_sent_ns = now_ns
-        self._out.append(CancelRequest(order.order_id, order.request.market, self.executor_id))
+        self._out += (CancelRequest(order.order_id, order.request.market, self.executor_id),)
         self._version += 1
 
     def _tell(self, ts_ns: int, level: Level, text: str) -> None:
         """Put a line on the executor's timeline and in the session's log."""
-        self._timeline.append(TimelineEntry(ts_ns, level, text))
-        self._notices.append(Notice(ts_ns, level, self.executor_id, text))
+        kept = self._timeline[1 - TIMELINE_LENGTH :]
+        self._timeline = (*kept, TimelineEntry(ts_ns, level, text))
+        self._notices += (Notice(ts_ns, level, self.executor_id, text),)
         self._version += 1
 
     def _log_error(self, text: str) -> None:
         """Put a line in the session's log only: a report must not change the executor."""
         now_ns = self._strategy.now_ns()
-        self._notices.append(Notice(now_ns, "error", self.executor_id, text))
+        self._notices += (Notice(now_ns, "error", self.executor_id, text),)
 
     def _close_seconds(self) -> float | None:
         return None if self._closed_ns is None else ns_to_seconds(self._closed_ns)

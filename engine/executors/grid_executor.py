@@ -487,9 +487,7 @@ class GridExecutor(DirectionalExecutor):
         level.cancels = 0
         for order in gone:
             self._orders.forget(order.order_id)
-            followed = self._entries if kind_of(order.request.role) == ENTRY else self._exits
-            if order in followed:
-                followed.remove(order)
+            self._unfollow(order)
         self._version += 1
 
     def _refresh_totals(self) -> None:

@@ -31,6 +31,19 @@ from engine.model.quotes import QuoteTick
 class OneSidedExecutor(ExecutorBase):
     """Knows its market and side, places its orders and keeps the ledger of their fills."""
 
+    __slots__ = (
+        "_custom_info",
+        "_entries",
+        "_exits",
+        "_frozen_mark_ticks",
+        "_instrument",
+        "_levels",
+        "_leverage",
+        "_totals",
+        "market",
+        "side",
+    )
+
     def __init__(
         self,
         strategy: ExecutorStrategy,
@@ -43,16 +56,16 @@ class OneSidedExecutor(ExecutorBase):
         settings: ExecutorSettings | None,
     ) -> None:
         super().__init__(strategy, config, update_interval, max_retries, settings)
-        self.market = market
+        self._instrument = strategy.instrument(market)
+        self.market = self._instrument.market  # equal, but one object for all executors
         self.side = side
         self._leverage = leverage
-        self._instrument = strategy.instrument(market)
-        self._entries: list[TrackedOrder] = []
-        self._exits: list[TrackedOrder] = []
+        self._entries: tuple[TrackedOrder, ...] = ()
+        self._exits: tuple[TrackedOrder, ...] = ()
         self._totals = LedgerTotals(side.sign, self._instrument.atoms_per_tick_lot)
         self._levels: BarrierLevels = NO_LEVELS
         self._frozen_mark_ticks: int | None = None
-        self._custom_info: tuple[int, dict[str, JsonValue]] = (-1, {})
+        self._custom_info: tuple[int, dict[str, JsonValue]] | None = None
 
     @property
     def totals(self) -> LedgerTotals:
@@ -117,11 +130,13 @@ class OneSidedExecutor(ExecutorBase):
 
     def _plain_custom_info(self) -> dict[str, JsonValue]:
         """Return the type's custom info, made again only when something changed if it may."""
-        version, plain = self._custom_info
-        if version != self._version:
-            info = ExecutorFactory.get_custom_info(self, self._log_error)
-            plain = info.to_plain()
-            self._custom_info = (self._version if info.is_price_free else -1, plain)
+        known = self._custom_info
+        if known is not None and known[0] == self._version:
+            return known[1]
+        info = ExecutorFactory.get_custom_info(self, self._log_error)
+        plain = info.to_plain()
+        if info.is_price_free:
+            self._custom_info = (self._version, plain)
         return plain
 
     def snapshot(self) -> ExecutorSnapshot:
@@ -205,7 +220,7 @@ class OneSidedExecutor(ExecutorBase):
                 limit_ticks=limit_ticks,
             ),
         )
-        (self._entries if kind_of(role) == ENTRY else self._exits).append(order)
+        self._follow(order)
         limit_ticks = order.request.limit_ticks
         price = "" if limit_ticks is None else f" at {self._instrument.price(limit_ticks)}"
         amount = self._instrument.qty(lots)
@@ -213,6 +228,18 @@ class OneSidedExecutor(ExecutorBase):
             now_ns, "info", f"{role} {order_id}: {side.name} {amount} {order_type.name}{price}"
         )
         return order
+
+    def _follow(self, order: TrackedOrder) -> None:
+        """Count *order* among the entries or the exits, as its role says."""
+        if kind_of(order.request.role) == ENTRY:
+            self._entries += (order,)
+        else:
+            self._exits += (order,)
+
+    def _unfollow(self, order: TrackedOrder) -> None:
+        """Count *order* no more."""
+        self._entries = tuple(kept for kept in self._entries if kept is not order)
+        self._exits = tuple(kept for kept in self._exits if kept is not order)
 
     def _on_executed(self, order: TrackedOrder) -> None:
         before = self._totals

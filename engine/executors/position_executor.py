@@ -37,6 +37,18 @@ from engine.model.quotes import QuoteTick
 class PositionExecutor(SingleEntryExecutor):
     """Works an entry, protects whatever of it is filled, and closes at the first barrier."""
 
+    __slots__ = (
+        "_position_config",
+        "_stop_loss",
+        "_take_profit",
+        "_take_profit_failures",
+        "_take_profit_not_before_ns",
+        "_take_profit_order",
+        "_take_profit_target",
+        "_take_profit_type",
+        "_trailing",
+    )
+
     def __init__(
         self,
         strategy: ExecutorStrategy,

@@ -49,6 +49,16 @@ class ProgressiveExecutor(PositionExecutor):
     is polled.
     """
 
+    __slots__ = (
+        "_is_extension_told",
+        "_ladder",
+        "_line",
+        "_progressive_config",
+        "_quiet",
+        "_wanted_lots",
+        "_yield_per_ns",
+    )
+
     def __init__(
         self,
         strategy: ExecutorStrategy,

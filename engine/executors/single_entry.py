@@ -30,6 +30,20 @@ class SingleEntryExecutor(DirectionalExecutor):
     at the entry price of the configuration again, not at the average of the fills.
     """
 
+    __slots__ = (
+        "_amount",
+        "_bounds",
+        "_end_ns",
+        "_entry",
+        "_entry_cancels",
+        "_entry_lots",
+        "_entry_not_before_ns",
+        "_entry_price",
+        "_entry_window",
+        "_is_checked",
+        "_open_type",
+    )
+
     def __init__(
         self,
         strategy: ExecutorStrategy,
