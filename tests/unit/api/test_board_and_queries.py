@@ -132,7 +132,7 @@ def test_a_session_is_found_by_id_and_by_name(board: Board, queries: ConsoleQuer
     assert queries.markets("other") == ()
     (row,) = queries.sessions()
     assert (row.id, row.name) == ("s-1", "main")
-    assert [one.type for one in queries.executor_types("main")][0] == "position_executor"
+    assert queries.executor_types("main")[0].type == "position_executor"
 
 
 def test_orders_and_fills_are_newest_first_and_windowed(

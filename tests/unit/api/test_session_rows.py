@@ -234,7 +234,8 @@ def test_an_order_of_a_strategy_belongs_to_no_executor() -> None:
     assert order_row(order, instrument_of(MARKET)).executor_id is None
     assert fill_row(published.fills[0], instrument_of(MARKET)).executor_id is None
     batch = session.built.recorder.take_batch(())
-    assert [record.executor_id for record in (*batch.orders, *batch.fills)] == [None, None]
+    assert [record.executor_id for record in batch.orders] == [None]
+    assert [record.executor_id for record in batch.fills] == [None]
     assert batch.orders[0].role == "strategy"
 
 
@@ -304,4 +305,4 @@ def test_performance_is_the_sum_of_the_reports(session: SmallSession) -> None:
 
 def test_performance_before_anything_happened(session: SmallSession) -> None:
     view = performance_view(session.published())
-    assert (view.global_pnl, view.global_pnl_pct, view.win_rate) == (0, 0, 0)
+    assert {view.global_pnl, view.global_pnl_pct, view.win_rate} == {Decimal(0)}
