@@ -155,6 +155,8 @@ def value_text(value: object) -> str:
             return plain(value)
         case Enum():
             return value.name
+        case tuple() if hasattr(value, "_fields"):  # a row, as it is typed: 0.05:1
+            return ":".join(value_text(item) for item in value)
         case list() | tuple():
             return ", ".join(value_text(item) for item in value)
         case _:

@@ -16,6 +16,7 @@ from engine.execution.reports import (
     OrderReport,
 )
 from engine.execution.simulated_broker import SimulatedBroker
+from engine.executors.order_roles import kind_of
 from engine.flow.errors import NotFoundError
 from engine.model.clock import SimulatedClock
 from engine.model.draws import mix
@@ -225,7 +226,8 @@ class ScenarioVenue:
                 return orders[index]
             raise NotFoundError(f"there is no order {index}, {len(orders)} were placed so far")
         for order in reversed(orders):
-            if order.is_open and order.request.role == reference:
+            role = order.request.role
+            if order.is_open and reference in {role, kind_of(role)}:
                 return order
         raise NotFoundError(f"no open order has the role {reference!r}")
 
