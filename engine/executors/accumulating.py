@@ -177,6 +177,11 @@ class AccumulatingExecutor(OneSidedExecutor):
         coming = (time for time in (*times, *again) if time > now_ns)
         return WakeConditions(prices, min(coming, default=None))
 
+    def _is_cancel_fresh(self, now_ns: int, order: TrackedOrder) -> bool:
+        """Whether *order*'s cancel was sent so recently that a timer looks after it."""
+        sent_ns = order.cancel_sent_ns
+        return sent_ns is not None and now_ns < sent_ns + self._settings.shutdown_poll_ns
+
     def _first_quote_triggers(self) -> tuple[PriceTrigger, ...]:
         """Return what wakes the executor at the first quote that it can price from."""
         return tuple(

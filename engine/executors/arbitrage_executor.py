@@ -74,6 +74,12 @@ class ArbitrageCustomInfo(CustomInfo):
 class ArbitrageExecutor(TwoVenueExecutor):
     """Waits for the difference, sends both legs at once, and completes both."""
 
+    __slots__ = (
+        "_arbitrage_config",
+        "_least",
+        "cost",
+    )
+
     default_max_retries: ClassVar[int] = 3
 
     def __init__(
@@ -107,7 +113,12 @@ class ArbitrageExecutor(TwoVenueExecutor):
 
     @property
     def profitability(self) -> Fraction | None:
-        """Return what trading now would win, as a fraction of the buying price, after fees."""
+        """Return what trading now would win, as a fraction of the buying price, after fees.
+
+        None without a price, and once it is over.
+        """
+        if self.is_done:
+            return None
         bought, sold = self._result_ticks(self._buy), self._result_ticks(self._sell)
         ratio = self._tick_ratio()
         if bought is None or sold is None or ratio is None:
@@ -185,8 +196,12 @@ class ArbitrageExecutor(TwoVenueExecutor):
         if self._status is RunnableStatus.RUNNING:
             prices = self._first_quote_triggers((self._buy, self._sell)) or self._gap_triggers()
             return self._waking_at(now_ns, prices, ())
-        waiting = [leg.not_before_ns for leg in (self._buy, self._sell) if not leg.live()]
-        return self._waking_at(now_ns, (), waiting)
+        waiting = [leg for leg in (self._buy, self._sell) if leg.executed_lots and not leg.live()]
+        return self._waking_at(
+            now_ns,
+            tuple(trigger for leg in waiting for trigger in self._move_triggers(leg)),
+            (self._buy.not_before_ns, self._sell.not_before_ns),
+        )
 
     def _gap_triggers(self) -> tuple[PriceTrigger, ...]:
         """Return levels that one of the prices must pass before trading can pay.

@@ -83,6 +83,17 @@ class OrderCustomInfo(CustomInfo):
 class OrderExecutor(AccumulatingExecutor):
     """Keeps one order working for what is not filled yet; replaces it only when it is gone."""
 
+    __slots__ = (
+        "_amount_lots",
+        "_distance",
+        "_is_checked",
+        "_not_before_ns",
+        "_order_config",
+        "_threshold",
+        "_working",
+        "_working_price",
+    )
+
     def __init__(
         self,
         strategy: ExecutorStrategy,
@@ -345,22 +356,36 @@ class OrderExecutor(AccumulatingExecutor):
             return self._wakes_after(now_ns, (), ())
         if self._reference_ticks() is None:
             return self._wakes_after(now_ns, self._first_quote_triggers(), ())
-        return self._wakes_after(now_ns, self._chase_triggers(), (self._not_before_ns,))
+        return self._wakes_after(now_ns, self._price_triggers(now_ns), (self._not_before_ns,))
 
-    def _chase_triggers(self) -> tuple[PriceTrigger, ...]:
+    def _price_triggers(self, now_ns: int) -> tuple[PriceTrigger, ...]:
+        """Return the prices at which a chaser moves, or at which what is left becomes dust."""
         order, quote = self._working, self._valid_quote()
+        if order is None or quote is None:
+            return ()
+        if not order.is_live:
+            # Only between a failure and the next attempt.
+            return self._move_triggers(quote) if self._totals.entry_lots else ()
         is_chaser = self._order_config.execution_strategy is ExecutionStrategy.LIMIT_CHASER
-        if not is_chaser or order is None or quote is None or not order.is_live:
-            return ()
-        limit_ticks, is_buy = order.request.limit_ticks, self.side is TradeType.BUY
+        limit_ticks = order.request.limit_ticks
         edge = None if limit_ticks is None else self._chase_edge(limit_ticks)
-        if limit_ticks is None or edge is None or order.cancel_sent_ns is not None:
+        if not is_chaser or limit_ticks is None or edge is None:
             return ()
+        if self._is_cancel_fresh(now_ns, order):
+            return ()
+        if self._is_left_behind(quote, limit_ticks):
+            return self._move_triggers(quote)
+        is_buy = self.side is TradeType.BUY
         watched = PriceField.BID if is_buy else PriceField.ASK
-        if not self._is_left_behind(quote, limit_ticks):
-            return (PriceTrigger(self.market, watched, is_above=is_buy, level=edge),)
-        touch = self._touch(quote)
-        return (
-            PriceTrigger(self.market, watched, is_above=True, level=touch + 1),
-            PriceTrigger(self.market, watched, is_above=False, level=touch - 1),
+        return (PriceTrigger(self.market, watched, is_above=is_buy, level=edge),)
+
+    def _move_triggers(self, quote: QuoteTick) -> tuple[PriceTrigger, ...]:
+        """Return what wakes the executor at the next move of either side."""
+        return tuple(
+            PriceTrigger(self.market, watched, is_above=step > 0, level=ticks + step)
+            for watched, ticks in (
+                (PriceField.BID, quote.bid_ticks),
+                (PriceField.ASK, quote.ask_ticks),
+            )
+            for step in (1, -1)
         )

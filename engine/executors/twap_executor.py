@@ -77,6 +77,15 @@ class TWAPCustomInfo(CustomInfo):
 class TWAPExecutor(AccumulatingExecutor):
     """Gives every due slot an order of what is left divided by the slots that are left."""
 
+    __slots__ = (
+        "_buffer",
+        "_is_checked",
+        "_plan",
+        "_renew_ns",
+        "_total_atoms",
+        "_twap_config",
+    )
+
     default_max_retries: ClassVar[int] = 15
     has_pnl: ClassVar[bool] = True
 

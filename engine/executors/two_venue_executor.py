@@ -41,6 +41,16 @@ class RateSource(Protocol):
 class TwoVenueExecutor(ExecutorBase):
     """Two legs of one amount: their orders, what they left, the report of both."""
 
+    __slots__ = (
+        "_amount",
+        "_away",
+        "_buy",
+        "_end_rate",
+        "_home",
+        "_is_checked",
+        "_sell",
+    )
+
     def __init__(
         self,
         strategy: ExecutorStrategy,
@@ -344,6 +354,27 @@ class TwoVenueExecutor(ExecutorBase):
             timers.append(now_ns + max(self._update_interval_ns, 1))
         coming = [time for time in (*times, *timers) if time > now_ns]
         return WakeConditions(prices, min(coming, default=None))
+
+    def _is_cancel_fresh(self, now_ns: int, order: TrackedOrder) -> bool:
+        """Whether *order*'s cancel was sent so recently that a timer looks after it."""
+        sent_ns = order.cancel_sent_ns
+        return sent_ns is not None and now_ns < sent_ns + self._settings.shutdown_poll_ns
+
+    def _move_triggers(self, leg: VenueLeg) -> tuple[PriceTrigger, ...]:
+        """Return what wakes the executor at the next move of what *leg* would get.
+
+        For the short time between a failure and the next attempt, when a price decides whether
+        what is left is worth one.
+        """
+        ticks = self._result_ticks(leg)
+        if ticks is None:
+            return self._first_quote_triggers((leg,))
+        field = PriceField.ASK if leg.side is TradeType.BUY else PriceField.BID
+        market = leg.instrument.market
+        return (
+            PriceTrigger(market, field, is_above=True, level=ticks + 1),
+            PriceTrigger(market, field, is_above=False, level=ticks - 1),
+        )
 
     def _first_quote_triggers(self, legs: Iterable[VenueLeg]) -> tuple[PriceTrigger, ...]:
         """Return what wakes the executor when a market of *legs* without a price gets one."""

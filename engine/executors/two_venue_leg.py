@@ -20,6 +20,8 @@ class VenueLeg:
     order may go out.
     """
 
+    __slots__ = ("instrument", "not_before_ns", "orders", "side", "wanted_lots")
+
     def __init__(self, instrument: Instrument, side: TradeType, wanted_lots: int) -> None:
         self.instrument = instrument
         self.side = side

@@ -94,6 +94,12 @@ class XEMMCustomInfo(CustomInfo):
 class XEMMExecutor(TwoVenueExecutor):
     """Keeps one maker order in its band of profit and hedges whatever of any order fills."""
 
+    __slots__ = (
+        "_quoting",
+        "_xemm_config",
+        "cost",
+    )
+
     def __init__(
         self,
         strategy: ExecutorStrategy,
@@ -126,8 +132,8 @@ class XEMMExecutor(TwoVenueExecutor):
 
     @property
     def taker_ticks(self) -> int | None:
-        """Return what a hedge would get now; None without a quote."""
-        return self._result_ticks(self._away)
+        """Return what a hedge would get now; None without a quote, and once it is over."""
+        return None if self.is_done else self._result_ticks(self._away)
 
     @property
     def target_ticks(self) -> int | None:
@@ -295,19 +301,26 @@ class XEMMExecutor(TwoVenueExecutor):
             leg.not_before_ns = now_ns + max(self._update_interval_ns, 1)
 
     def _wake_conditions(self, now_ns: int) -> WakeConditions:
-        if self._status is RunnableStatus.RUNNING:
-            prices = self._first_quote_triggers((self._away,)) or (
-                *self._window_triggers(),
-                *self._dust_triggers(),
-            )
-            waiting = (self._home.not_before_ns, self._away.not_before_ns)
-            return self._waking_at(now_ns, prices, waiting)
-        return self._waking_at(now_ns, self._dust_triggers(), (self._away.not_before_ns,))
+        waiting = (self._home.not_before_ns, self._away.not_before_ns)
+        return self._waking_at(now_ns, self._price_triggers(now_ns), waiting)
 
-    def _window_triggers(self) -> tuple[PriceTrigger, ...]:
+    def _price_triggers(self, now_ns: int) -> tuple[PriceTrigger, ...]:
+        """Return the taker prices that matter: it is the only market that decides anything."""
+        is_waiting = self._is_hedge_due()
+        if self._status is RunnableStatus.RUNNING:
+            is_waiting = is_waiting or not self._home.live()
+            unpriced = self._first_quote_triggers((self._away,))
+            if unpriced:
+                return unpriced
+        if is_waiting:
+            return self._move_triggers(self._away)
+        return (*self._window_triggers(now_ns), *self._dust_triggers())
+
+    def _window_triggers(self, now_ns: int) -> tuple[PriceTrigger, ...]:
         """Return the taker prices at which the working order leaves its band."""
         window = self._window()
-        if window is None or self._home.live()[-1].cancel_sent_ns is not None:
+        is_running = self._status is RunnableStatus.RUNNING
+        if window is None or not is_running or self._is_cancel_fresh(now_ns, self._home.live()[-1]):
             return ()
         return (
             self._taker_trigger(window.low - 1, is_above=False),
