@@ -85,7 +85,8 @@ class LogFile:
         self._listener = _PatientQueueListener(self._queue, self._handler)
         # Not from logging.getLogger: a registered logger would outlive this engine.
         self._backend = _Backend("quarterdeck", logging.DEBUG)
-        self._backend.addHandler(_DroppingQueueHandler(self._queue))
+        self._sender = _DroppingQueueHandler(self._queue)
+        self._backend.addHandler(self._sender)
         self.log: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
             self._backend,
             wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
@@ -96,6 +97,11 @@ class LogFile:
                 structlog.processors.JSONRenderer(default=str),
             ],
         )
+
+    @property
+    def lost_lines(self) -> int:
+        """Return how many lines found no room in the queue or could not be written."""
+        return self._sender.dropped + self._handler.failed
 
     @classmethod
     @asynccontextmanager

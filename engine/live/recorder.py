@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from engine.containers.effects import Effects
@@ -60,6 +60,8 @@ class Recorder:
         self._wall_ns = wall_ns
         self._hash = JournalHash()
         self._pending = Effects()
+        self._archived: dict[str, ExecutorBase] = {}
+        """Archived since the last batch: the orchestrator may have forgotten them by then."""
         self._audit: list[AuditRecord] = []
         self._equity_samples: list[EquityRecord] = []
         self._performance_samples: list[PerformanceRecord] = []
@@ -124,6 +126,7 @@ class Recorder:
         """Return what is to be written now: new journal *entries*, and the effects so far."""
         journal = tuple(self._journal_entry(*entry) for entry in entries)
         effects, self._pending = self._pending, Effects()
+        archived, self._archived = self._archived, {}
         audit, self._audit = tuple(self._audit), []
         equity, self._equity_samples = tuple(self._equity_samples), []
         performance, self._performance_samples = tuple(self._performance_samples), []
@@ -136,7 +139,7 @@ class Recorder:
         return StoreBatch(
             sessions=(self._session_update(),),
             journal=journal,
-            executors=tuple(self._executor_records(effects, now_ns)),
+            executors=tuple(self._executor_records(effects, archived, now_ns)),
             orders=tuple(
                 order_record(session_id, order, instrument_of(order.request.market))
                 for order in effects.orders.values()
@@ -178,19 +181,22 @@ class Recorder:
     def _archive(self, executor: ExecutorBase) -> None:
         snapshot = executor.snapshot()
         self._pending.executors[snapshot.id] = None
+        self._archived[snapshot.id] = executor
         self.gallery.archive(snapshot)
 
-    def _executor_records(self, effects: Effects, now_ns: int) -> Iterator[ExecutorRecord]:
+    def _executor_records(
+        self, effects: Effects, archived: Mapping[str, ExecutorBase], now_ns: int
+    ) -> Iterator[ExecutorRecord]:
         orchestrator = self._container.orchestrator
         for executor_id in effects.executors:
-            executor = orchestrator.find(executor_id)
+            executor = archived.get(executor_id) or orchestrator.find(executor_id)
             if executor is not None:
                 yield executor_record(
                     self._session_id,
                     executor,
                     self._container.data_handler.quote(executor.snapshot().market),
                     now_ns=now_ns,
-                    is_archived=self.gallery.is_archived(executor_id),
+                    is_archived=executor_id in archived or self.gallery.is_archived(executor_id),
                 )
 
     def _journal_entry(self, ts_ns: int, kind: str, payload: str) -> JournalEntry:
