@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
 import select
+import struct
+import subprocess
+import termios
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
-
-import pexpect
 
 Condition: TypeAlias = Callable[[], bool]
 
@@ -33,10 +36,18 @@ class Terminal:
     def __init__(self, command: Sequence[str], *, home: Path, columns: int, rows: int) -> None:
         environment = {**os.environ, **_ENVIRONMENT, "HOME": str(home)}
         self._seen = b""
+        self._screen, inside = pty.openpty()
+        fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.started = time.perf_counter()
-        self._child = pexpect.spawn(
-            command[0], list(command[1:]), dimensions=(rows, columns), env=environment
+        self._child = subprocess.Popen(
+            list(command),
+            stdin=inside,
+            stdout=inside,
+            stderr=inside,
+            env=environment,
+            start_new_session=True,
         )
+        os.close(inside)
 
     def __enter__(self) -> Self:
         return self
@@ -47,13 +58,15 @@ class Terminal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._child.close(force=True)
+        self._child.kill()
+        self._child.wait()
+        os.close(self._screen)
 
     def press(self, key: str) -> float:
         """Send *key*; return when. What was shown before is forgotten."""
         self._seen = b""
         pressed = time.perf_counter()
-        os.write(self._child.child_fd, key.encode())
+        os.write(self._screen, key.encode())
         return pressed
 
     def until_shown(self, *texts: str, timeout: float = 60.0) -> float:
@@ -101,11 +114,11 @@ class Terminal:
         return time.perf_counter()
 
     def _read(self, timeout: float) -> None:
-        ready, _, _ = select.select([self._child.child_fd], [], [], timeout)
+        ready, _, _ = select.select([self._screen], [], [], timeout)
         if not ready:
             return
         try:
-            self._seen += os.read(self._child.child_fd, 1 << 16)
+            self._seen += os.read(self._screen, 1 << 16)
         except OSError as error:  # the program has gone
             tail = self._seen[-300:].decode(errors="replace")
             raise NeverShownError(f"the program ended; last: {tail!r}") from error
