@@ -148,7 +148,7 @@ class _PlanReader:
             if section.id in taken:
                 self._add((*path, "id"), f"{section.id!r} is taken, choose another")
             taken.add(section.id)
-            self._check_market(path, market)
+            self._check_market((*path, "trading_pair"), market)
             kind = known.get(section.kind)
             if kind is None:
                 self._add((*path, "kind"), _unknown("strategy", section.kind, known))
@@ -188,14 +188,18 @@ class _PlanReader:
         connector = getattr(params, "connector_name", None)
         pair = getattr(params, "trading_pair", None)
         if connector is not None and pair is not None:
-            self._check_market(path, ConnectorPair(connector, pair))
+            self._check_market((*path, "trading_pair"), ConnectorPair(connector, pair))
+        for name in ("buying_market", "selling_market"):
+            market = getattr(params, name, None)
+            if isinstance(market, ConnectorPair):
+                self._check_market((*path, name), market)
         return params
 
     def _check_market(self, path: Path, market: ConnectorPair) -> None:
         """Look *market* up among those that the file names, whether or not they can be built."""
         named = {f"{one.venue}:{one.pair}" for one in self._config.markets}
         if str(market) not in named:
-            self._add((*path, "trading_pair"), _unknown("market", str(market), named))
+            self._add(path, _unknown("market", str(market), named))
 
     def _plain_at(self, path: Path) -> Plain:
         plain: Plain = self._document.data
