@@ -186,7 +186,7 @@ class SessionRunner:
                 self._requests.remove(request)
 
     def preload(self, requests: Iterable[PendingRequest]) -> None:
-        """Queue requests that are carried out before anything else, when the session starts."""
+        """Queue requests that are carried out with the session's first quotes."""
         self._requests.extend(requests)
 
     def request_stop(self, *, keep_positions: bool, actor: str) -> None:
@@ -259,6 +259,9 @@ class SessionRunner:
 
     def _due_from_feed(self, now: int) -> list[SessionInput]:
         horizon = now if self._stopping_since_ns is not None else min(now, self._end_ns)
+        if self._requests and self._pace.is_simulated:
+            # The simulated clock must not run ahead of somebody who asks.
+            horizon = min(horizon, self._last_ns)
         batch: list[SessionInput] = []
         limit = self._batch_limit()
         while len(batch) < limit:

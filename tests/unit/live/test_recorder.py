@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -162,9 +163,7 @@ def test_equity_and_performance_are_sampled_once_a_minute_of_session_time(
     batch = take(session)
     stamps = [record.ts_ns for record in batch.equity]
     assert len(stamps) == 3
-    assert {after - before for before, after in zip(stamps, stamps[1:], strict=False)} == {
-        60 * 10**9
-    }
+    assert {after - before for before, after in pairwise(stamps)} == {60 * 10**9}
     assert len(batch.performance) == 4
     assert batch.performance[-1].active == 1
 
