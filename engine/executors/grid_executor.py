@@ -196,8 +196,7 @@ class GridExecutor(DirectionalExecutor):
         for order in tuple(self._orders):
             level = self._level_of(order)
             if level is not None:
-                is_entry = kind_of(order.request.role) == ENTRY
-                (level.entries if is_entry else level.exits).append(order)
+                level.follow(order, is_entry=kind_of(order.request.role) == ENTRY)
                 if level.state is S.COMPLETE:
                     self._book_level(level)
         super()._on_restored(state)
@@ -354,12 +353,15 @@ class GridExecutor(DirectionalExecutor):
 
     def _entry_high(self, level: GridLevel) -> int | None:
         """Return the signed mid up to which the level may be opened; None without bounds."""
-        if self._bounds is None:
+        x = self._bounds
+        if x is None:
             return None
-        twice = 2 * Fraction(level.plan.ticks)
+        twice = 2 * level.plan.ticks
         if self.side is TradeType.BUY:
-            return None if self._bounds >= 1 else floor(twice / (1 - self._bounds))
-        return -ceil(twice / (1 + self._bounds))
+            # floor(2 * level / (1 - x)) in whole numbers
+            left = x.denominator - x.numerator
+            return None if left <= 0 else twice * x.denominator // left
+        return twice * x.denominator // -(x.denominator + x.numerator)
 
     def _is_near(self, level: GridLevel, signed_mid: int) -> bool:
         high = self._entry_high(level)
@@ -404,7 +406,7 @@ class GridExecutor(DirectionalExecutor):
             lots=lots,
             limit_ticks=ticks,
         )
-        level.entries.append(order)
+        level.follow(order, is_entry=True)
         return True
 
     def _exit_window(self, level: GridLevel) -> ActivationWindow | None:
@@ -438,7 +440,7 @@ class GridExecutor(DirectionalExecutor):
                 lots=level.open_lots,
                 limit_ticks=ticks,
             )
-            level.exits.append(order)
+            level.follow(order, is_entry=False)
 
     def _keep_window(self, order: TrackedOrder) -> ActivationWindow | None:
         """Return the mids at which a working order stays; None if it always does."""
@@ -464,6 +466,14 @@ class GridExecutor(DirectionalExecutor):
             ):
                 self._cancel(now_ns, order)
 
+    def _take_order_event(
+        self, tracked: TrackedOrder, *, was_live: bool, figures: tuple[int, int, int, int]
+    ) -> Step:
+        level = self._level_of(tracked)
+        if level is not None:
+            level.refresh()
+        return super()._take_order_event(tracked, was_live=was_live, figures=figures)
+
     def _level_of(self, order: TrackedOrder) -> GridLevel | None:
         index = level_of(order.request.role)
         return None if index is None or index >= len(self._grid) else self._grid[index]
@@ -481,11 +491,7 @@ class GridExecutor(DirectionalExecutor):
 
     def _book_level(self, level: GridLevel) -> None:
         """Book a finished round trip; the level can be used again."""
-        gone = self._book.add((*level.entries, *level.exits))
-        level.entries.clear()
-        level.exits.clear()
-        level.cancels = 0
-        for order in gone:
+        for order in self._book.add(level.take_orders()):
             self._orders.forget(order.order_id)
             self._unfollow(order)
         self._version += 1

@@ -45,6 +45,16 @@ class GridSnapshot(ExecutorSnapshot):
         """Whether it runs with something open (5.5)."""
         return self.status is RunnableStatus.RUNNING and self.figures.part.lots > 0
 
+    @property
+    def opened_lots(self) -> int:
+        """Return what is open; at the end what was opened in all round trips."""
+        return self.totals.opened_lots if self.is_done else self.figures.part.lots
+
+    @property
+    def exited_lots(self) -> int:
+        """Return what left again of ``opened_lots``."""
+        return self.totals.exit_lots if self.is_done else 0
+
     def mark_of(self, quote: QuoteTick | None) -> int | None:
         """Return the mid, rounded down to a tick."""
         return None if quote is None else (quote.bid_ticks + quote.ask_ticks) // 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import Enum, unique
 from fractions import Fraction
 from math import ceil, floor
+from typing import NamedTuple
 
 from engine.executors.grid_plan import PlannedLevel
 from engine.executors.tracked_order import TrackedOrder
@@ -24,6 +25,15 @@ class GridLevelStates(Enum):
     COMPLETE = "COMPLETE"
 
 
+class _Now(NamedTuple):
+    """What a level's orders say; read again only when one of them changes."""
+
+    entry: TrackedOrder | None
+    exit: TrackedOrder | None
+    state: GridLevelStates
+    target_ticks: int
+
+
 class GridLevel:
     """A level opens and closes the same lots again and again.
 
@@ -32,6 +42,7 @@ class GridLevel:
     """
 
     __slots__ = (
+        "_now",
         "cancels",
         "deducts_base_fees",
         "entries",
@@ -63,16 +74,55 @@ class GridLevel:
         self.entry_not_before_ns = 0
         self.exit_not_before_ns = 0
         self.cancels = 0
+        self._now: _Now | None = None
 
     @property
     def entry(self) -> TrackedOrder | None:
         """Return the entry that may still fill."""
-        return next((order for order in self.entries if order.is_live), None)
+        return self._read().entry
 
     @property
     def exit(self) -> TrackedOrder | None:
         """Return the exit that may still fill."""
-        return next((order for order in self.exits if order.is_live), None)
+        return self._read().exit
+
+    @property
+    def state(self) -> GridLevelStates:
+        """Return where the level is, from its orders alone."""
+        return self._read().state
+
+    @property
+    def target_ticks(self) -> int:
+        """Return the take profit, from the actual fill price if the entry went elsewhere."""
+        return self._read().target_ticks
+
+    def follow(self, order: TrackedOrder, *, is_entry: bool) -> None:
+        """Count *order* among the orders of the level."""
+        (self.entries if is_entry else self.exits).append(order)
+        self._now = None
+
+    def refresh(self) -> None:
+        """Read the orders again: one of them has changed."""
+        self._now = None
+
+    def take_orders(self) -> tuple[TrackedOrder, ...]:
+        """Give away all orders; the level begins anew."""
+        orders = (*self.entries, *self.exits)
+        self.entries.clear()
+        self.exits.clear()
+        self.cancels = 0
+        self._now = None
+        return orders
+
+    def _read(self) -> _Now:
+        if self._now is None:
+            self._now = _Now(
+                next((order for order in self.entries if order.is_live), None),
+                next((order for order in self.exits if order.is_live), None),
+                self._state(),
+                self._target_ticks(),
+            )
+        return self._now
 
     @property
     def executed_lots(self) -> int:
@@ -103,12 +153,10 @@ class GridLevel:
             lots -= sum(order.fee_base_lots for order in self.entries)
         return lots
 
-    @property
-    def state(self) -> GridLevelStates:
-        """Return where the level is, from its orders alone."""
-        if self.exit is not None:
+    def _state(self) -> GridLevelStates:
+        if any(order.is_live for order in self.exits):
             return GridLevelStates.CLOSE_ORDER_PLACED
-        if self.entry is not None:
+        if any(order.is_live for order in self.entries):
             return GridLevelStates.OPEN_ORDER_PLACED
         open_lots = self.open_lots
         if open_lots > 0 and self.instrument.is_tradable(open_lots, self.plan.ticks):
@@ -155,9 +203,7 @@ class GridLevel:
         is_enough = self.instrument.is_tradable(lots, self.plan.ticks if ticks is None else ticks)
         return lots if is_enough else self.plan.lots
 
-    @property
-    def target_ticks(self) -> int:
-        """Return the take profit, from the actual fill price if the entry went elsewhere."""
+    def _target_ticks(self) -> int:
         reference = Fraction(self.plan.ticks)
         executed = self.executed_lots
         if executed and any(

@@ -198,7 +198,7 @@ def finish(bench: Bench, executor: DirectionalExecutor) -> None:
     assert bench.held_lots().get("paper", 0) == bench.open_lots().get("paper", 0)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(CASES, moves, st.integers(0, 10**6))
 def test_no_stuck_state_no_lost_fill_no_double_count(
     case: tuple[str, dict[str, Any]], script: list[Move], seed: int
@@ -210,7 +210,7 @@ def test_no_stuck_state_no_lost_fill_no_double_count(
     finish(bench, executor)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(CASES, moves, st.integers(0, 10**6), st.integers(0, 29))
 def test_a_restart_at_any_instant_goes_on_with_the_same_state(
     case: tuple[str, dict[str, Any]], script: list[Move], seed: int, at: int
