@@ -33,6 +33,18 @@ class ConnectorPair:
 
     connector_name: str
     trading_pair: str
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Markets are the keys of most look-ups on the hot path.
+        object.__setattr__(self, "_hash", hash((self.connector_name, self.trading_pair)))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __reduce__(self) -> tuple[type[ConnectorPair], tuple[str, str]]:
+        # Another process hashes text differently: it must compute its own.
+        return ConnectorPair, (self.connector_name, self.trading_pair)
 
     @property
     def base(self) -> str:

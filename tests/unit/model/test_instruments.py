@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from decimal import Decimal
 
@@ -31,6 +32,16 @@ BTC = Instrument(
 def test_a_market_knows_its_assets() -> None:
     assert (BTC.market.base, BTC.market.quote) == ("BTC", "USDT")
     assert str(BTC.market) == "paper:BTC-USDT"
+
+
+def test_a_market_is_a_value() -> None:
+    same, other = ConnectorPair("paper", "BTC-USDT"), ConnectorPair("paper", "ETH-USDT")
+    assert same == BTC.market
+    assert hash(same) == hash(BTC.market)
+    assert sorted([other, same]) == [same, other]
+    assert repr(same) == "ConnectorPair(connector_name='paper', trading_pair='BTC-USDT')"
+    assert copy.copy(same) == same
+    assert same.__reduce__() == (ConnectorPair, ("paper", "BTC-USDT"))
 
 
 @given(st.integers(-(10**12), 10**12), st.integers(0, 10**12))
