@@ -23,6 +23,17 @@ class Scope(Enum):
     LIST = "lists"
     EXECUTORS = "executors"
     LOGS = "logs"
+    DETAIL = "detail of an executor"
+    TEXT = "scrolling text"
+    DIALOG = "dialogs"
+    CONFIRM = "dialogs that ask"
+    STOP = "stopping"
+    QUIT = "quitting"
+    FORM = "forms"
+    CHOICE = "choices in a line"
+    OVERLAY = "overlays"
+    SETTINGS = "settings"
+    PROMPT = "the line at the bottom"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +42,7 @@ class Action:
 
     ``danger`` is the level of console.md 6.2: 0 looks only, 1 acts at once, 2 asks first, 3
     needs an armed session, 4 a typed word. ``bar`` orders the key bar, lowest first; 0 is not in
-    it.
+    it. A ``fixed`` key is taken by its widget before any binding and cannot be changed.
     """
 
     id: str
@@ -44,6 +55,7 @@ class Action:
     group: str = "Other"
     bar: int = 0
     priority: bool = False
+    fixed: bool = False
 
 
 _E, _S, _L, _X, _G = Scope.EVERYWHERE, Scope.SCREEN, Scope.LIST, Scope.EXECUTORS, Scope.LOGS
@@ -122,16 +134,76 @@ ACTIONS: Final[tuple[Action, ...]] = (
            group="Executors"),
     Action("exec.edit", "e", "edit", "Change a running executor", _X, "exec_edit", danger=1,
            group="Executors", bar=45),
+    Action("exec.duplicate", "d", "duplicate", "Create one like it: a form with its values", _X,
+           "exec_duplicate", danger=1, group="Executors", bar=48),
     Action("exec.store", "S", "store", "Move a terminated executor into the archive", _X,
            "exec_store", danger=2, group="Executors"),
     Action("log.level", "L", "level", "Lowest level shown: all, info, warning, error", _G,
            "log_level", group="Logs", bar=55),
+    Action("detail.tab_next", "right_square_bracket", "next tab", "Next tab", Scope.DETAIL,
+           "tab(1)", group="Detail"),
+    Action("detail.tab_previous", "left_square_bracket", "previous tab", "Previous tab",
+           Scope.DETAIL, "tab(-1)", group="Detail"),
+    Action("detail.copy_id", "y", "copy id", "Copy the whole id", Scope.DETAIL, "copy_id",
+           group="Detail"),
+    Action("detail.copy_tab", "Y", "copy tab", "Copy the tab as a table", Scope.DETAIL,
+           "copy_tab", group="Detail"),
+    Action("text.down", "j,down", "down", "One line down", Scope.TEXT, "scroll_down",
+           group="Move"),
+    Action("text.up", "k,up", "up", "One line up", Scope.TEXT, "scroll_up", group="Move"),
+    Action("text.page_down", "ctrl+d,pagedown", "page down", "One page down", Scope.TEXT,
+           "page_down", group="Move"),
+    Action("text.page_up", "ctrl+u,pageup", "page up", "One page up", Scope.TEXT, "page_up",
+           group="Move"),
+    Action("text.top", "g,home", "top", "First line", Scope.TEXT, "scroll_home", group="Move"),
+    Action("text.bottom", "G,end", "bottom", "Last line", Scope.TEXT, "scroll_end",
+           group="Move"),
+    Action("dialog.cancel", "escape", "cancel", "Close without doing anything", Scope.DIALOG,
+           "cancel", group="Dialogs"),
+    Action("dialog.next", "right", "next button", "Next button", Scope.DIALOG, "next_button",
+           group="Dialogs"),
+    Action("dialog.previous", "left", "previous button", "Previous button", Scope.DIALOG,
+           "previous_button", group="Dialogs"),
+    Action("dialog.help", "question_mark", "help", "List the keys of the dialog", Scope.DIALOG,
+           "app.help", group="Dialogs"),
+    Action("confirm.yes", "y", "confirm", "Do what the button says", Scope.CONFIRM, "confirm",
+           danger=1, group="Dialogs"),
+    Action("confirm.no", "n", "cancel", "Close without doing anything", Scope.CONFIRM, "cancel",
+           group="Dialogs"),
+    Action("stop.flatten", "f", "flatten", "Close the position after stopping", Scope.STOP,
+           "choose(False)", group="Dialogs"),
+    Action("stop.keep", "k", "keep", "Keep the position after stopping", Scope.STOP,
+           "choose(True)", group="Dialogs"),
+    Action("quit.keep", "k", "keep", "Quit, positions stay as they are", Scope.QUIT, "confirm",
+           danger=1, group="Dialogs"),
+    Action("quit.flatten", "f", "flatten", "Close every position, then quit", Scope.QUIT,
+           "flatten", danger=1, group="Dialogs"),
+    Action("form.next", "down", "next field", "Next field", Scope.FORM, "step(1)", group="Forms"),
+    Action("form.previous", "up", "previous field", "Previous field", Scope.FORM, "step(-1)",
+           group="Forms"),
+    Action("form.enter", "enter", "check", "Check all fields and go to the button; again: send",
+           Scope.FORM, "", group="Forms", fixed=True),
+    Action("choice.next", "right,space", "next choice", "Next choice; a letter goes to its word",
+           Scope.CHOICE, "step(1)", group="Forms"),
+    Action("choice.previous", "left", "previous choice", "Previous choice", Scope.CHOICE,
+           "step(-1)", group="Forms"),
+    Action("overlay.close", "escape,q", "close", "Close", Scope.OVERLAY, "close",
+           group="Dialogs"),
+    Action("settings.time", "T", "time", "Times in UTC, local or relative", Scope.SETTINGS,
+           "time_format", group="View"),
+    Action("prompt.leave", "escape", "close", "Close it", Scope.PROMPT, "leave",
+           group="Find your way"),
+    Action("prompt.older", "up", "older", "The command before", Scope.PROMPT, "older",
+           group="Find your way"),
+    Action("prompt.newer", "down", "newer", "The command after", Scope.PROMPT, "newer",
+           group="Find your way"),
 )  # fmt: skip
 
 _SHOWN: Final = {
     "question_mark": "?", "colon": ":", "comma": ",", "slash": "/", "asterisk": "*", "minus": "-",
     "space": "space", "escape": "esc", "enter": "enter", "pagedown": "pgdn", "pageup": "pgup",
-    "down": "↓", "up": "↑", "left": "←", "right": "→",
+    "down": "↓", "up": "↑", "left": "←", "right": "→", "right_square_bracket": "]",
+    "left_square_bracket": "[",
 }  # fmt: skip
 
 
@@ -166,6 +238,7 @@ def bindings_for(*scopes: Scope) -> list[BindingType]:
             priority=action.priority,
         )
         for action in in_scope(*scopes)
+        if not action.fixed
     ]
 
 

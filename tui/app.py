@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from importlib.resources.abc import Traversable
+from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -12,6 +14,7 @@ from textual.app import App
 from textual.binding import BindingType
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
+from textual.worker import Worker, WorkerState
 
 from tui.actions import Scope, bindings_for
 from tui.screens.base import CommandEntered, ConsoleScreen
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from tui.state.command_line import Command
 
 _TWICE_S = 2.0
+_SAVING = "settings"
 
 
 def _palette_provider() -> type[Provider]:
@@ -45,7 +49,9 @@ class ConsoleApp(App[None], inherit_bindings=False):
         engine: the only door to the engine.
         session: name or id of the session to look at; None takes the first.
         on_first_paint: called once, when the first frame is on the screen.
-        settings: what the operator chose.
+        settings: what the operator chose before.
+        theme: shown in place of the settings' theme in this run; it is not remembered.
+        save: keeps what the operator chooses; called in a thread of its own, None keeps nothing.
         themes_dir: where the theme files are.
         clock: monotonic seconds; the event loop's by default.
     """
@@ -70,6 +76,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
         session: str | None = None,
         on_first_paint: Callable[[], None] | None = None,
         settings: Settings,
+        theme: str | None = None,
+        save: Callable[[Settings], None] | None = None,
         themes_dir: Traversable,
         clock: Callable[[], float] | None = None,
     ) -> None:
@@ -77,6 +85,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
         super().__init__()
         self.animation_level = "none"
         self.settings = settings
+        self._save = save
+        self._save_lock = Lock()
         self.themes_dir = themes_dir
         self.console_state = ConsoleState(
             engine,
@@ -93,7 +103,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self._keymap_problems: tuple[str, ...] = ()
         if settings.keymap:
             self._use_keymap(settings.keymap)
-        self._start_theme(settings.theme)
+        self._start_theme(theme or settings.theme)
 
     def _use_keymap(self, wanted: Mapping[str, str]) -> None:
         from tui.keymap import check_keymap
@@ -221,6 +231,33 @@ class ConsoleApp(App[None], inherit_bindings=False):
         event.stop()
         self.use_theme(event.name)
 
+    def _theme_taken(self, name: str | None) -> None:
+        if name is not None:
+            self._remember(replace(self.settings, theme=name))
+
+    # --- what is remembered ----------------------------------------------------------------------
+
+    def _remember(self, settings: Settings) -> None:
+        """Keep *settings* for the next start, without making the screen wait."""
+        self.settings = settings
+        if self._save is not None:
+            self.run_worker(self._save_newest, group=_SAVING, thread=True, exit_on_error=False)
+
+    def _save_newest(self) -> None:
+        """Write the newest settings: one writer at a time, so that the last one wins."""
+        with self._save_lock:
+            if self._save is not None:
+                self._save(self.settings)
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """Say so if the settings could not be written."""
+        if event.worker.group == _SAVING and event.state is WorkerState.ERROR:
+            self.tell(
+                f"The settings hold until quit; they were not saved: {event.worker.error}",
+                severity="warning",
+                timeout=3_600.0,
+            )
+
     # --- talking ---------------------------------------------------------------------------------
 
     def tell(
@@ -251,14 +288,15 @@ class ConsoleApp(App[None], inherit_bindings=False):
         """List all keys."""
         from tui.modals.help import HelpScreen
 
-        scopes = self.screen.scopes if isinstance(self.screen, ConsoleScreen) else tuple(Scope)
+        scopes: tuple[Scope, ...] = getattr(self.screen, "scopes", tuple(Scope))
         _ = self.push_screen(HelpScreen(self.console_state, scopes, dict(self._keymap)))
 
     def action_settings(self) -> None:
         """Choose a theme and how things are shown."""
         from tui.modals.settings import SettingsScreen
 
-        _ = self.push_screen(SettingsScreen(self.console_state, self.known_themes(), self.theme))
+        settings = SettingsScreen(self.console_state, self.known_themes(), self.theme)
+        _ = self.push_screen(settings, self._theme_taken)
 
     def action_command_line(self) -> None:
         """Open the command line."""
@@ -285,6 +323,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         state.time_format = TIME_FORMATS[(place + 1) % len(TIME_FORMATS)]
         if isinstance(self.screen, ConsoleScreen):
             self.screen.repaint_tables()
+        self._remember(replace(self.settings, time_format=state.time_format))
         self.say(f"Times are {state.time_format.upper()}.")
 
     async def action_quit(self) -> None:
@@ -366,7 +405,9 @@ class ConsoleApp(App[None], inherit_bindings=False):
     def _command_theme(self, command: Command) -> None:
         if not command.argument:
             self.action_settings()
-        elif not self.use_theme(command.argument):
+        elif self.use_theme(command.argument):
+            self._theme_taken(command.argument)
+        else:
             self.say(self._theme_problem)
 
     def _command_session(self, command: Command) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, TextIO
 
 from tui import paths
@@ -209,10 +210,10 @@ def _run_console(config: Path, data_dir: Path, *, seconds: float | None, theme: 
 
     from engine.api.thread import EngineThread
     from tui.app import ConsoleApp
-    from tui.settings import SettingsError, load_settings
+    from tui.settings import SettingsError, load_settings, save_settings
 
     try:
-        settings = load_settings(paths.config_dir(), theme=theme)
+        settings = load_settings(paths.config_dir())
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return 2
@@ -221,6 +222,8 @@ def _run_console(config: Path, data_dir: Path, *, seconds: float | None, theme: 
         engine,
         on_first_paint=engine.start,
         settings=settings,
+        theme=theme,
+        save=partial(save_settings, paths.config_dir()),
         themes_dir=paths.asset_dir("themes"),
     )
     try:

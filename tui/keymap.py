@@ -23,6 +23,19 @@ _NAMES: Final = {
     "?": "question_mark", ":": "colon", ",": "comma", "/": "slash", "*": "asterisk", "-": "minus",
     " ": "space", "esc": "escape",
 }  # fmt: skip
+_MODE: Final = frozenset({Scope.EVERYWHERE, Scope.SCREEN, Scope.LIST})
+_TOGETHER: Final = (
+    _MODE | {Scope.EXECUTORS},
+    _MODE | {Scope.LOGS},
+    frozenset({Scope.EVERYWHERE, Scope.SCREEN, Scope.EXECUTORS, Scope.DETAIL, Scope.TEXT}),
+    frozenset({Scope.DIALOG, Scope.CONFIRM, Scope.STOP}),
+    frozenset({Scope.DIALOG, Scope.CONFIRM, Scope.QUIT}),
+    frozenset({Scope.DIALOG, Scope.FORM}),
+    frozenset({Scope.FORM, Scope.CHOICE}),
+    frozenset({Scope.OVERLAY, Scope.SETTINGS, Scope.LIST}),
+)
+"""Scopes whose keys can be pressed on one screen. Where an inner one covers an outer key on
+purpose (a choice has the arrows of its dialog) they stand apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,8 @@ def check_keymap(wanted: Mapping[str, str]) -> CheckedKeymap:
 def _problem(action: Action, keys: str, accepted: Mapping[str, str]) -> str:
     if not keys:
         return "no key"
+    if action.fixed and keys != action.keys:
+        return "this key cannot be changed"
     for key in keys.split(","):
         if key in FORBIDDEN:
             return f"{key} cannot be used, {FORBIDDEN[key]}"
@@ -79,5 +94,4 @@ def _problem(action: Action, keys: str, accepted: Mapping[str, str]) -> str:
 
 def _meet(one: Scope, other: Scope) -> bool:
     """Whether both scopes can be active at once."""
-    apart = {Scope.EXECUTORS, Scope.LOGS}
-    return one is other or {one, other} != apart
+    return one is other or any({one, other} <= together for together in _TOGETHER)

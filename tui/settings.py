@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -12,6 +14,8 @@ from typing import Any, Final
 SETTINGS_FILE: Final = "config.yaml"
 DEFAULT_THEME: Final = "quarterdeck-dark"
 TIME_FORMATS: Final = ("utc", "local", "relative")
+_CHOSEN: Final = ("theme", "time_format")
+_PLAIN: Final = re.compile(r"[A-Za-z][\w-]*")
 
 
 def _no_keys() -> Mapping[str, str]:
@@ -41,14 +45,15 @@ class Settings:
             raise ValueError(msg)
 
 
+_DEFAULTS: Final = Settings()
+
+
 class SettingsError(ValueError):
     """The settings file cannot be used; the message names file, field and value."""
 
 
-def load_settings(config_dir: Path, *, theme: str | None = None) -> Settings:
+def load_settings(config_dir: Path) -> Settings:
     """Return the settings of ``config.yaml`` in *config_dir*, defaults if there is none.
-
-    *theme* replaces the file's theme for this run.
 
     Raises:
         SettingsError: the file is no mapping of known settings.
@@ -63,8 +68,6 @@ def load_settings(config_dir: Path, *, theme: str | None = None) -> Settings:
         except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
             raise SettingsError(f"{path}: cannot be read: {error}") from error
         values = _known_values(path, loaded or {})
-    if theme is not None:
-        values["theme"] = theme
     try:
         return Settings(**values)
     except (ValueError, TypeError) as error:
@@ -72,21 +75,40 @@ def load_settings(config_dir: Path, *, theme: str | None = None) -> Settings:
 
 
 def save_settings(config_dir: Path, settings: Settings) -> None:
-    """Write *settings* to ``config.yaml`` in *config_dir*, readable by its owner only.
+    """Write what is chosen in the console, theme and time format, to ``config.yaml``.
+
+    Every other line of the file stays as it is, and nothing is written for a default that the file
+    does not name. The file is readable by its owner only.
 
     Raises:
-        OSError: the directory or the file cannot be written.
+        OSError: the directory or the file cannot be read or written.
     """
-    import yaml
-
-    config_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    plain = {name: getattr(settings, name) for name in _names()}
-    plain["keymap"] = dict(settings.keymap)
     path = config_dir / SETTINGS_FILE
+    text = before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    for name in _CHOSEN:
+        text = _with_value(text, name, getattr(settings, name), getattr(_DEFAULTS, name))
+    if text == before:
+        return
+    config_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = path.with_suffix(".new")
-    fresh.write_text(yaml.safe_dump(plain, sort_keys=False), encoding="utf-8")
+    fresh.write_text(text, encoding="utf-8")
     fresh.chmod(0o600)
     fresh.replace(path)
+
+
+def _with_value(text: str, name: str, value: str, default: str) -> str:
+    """Return YAML *text* with *value* in the line of *name*, or in a new line at the end."""
+    line = f"{name}: {_scalar(value)}"
+    pattern = re.compile(rf"^{name}[ \t]*:[^#\n]*?(?P<note>[ \t]+#.*)?$", re.MULTILINE)
+    if pattern.search(text):
+        return pattern.sub(lambda match: line + (match["note"] or ""), text, count=1)
+    if value == default:
+        return text
+    return f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{line}\n"
+
+
+def _scalar(value: str) -> str:
+    return value if _PLAIN.fullmatch(value) else json.dumps(value)
 
 
 def _known_values(path: Path, loaded: object) -> dict[str, Any]:

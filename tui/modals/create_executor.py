@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,13 +13,15 @@ from textual.widgets import Button
 
 from engine.api.console import ConsoleEngine
 from engine.api.views import ExecutorTypeView, FormCheck
+from tui.actions import Scope
 from tui.modals.dialog import Dialog
+from tui.state.prefill import TYPE
 from tui.widgets.choice import Choice
 from tui.widgets.form import CHECK_DELAY_S, Form, FormHelp, FormPreview
 from tui.widgets.painted import Painted
 
-TYPE = "type"
-"""The key under which *prefill* names the executor type; it is chosen above the form."""
+_KEYS: Final = "⏎ check, ⏎ again creates · tab ↑ ↓ field · ← → choice · esc keeps the draft"
+_LAST_STEP: Final = "✓ the preview is what will be created · ⏎ creates it · esc keeps the draft"
 
 
 class CreateExecutorModal(Dialog):
@@ -28,11 +30,13 @@ class CreateExecutorModal(Dialog):
     Args:
         engine: the door.
         session: the session that the executor belongs to.
-        prefill: what the form begins with, by dotted field name; ``type`` chooses the form.
+        prefill: what the form begins with, by dotted field name, in place of a draft; ``type``
+            chooses the form.
         drafts: kept by the app, by executor type; what was typed survives esc until quit.
         check_delay: see ``Form``.
     """
 
+    scopes: ClassVar[tuple[Scope, ...]] = (Scope.FORM, Scope.CHOICE, Scope.DIALOG)
     AUTO_FOCUS = ""
     heading: ClassVar[str] = "New executor"
     DEFAULT_CSS = """
@@ -62,10 +66,15 @@ class CreateExecutorModal(Dialog):
         self._delay = check_delay
         wanted = self._prefill.pop(TYPE, "")
         self._type: ExecutorTypeView | None = next(
-            (item for item in self._types if wanted in {item.type, item.title}),
+            (item for item in self._types if wanted in _names_of(item)),
             self._types[0] if self._types else None,
         )
         self._form: Form | None = None
+
+    @property
+    def form_values(self) -> dict[str, str]:
+        """What the fields hold now, as it was typed."""
+        return {} if self._form is None else self._form.values
 
     def title_text(self) -> str:
         """Return the heading with the type, if there is only one."""
@@ -104,8 +113,7 @@ class CreateExecutorModal(Dialog):
             self.query_one("#type-label", Painted).show_lines([label])
         frame = self.query_one("#dialog")
         live = "a live session must be armed to create an executor"
-        keys = "⏎ check, then create · tab ↑ ↓ field · ← → choice · esc keeps the draft"
-        frame.border_subtitle = live if self.mode == "live" else keys
+        frame.border_subtitle = live if self.mode == "live" else _KEYS
         if self._form is not None:
             self.call_after_refresh(self._form.focus_first)
 
@@ -134,7 +142,10 @@ class CreateExecutorModal(Dialog):
 
     @on(Form.Completed)
     def _offer_create(self) -> None:
-        self.query_one("#create", Button).focus()
+        create = self.query_one("#create", Button)
+        if not create.disabled:
+            create.focus()
+            self.query_one("#dialog").border_subtitle = _LAST_STEP
 
     @on(Choice.Changed, "#type")
     async def _change_type(self, event: Choice.Changed) -> None:
@@ -142,19 +153,21 @@ class CreateExecutorModal(Dialog):
         if chosen is None or chosen is self._type:
             return
         self._keep_draft()
-        self._type = chosen
+        self._type, self._prefill = chosen, {}
         self.show_head()
         box = self.query_one("#form-box", Container)
         await box.remove_children()
         await box.mount(self._make_form(chosen))
 
     def on_descendant_focus(self, _event: DescendantFocus) -> None:
-        """Show the help of the field."""
+        """Show the help of the field, and what enter does now."""
         if self._form is not None:
             self.query_one(FormHelp).show_form(self._form)
+            if self.mode != "live" and not isinstance(self.focused, Button):
+                self.query_one("#dialog").border_subtitle = _KEYS
 
     def _make_form(self, chosen: ExecutorTypeView) -> Form:
-        values = {**self._drafts.get(chosen.type, {}), **self._prefill}
+        values = self._prefill or self._drafts.get(chosen.type, {})
 
         def check(typed: Mapping[str, str]) -> FormCheck:
             return self.engine.check_create(self.session, chosen.type, typed)
@@ -170,3 +183,7 @@ class CreateExecutorModal(Dialog):
             self._drafts[self._type.type] = self._form.values
         else:
             self._drafts.pop(self._type.type, None)
+
+
+def _names_of(item: ExecutorTypeView) -> set[str]:
+    return {item.type, item.type.removesuffix("_executor"), item.title}

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
@@ -16,6 +16,7 @@ from textual.widgets import Button
 
 from engine.api.console import ConsoleEngine
 from engine.api.views import SessionRow
+from tui.actions import Scope, bindings_for
 from tui.formatting import clean, mode_badge, mode_role
 from tui.state.text import Line
 from tui.widgets.painted import Painted
@@ -48,11 +49,8 @@ class Dialog(ModalScreen[str | None]):
             list behind cannot confirm.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "Close without doing anything", id="dialog.cancel"),
-        Binding("right", "next_button", "Next button", id="dialog.next", show=False),
-        Binding("left", "previous_button", "Previous button", id="dialog.previous", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.DIALOG)
+    scopes: ClassVar[tuple[Scope, ...]] = (Scope.DIALOG,)
     DEFAULT_CSS = """
     Dialog { align: center middle; background: $background 60%; }
     Dialog #dialog {

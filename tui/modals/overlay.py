@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from typing import ClassVar, Generic, TypeVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
 
+from tui.actions import Scope, bindings_for
 from tui.state.console import ConsoleState
 from tui.widgets.top_bar import TopBar
 
@@ -21,9 +22,7 @@ ResultT = TypeVar("ResultT")
 class Overlay(ModalScreen[ResultT], Generic[ResultT]):
     """A box in the middle under the top bar; escape and q close it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "close", "Close", id="overlay.close"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.OVERLAY)
     DEFAULT_CSS = """
     Overlay { align: center middle; background: $background 60%; }
     Overlay > .overlay-box {

@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from engine.api.console import ConsoleEngine
 from engine.api.views import ExecutorRow, PositionRow
+from tui.actions import Scope, bindings_for
 from tui.formatting import (
     direction,
     fit,
@@ -74,11 +75,8 @@ class QuitDialog(Dialog):
         clock: see ``Dialog``.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "cancel", "Stay", id="quit.cancel"),
-        Binding("y,k", "keep", "Quit and keep positions", id="quit.keep"),
-        Binding("f", "flatten", "Quit and flatten", id="quit.flatten"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.CONFIRM, Scope.QUIT)
+    scopes: ClassVar[tuple[Scope, ...]] = (Scope.QUIT, Scope.CONFIRM, Scope.DIALOG)
     AUTO_FOCUS = "#cancel"
     heading: ClassVar[str] = "Quit quarterdeck"
 
@@ -94,7 +92,7 @@ class QuitDialog(Dialog):
     def compose_buttons(self) -> ComposeResult:
         """Offer to stay, to keep, to flatten; staying has the focus."""
         yield self.button("Stay", "n", "cancel")
-        yield self.button("Keep and quit", "k", "keep", confirm=True)
+        yield self.button("Keep and quit", "k", "confirm", confirm=True)
         yield self.button("Flatten and quit", "f", "flatten")
 
     def on_mount(self) -> None:
@@ -104,7 +102,7 @@ class QuitDialog(Dialog):
         self._show()
         self.set_interval(REFRESH_S, self._show)
 
-    def action_keep(self) -> None:
+    def action_confirm(self) -> None:
         """Quit; the engine ends the session and keeps positions."""
         self.finish("keep")
 

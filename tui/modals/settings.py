@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widget import Widget
 
+from tui.actions import Scope, bindings_for
 from tui.modals.overlay import Overlay
 from tui.state.columns import Column
 from tui.state.console import ConsoleState
@@ -36,9 +37,7 @@ class _ThemeRow:
 class SettingsScreen(Overlay[str | None]):
     """Ends with the name of the theme that was chosen, or None after putting the old one back."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("T", "time_format", "Times in UTC, local or relative", id="settings.time"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.SETTINGS)
     DEFAULT_CSS = """
     SettingsScreen > .overlay-box { width: 52; height: 70%; }
     """

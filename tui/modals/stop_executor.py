@@ -8,12 +8,13 @@ from typing import ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.widgets import Button, Input
 
 from engine.api.console import ConsoleEngine
 from engine.api.views import ExecutorRow, OrderRow
+from tui.actions import Scope, bindings_for
 from tui.formatting import plural
 from tui.modals.dialog import Clock, Dialog
 from tui.modals.facts import Facts
@@ -47,12 +48,8 @@ class StopExecutorModal(Dialog):
         clock: see ``Dialog``.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "confirm", "Stop", id="stop.confirm"),
-        Binding("n", "cancel", "Cancel", id="stop.cancel"),
-        Binding("f", "choose(False)", "Flatten after stopping", id="stop.flatten"),
-        Binding("k", "choose(True)", "Keep the position", id="stop.keep"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.CONFIRM, Scope.STOP)
+    scopes: ClassVar[tuple[Scope, ...]] = (Scope.STOP, Scope.CONFIRM, Scope.DIALOG)
     AUTO_FOCUS = "#cancel"
     DEFAULT_CSS = """
     StopExecutorModal #executors { margin-bottom: 1; }

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 
 from engine.api.console import ConsoleEngine
 from engine.api.views import ExecutorRow
+from tui.actions import Scope, bindings_for
 from tui.formatting import plural
 from tui.modals.dialog import Clock, Dialog
 from tui.modals.facts import Facts
@@ -32,10 +33,8 @@ class StoreExecutorModal(Dialog):
         clock: see ``Dialog``.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "confirm", "Store", id="store.confirm"),
-        Binding("n", "cancel", "Cancel", id="store.cancel"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.CONFIRM)
+    scopes: ClassVar[tuple[Scope, ...]] = (Scope.CONFIRM, Scope.DIALOG)
     AUTO_FOCUS = "#cancel"
     DEFAULT_CSS = """
     StoreExecutorModal #executors { margin-bottom: 1; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar, Final
 
 from textual import on
 from textual.app import ComposeResult
@@ -12,10 +13,14 @@ from textual.widgets import Button
 
 from engine.api.console import ConsoleEngine
 from engine.api.views import ExecutorRow, FormCheck
+from tui.actions import Scope
 from tui.formatting import clean, format_signed_money, plural, short_id
 from tui.modals.dialog import Dialog
 from tui.modals.facts import Facts
 from tui.widgets.form import CHECK_DELAY_S, Form, FormHelp, FormPreview
+
+_KEYS: Final = "⏎ check, ⏎ again changes · tab ↑ ↓ field · esc cancel"
+_LAST_STEP: Final = "✓ the preview is what will be changed · ⏎ changes it · esc cancel"
 
 
 class UpdateExecutorModal(Dialog):
@@ -28,6 +33,7 @@ class UpdateExecutorModal(Dialog):
         check_delay: see ``Form``.
     """
 
+    scopes: ClassVar[tuple[Scope, ...]] = (Scope.FORM, Scope.CHOICE, Scope.DIALOG)
     AUTO_FOCUS = "Button"
     DEFAULT_CSS = """
     UpdateExecutorModal #dialog { width: 100; }
@@ -101,7 +107,7 @@ class UpdateExecutorModal(Dialog):
             frame.border_subtitle = "esc close"
             self.query_one("#why", Facts).show_facts([((self._why_not(), "warn"),)])
         else:
-            frame.border_subtitle = "⏎ check, then change · tab ↑ ↓ field · esc cancel"
+            frame.border_subtitle = _KEYS
             self.call_after_refresh(self._form.focus_first)
 
     def action_update(self) -> None:
@@ -127,12 +133,17 @@ class UpdateExecutorModal(Dialog):
 
     @on(Form.Completed)
     def _offer_update(self) -> None:
-        self.query_one("#update", Button).focus()
+        update = self.query_one("#update", Button)
+        if not update.disabled:
+            update.focus()
+            self.query_one("#dialog").border_subtitle = _LAST_STEP
 
     def on_descendant_focus(self, _event: DescendantFocus) -> None:
-        """Show the help of the field."""
+        """Show the help of the field, and what enter does now."""
         if self._form is not None:
             self.query_one(FormHelp).show_form(self._form)
+            if not isinstance(self.focused, Button):
+                self.query_one("#dialog").border_subtitle = _KEYS
 
     def _why_not(self) -> str:
         row = self.row

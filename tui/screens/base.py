@@ -14,11 +14,11 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
-from tui.actions import Scope, bindings_for, in_scope, key_label
+from tui.actions import Scope, bindings_for, in_scope
 from tui.formatting import format_duration
 from tui.state.console import ConsoleState
 from tui.state.key_line import KeyEntry
-from tui.widgets.key_bar import KeyBar
+from tui.widgets.key_bar import KeyBar, key_entries
 from tui.widgets.live_table import LiveTable
 from tui.widgets.mode_bar import ModeBar
 from tui.widgets.notices import FaultBar, TooSmall
@@ -147,23 +147,12 @@ class ConsoleScreen(Screen[None]):
         self._key_bar.update_keys(self._entries(), badge=badge, now=self.console.clock())
 
     def _entries(self) -> tuple[KeyEntry, ...]:
-        keys = self.app._keymap  # noqa: SLF001 (Textual has no public getter for the key map)
         shown = sorted(
             (action for action in in_scope(*self.scopes) if action.bar),
             key=lambda action: action.bar,
         )
-        entries = []
-        for action in shown:
-            pressed = keys.get(action.id, action.keys)
-            entries.append(
-                KeyEntry(
-                    pressed.split(",")[0],
-                    key_label(pressed),
-                    action.text,
-                    enabled=not self.why_not(action.id),
-                )
-            )
-        return tuple(entries)
+        keymap = self.app._keymap  # noqa: SLF001 (Textual has no public getter for the key map)
+        return key_entries(shown, keymap, self.why_not)
 
     def why_not(self, action_id: str) -> str:
         """Return why an action is not possible now; empty if it is."""
@@ -233,6 +222,7 @@ class ConsoleScreen(Screen[None]):
                 fps=console.fps,
                 read_only=console.read_only,
                 clock=console.clock,
+                drafts=console.drafts,
             )
             _ = self.app.push_screen(detail)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,15 +12,17 @@ from textual.screen import ModalScreen
 from tui.actions import Scope, bindings_for
 from tui.formatting import short_id
 from tui.screens.base import ConsoleScreen
+from tui.screens.command_reporter import CommandReporter
 from tui.state.console import ConsoleState
 from tui.state.executor_source import ExecutorSource
+from tui.state.prefill import config_prefill
 from tui.widgets.live_table import LiveTable
 from tui.widgets.safe import safe
 
 if TYPE_CHECKING:
     from engine.api.views import ExecutorRow
 
-_ENDED = frozenset({"completed", "failed", "cancelled", "skipped", "aborted"})
+_FOR_ENDED = frozenset({"exec.store", "exec.duplicate"})
 _EMPTY = "No executors yet. n creates one."
 _WAITING = "Executors appear as soon as the engine is up."
 
@@ -43,13 +44,13 @@ class ExecutorScreen(ConsoleScreen):
             id="executors",
             classes="panel",
         )
-        self._watched: list[str] = []
+        self.reporter = CommandReporter(console.engine, self)
         self.drive(self.table)
 
     def _breathe(self) -> None:
         super()._breathe()
         self.table.empty = _EMPTY if self.console.session else _WAITING
-        self._report_commands()
+        self.reporter.report()
 
     # --- what is possible ------------------------------------------------------------------------
 
@@ -67,7 +68,7 @@ class ExecutorScreen(ConsoleScreen):
         if row is None and not self.table.model.marks:
             return f"No executor is selected. {_EMPTY}"
         over = row is not None and row.lifecycle in {"terminated", "failed"}
-        if over and action_id != "exec.store" and not self.table.model.marks:
+        if over and action_id not in _FOR_ENDED and not self.table.model.marks:
             return f"{short_id(row.id) if row else ''} has ended; S stores it."
         return ""
 
@@ -85,7 +86,27 @@ class ExecutorScreen(ConsoleScreen):
         if self._allowed("exec.new"):
             from tui.modals.create_executor import CreateExecutorModal
 
-            self._open(CreateExecutorModal(self.console.engine, self.console.session))
+            console = self.console
+            self._open(CreateExecutorModal(console.engine, console.session, drafts=console.drafts))
+
+    @safe
+    def action_exec_duplicate(self) -> None:
+        """Open the form with the values of the executor under the cursor."""
+        if not self._allowed("exec.duplicate"):
+            return
+        console, row_id = self.console, self.table.model.cursor_id
+        detail = console.engine.executor(console.session, row_id) if row_id else None
+        if detail is not None:
+            from tui.modals.create_executor import CreateExecutorModal
+
+            self._open(
+                CreateExecutorModal(
+                    console.engine,
+                    console.session,
+                    prefill=config_prefill(detail),
+                    drafts=console.drafts,
+                )
+            )
 
     @safe
     def action_exec_stop(self) -> None:
@@ -151,20 +172,7 @@ class ExecutorScreen(ConsoleScreen):
 
     def _submitted(self, modal: ModalScreen[str | None], command_id: str | None) -> None:
         if command_id:
-            sent: Sequence[str] = getattr(modal, "command_ids", ())
-            self._watched.extend(sent or (command_id,))
+            self.reporter.sent(modal, command_id)
             self.table.model.unmark_all()
             self.table.pull()
-            self._report_commands()
-
-    @safe
-    def _report_commands(self) -> None:
-        """Say how the commands sent from here ended."""
-        for command_id in tuple(self._watched):
-            row = self.console.engine.command(command_id)
-            if row is None or row.status not in _ENDED:
-                continue
-            self._watched.remove(command_id)
-            target = short_id(row.target) if len(row.target) > 20 else row.target
-            reason = f": {row.reason}" if row.reason else ""
-            self.say(f"{row.kind} {target} {row.status}{reason}")
+            self.reporter.report()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, Final
 
 from rich.cells import cell_len
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
@@ -17,12 +18,13 @@ from textual.timer import Timer
 
 from engine.api.console import ConsoleEngine
 from engine.api.views import ExecutorDetail, SessionRow
-from tui.actions import Scope, action_by_id, bindings_for, key_label
+from tui.actions import Scope, action_by_id, bindings_for
 from tui.formatting import clean, mode_badge, mode_role, short_id
+from tui.screens.command_reporter import CommandReporter
 from tui.state.detail_text import TABS, header_lines, tab_line
-from tui.state.key_line import KeyEntry
 from tui.state.ladder_text import ladder_lines
-from tui.widgets.key_bar import KeyBar
+from tui.state.prefill import config_prefill
+from tui.widgets.key_bar import KeyBar, key_entries
 from tui.widgets.ladder import Ladder
 from tui.widgets.line_view import LineView
 from tui.widgets.painted import Painted
@@ -31,8 +33,17 @@ from tui.widgets.top_bar import TopBar
 FPS: Final = 5.0
 BARRIERS: Final = "Barriers"
 _NARROW: Final = 100
-_ENDED: Final = frozenset({"completed", "failed", "cancelled", "skipped", "aborted"})
-_SHOWN: Final = ("exec.stop", "exec.edit", "exec.store")
+_SHOWN: Final = (
+    "exec.stop",
+    "exec.edit",
+    "exec.store",
+    "exec.duplicate",
+    "detail.copy_id",
+    "detail.copy_tab",
+    "detail.tab_next",
+    "app.back",
+    "app.help",
+)
 
 
 class ExecutorDetailScreen(Screen[None]):
@@ -47,15 +58,19 @@ class ExecutorDetailScreen(Screen[None]):
         fps: paints in a second; 0 paints only when told.
         read_only: whether changing anything is off.
         clock: seconds from any origin.
+        drafts: see ``CreateExecutorModal``.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings_for(Scope.SCREEN, Scope.EXECUTORS),
-        Binding("right_square_bracket", "tab(1)", "Next tab", id="detail.tab_next", show=False),
-        Binding("left_square_bracket", "tab(-1)", "Previous tab", id="detail.tab", show=False),
-        Binding("y", "copy_id", "Copy the id", id="detail.copy_id", show=False),
-        Binding("Y", "copy_tab", "Copy the tab", id="detail.copy_tab", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for(
+        Scope.DETAIL, Scope.SCREEN, Scope.EXECUTORS
+    )
+    scopes: ClassVar[tuple[Scope, ...]] = (
+        Scope.DETAIL,
+        Scope.TEXT,
+        Scope.EXECUTORS,
+        Scope.SCREEN,
+        Scope.EVERYWHERE,
+    )
     AUTO_FOCUS = "LineView"
     DEFAULT_CSS = """
     ExecutorDetailScreen { background: $background; color: $foreground; layout: vertical; }
@@ -83,8 +98,10 @@ class ExecutorDetailScreen(Screen[None]):
         fps: float = FPS,
         read_only: bool = False,
         clock: Callable[[], float] = time.perf_counter,
+        drafts: dict[str, dict[str, str]] | None = None,
     ) -> None:
         super().__init__()
+        self._drafts = {} if drafts is None else drafts
         self.engine = engine
         self.session = session
         self.executor_id = executor_id
@@ -94,7 +111,7 @@ class ExecutorDetailScreen(Screen[None]):
         self._timer: Timer | None = None
         self._detail: ExecutorDetail | None = None
         self._tab = TABS[0][0]
-        self._watched: list[str] = []
+        self.reporter = CommandReporter(engine, self)
 
     # --- layout ------------------------------------------------------------------------------
 
@@ -147,7 +164,7 @@ class ExecutorDetailScreen(Screen[None]):
         detail = self.engine.executor(self.session, self.executor_id)
         session = self._session_row()
         self._title(detail or self._detail, session)
-        self._report_commands()
+        self.reporter.report()
         if detail is None:
             gone: list[tuple[tuple[str, str], ...]] = [
                 (("This executor is not in the session any more. esc goes back.", "warn"),)
@@ -200,24 +217,10 @@ class ExecutorDetailScreen(Screen[None]):
             page.show_lines(table.header(width), table.lines(width))
 
     def _show_keys(self) -> None:
-        entries = [
-            KeyEntry(
-                action_by_id(name).keys.split(",")[0],
-                key_label(action_by_id(name).keys),
-                action_by_id(name).text,
-                enabled=not self.why_not(name),
-            )
-            for name in _SHOWN
-        ]
-        entries += [
-            KeyEntry("y", "y", "copy id"),
-            KeyEntry("Y", "Y", "copy tab"),
-            KeyEntry("right_square_bracket", "[ ]", "tabs"),
-            KeyEntry("escape", "esc", "back"),
-            KeyEntry("question_mark", "?", "help"),
-        ]
+        keymap = self.app._keymap  # noqa: SLF001 (Textual has no public getter for the key map)
+        entries = key_entries(map(action_by_id, _SHOWN), keymap, self.why_not)
         badge = "READ ONLY" if self._read_only else ""
-        self.query_one(KeyBar).update_keys(tuple(entries), badge=badge, now=self._clock())
+        self.query_one(KeyBar).update_keys(entries, badge=badge, now=self._clock())
 
     def say(self, text: str) -> None:
         """Answer the last key in one sentence."""
@@ -288,6 +291,8 @@ class ExecutorDetailScreen(Screen[None]):
 
     def why_not(self, action_id: str) -> str:
         """Return why an action is not possible now; empty if it is."""
+        if not action_id.startswith("exec."):
+            return ""
         if self._read_only:
             return "This console is read only."
         if action_id == "exec.new":
@@ -348,24 +353,23 @@ class ExecutorDetailScreen(Screen[None]):
             return
         from tui.modals.create_executor import CreateExecutorModal
 
-        self._open(CreateExecutorModal(self.engine, self.session))
+        self._open(CreateExecutorModal(self.engine, self.session, drafts=self._drafts))
+
+    def action_exec_duplicate(self) -> None:
+        """Open the form with the values of this executor."""
+        detail = self._row_if_allowed("exec.duplicate")
+        if detail is not None:
+            from tui.modals.create_executor import CreateExecutorModal
+
+            prefill = config_prefill(detail)
+            self._open(
+                CreateExecutorModal(self.engine, self.session, prefill=prefill, drafts=self._drafts)
+            )
 
     def _open(self, modal: ModalScreen[str | None]) -> None:
-        _ = self.app.push_screen(modal, self._submitted)
+        _ = self.app.push_screen(modal, partial(self._submitted, modal))
 
-    def _submitted(self, command_id: str | None) -> None:
+    def _submitted(self, modal: ModalScreen[str | None], command_id: str | None) -> None:
         if command_id is not None:
-            self._watched.append(command_id)
+            self.reporter.sent(modal, command_id)
             self.pull()
-
-    def _report_commands(self) -> None:
-        """Say how the commands sent from here ended; a failure stays until it is dismissed."""
-        for command_id in tuple(self._watched):
-            row = self.engine.command(command_id)
-            if row is None or row.status not in _ENDED:
-                continue
-            self._watched.remove(command_id)
-            text = f"{row.kind} {row.status}" + (f": {row.reason}" if row.reason else "")
-            self.say(clean(text))
-            if row.status != "completed":
-                self.notify(clean(text), severity="error", timeout=3_600, markup=False)

@@ -32,6 +32,8 @@ class ConsoleState:
         self.time_format = time_format
         self.read_only = read_only
         self.fps = fps
+        self.drafts: dict[str, dict[str, str]] = {}
+        """What was typed into create forms and not sent, by executor type; kept until quit."""
         self.paused_at: float | None = None
         self._wanted = wanted
         self._session_id = ""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tui.formatting import format_duration, short_id, short_order_ids
+from tui.formatting import format_duration, short_order_ids
 from tui.state.columns import Column
+from tui.state.command_watch import target_name
 from tui.state.console import ConsoleState
 from tui.state.list_source import ListSource
 
@@ -90,7 +91,9 @@ class CommandSource(ListSource["CommandRow"]):
             columns=(
                 Column("time", "Time", 12, self._time, frozen=True),
                 Column("kind", "Command", 15, lambda r: (r.kind, "bold")),
-                Column("target", "Target", 12, lambda r: (_target(r), ""), raw=lambda r: r.target),
+                Column(
+                    "target", "Target", 12, lambda r: (target_name(r), ""), raw=lambda r: r.target
+                ),
                 Column("status", "Status", 12, _status),
                 Column("took", "Took", 7, _took, "right", rank=2),
                 Column("actor", "By", 9, lambda r: (r.actor, "dim"), rank=3),
@@ -135,10 +138,6 @@ def _status(row: CommandRow) -> tuple[str, str]:
 
 def _took(row: CommandRow) -> tuple[str, str]:
     return ("" if row.duration_ms is None else format_duration(row.duration_ms / 1_000), "dim")
-
-
-def _target(row: CommandRow) -> str:
-    return short_id(row.target) if len(row.target) > 20 else row.target
 
 
 def _reaches(level: str, lowest: str) -> bool:

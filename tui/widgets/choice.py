@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.actions import Scope, bindings_for
 from tui.formatting import clean
 from tui.state.text import Line, line_width
 from tui.widgets.painted import PaintSource
@@ -24,10 +25,7 @@ class Choice(PaintSource, Widget, can_focus=True):
         value: the chosen word.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "step(-1)", "Previous choice", id="choice.previous", show=False),
-        Binding("right,space", "step(1)", "Next choice", id="choice.next", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.CHOICE)
     DEFAULT_CSS = """
     Choice { height: 1; }
     """

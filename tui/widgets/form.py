@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.message import Message
@@ -15,6 +15,7 @@ from textual.timer import Timer
 from textual.widgets import Static
 
 from engine.api.views import FormCheck, FormField
+from tui.actions import Scope, bindings_for
 from tui.state.form_lines import form_preview_lines, help_line, label_width
 from tui.state.text import Line
 from tui.widgets.form_row import FormRow
@@ -40,10 +41,7 @@ class Form(VerticalScroll, can_focus=False):
         show_changes: say beside a changed field what it was.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "step(-1)", "Previous field", id="form.previous", show=False),
-        Binding("down", "step(1)", "Next field", id="form.next", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.FORM)
     DEFAULT_CSS = """
     Form {
         height: 1fr; scrollbar-size-vertical: 1; scrollbar-color: $frame;

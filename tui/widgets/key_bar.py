@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+
+from tui.actions import Action, key_label, keys_of
 from tui.state.key_line import KeyEntry, fitting_entries, key_line
 from tui.state.text import line_width
 from tui.widgets.painted import Painted
 
 HINT_S = 4.0
+
+
+def key_entries(
+    actions: Iterable[Action], keymap: Mapping[str, str], why_not: Callable[[str], str]
+) -> tuple[KeyEntry, ...]:
+    """Return the bar's entries for *actions*, dim where *why_not* has a reason."""
+    return tuple(
+        KeyEntry(
+            keys_of(action, keymap).split(",")[0],
+            key_label(keys_of(action, keymap)),
+            action.text,
+            enabled=not why_not(action.id),
+        )
+        for action in actions
+    )
 
 
 class KeyBar(Painted):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.geometry import Size
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from tui.actions import Scope, bindings_for
 from tui.state.text import Line
 from tui.widgets.painted import PaintSource
 
@@ -17,14 +18,7 @@ from tui.widgets.painted import PaintSource
 class LineView(PaintSource, ScrollView, can_focus=True):
     """Lines that scroll by keyboard and wheel; repainted only when they differ."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("j,down", "scroll_down", "Down", id="lines.down", show=False),
-        Binding("k,up", "scroll_up", "Up", id="lines.up", show=False),
-        Binding("ctrl+d,pagedown", "page_down", "Page down", id="lines.page_down", show=False),
-        Binding("ctrl+u,pageup", "page_up", "Page up", id="lines.page_up", show=False),
-        Binding("g,home", "scroll_home", "First line", id="lines.top", show=False),
-        Binding("G,end", "scroll_end", "Last line", id="lines.bottom", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.TEXT)
     DEFAULT_CSS = """
     LineView {
         height: 1fr; scrollbar-size-vertical: 1; scrollbar-color: $frame;

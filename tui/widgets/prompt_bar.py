@@ -14,15 +14,13 @@ from textual.message import Message
 from textual.suggester import SuggestFromList
 from textual.widgets import Input, Static
 
+from tui.actions import Scope, bindings_for
+
 
 class PromptInput(Input):
     """The text field; it gives escape and the history keys to its bar."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        ("escape", "leave", "Close the prompt"),
-        ("up", "older", "Older command"),
-        ("down", "newer", "Newer command"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings_for(Scope.PROMPT)
 
     class Left(Message):
         """Escape was pressed."""

@@ -155,14 +155,15 @@ async def test_the_outcome_of_a_command_is_shown_and_a_failure_stays(
     engine = FakeConsoleEngine(refusal="[/venue] is closed")
     screen = detail_of(engine, 0)
     async with open_stage(screen) as pilot:
-        screen._submitted(engine.submit(StopExecutor(session="main", executor_id="a")))
+        screen.reporter.watch([engine.submit(StopExecutor(session="main", executor_id="a"))])
+        screen.pull()
         await pilot.pause()
-        assert "StopExecutor failed: [/venue] is closed" in shown(pilot, "KeyBar")
+        assert "StopExecutor a failed: [/venue] is closed" in shown(pilot, "KeyBar")
         assert [toast.severity for toast in pilot.app._notifications] == ["error"]
         engine.refusal = ""
-        screen._submitted(engine.submit(StopExecutor(session="main", executor_id="a")))
-        assert "StopExecutor completed" in shown(pilot, "KeyBar")
-        screen._submitted(None)
+        screen.reporter.watch([engine.submit(StopExecutor(session="main", executor_id="a"))])
+        screen.pull()
+        assert "StopExecutor a completed" in shown(pilot, "KeyBar")
 
 
 async def test_an_executor_that_is_gone_says_so(open_stage: OpenStage, shown: Shown) -> None:
@@ -230,3 +231,26 @@ async def test_any_text_renders(open_stage: OpenStage) -> None:
         )
         await pilot.pause()
         assert isinstance(pilot.app.screen, StopExecutorModal)
+
+
+async def test_a_duplicate_begins_with_the_values_and_leaves_a_draft(
+    open_stage: OpenStage,
+) -> None:
+    drafts: dict[str, dict[str, str]] = {}
+    screen = ExecutorDetailScreen(
+        FakeConsoleEngine(), "main", FakeConsoleEngine().row_at(0).id, fps=0, drafts=drafts
+    )
+    async with open_stage(screen) as pilot:
+        await pilot.press("d")
+        await pilot.pause()
+        modal = pilot.app.screen
+        assert isinstance(modal, CreateExecutorModal)
+        assert modal.form_values["triple_barrier_config.time_limit"] == "4h"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert drafts["position_executor"]["triple_barrier_config.time_limit"] == "4h"
+        await pilot.press("n")
+        await pilot.pause()
+        again = pilot.app.screen
+        assert isinstance(again, CreateExecutorModal)
+        assert again.form_values == modal.form_values

@@ -15,6 +15,7 @@ from tests.integration.shell.conftest import THEMES, Console, OpenConsole, widge
 from tui.actions import ACTIONS
 from tui.app import ConsoleApp
 from tui.screens.base import ConsoleScreen
+from tui.screens.executor_actions import ExecutorScreen
 from tui.settings import Settings
 from tui.widgets.live_table import LiveTable
 from tui.widgets.mode_bar import ModeBar
@@ -171,10 +172,11 @@ async def test_a_failed_command_is_reported_with_its_reason(open_console: OpenCo
     engine = FakeConsoleEngine(refusal="risk: kill switch is on")
     async with open_console(engine, size=(120, 40)) as console:
         screen = console.app.screen
+        assert isinstance(screen, ExecutorScreen)
         from engine.api.commands import StopExecutor
 
         command_id = engine.submit(StopExecutor(session="main", executor_id="x"))
-        screen._watched.append(command_id)  # type: ignore[attr-defined]  # ExecutorScreen's
+        screen.reporter.watch([command_id])
         pull(console)
         assert "StopExecutor x failed: risk: kill switch is on" in console.hint()
 

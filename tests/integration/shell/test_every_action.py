@@ -9,9 +9,21 @@ import pytest
 from textual.widgets import Input
 
 from tests.integration.shell.conftest import Console, OpenConsole
-from tui.actions import ACTIONS
+from tui.actions import ACTIONS, Scope
+from tui.modals.create_executor import CreateExecutorModal
+from tui.modals.dialog import Dialog
+from tui.modals.overlay import Overlay
+from tui.modals.quit import QuitDialog
+from tui.modals.settings import SettingsScreen
+from tui.modals.stop_executor import StopExecutorModal
+from tui.modals.store_executor import StoreExecutorModal
 from tui.screens.base import ConsoleScreen
+from tui.screens.executor_detail import ExecutorDetailScreen
+from tui.widgets.choice import Choice
+from tui.widgets.form import Form
+from tui.widgets.line_view import LineView
 from tui.widgets.live_table import LiveTable
+from tui.widgets.prompt_bar import PromptInput
 
 pytestmark = pytest.mark.anyio
 Check = Callable[[Console], Awaitable[None]]
@@ -316,11 +328,65 @@ async def raises_the_level(console: Console) -> None:
     assert {row.level for row in rows} == {"error"}
 
 
-def test_every_action_has_a_check() -> None:
-    assert set(CHECKS) == {action.id for action in ACTIONS}
+@checks("exec.duplicate")
+async def opens_the_form_with_the_values_of_the_executor(console: Console) -> None:
+    assert top(console) == "CreateExecutorModal"
+    modal = console.app.screen
+    assert isinstance(modal, CreateExecutorModal)
+    row = console.engine.executors("main").rows[0]
+    assert modal.form_values["amount"] == str(row.amount)
+    assert modal.form_values["side"] == row.side
+    assert modal.form_values["triple_barrier_config.stop_loss"] == "2%"
+    await console.press("escape", "n")
+    assert modal.form_values["amount"] == str(row.amount)
 
 
-@pytest.mark.parametrize("action_id", [action.id for action in ACTIONS])
+SCREENS = {Scope.EVERYWHERE, Scope.SCREEN, Scope.LIST, Scope.EXECUTORS, Scope.LOGS}
+OWNERS: dict[Scope, type[Any]] = {
+    Scope.DETAIL: ExecutorDetailScreen,
+    Scope.TEXT: LineView,
+    Scope.DIALOG: Dialog,
+    Scope.CONFIRM: StoreExecutorModal,
+    Scope.STOP: StopExecutorModal,
+    Scope.QUIT: QuitDialog,
+    Scope.FORM: Form,
+    Scope.CHOICE: Choice,
+    Scope.OVERLAY: Overlay,
+    Scope.SETTINGS: SettingsScreen,
+    Scope.PROMPT: PromptInput,
+}
+
+
+def test_every_action_has_a_check_or_belongs_to_a_dialog() -> None:
+    assert set(CHECKS) == {action.id for action in ACTIONS if action.scope in SCREENS}
+    assert {*OWNERS, *SCREENS} == set(Scope)
+
+
+@pytest.mark.parametrize("scope", OWNERS, ids=lambda scope: scope.name)
+def test_what_has_keys_of_its_own_can_do_what_they_say(scope: Scope) -> None:
+    owner = OWNERS[scope]
+    bound = {binding.id for binding in owner.BINDINGS}
+    for action in ACTIONS:
+        if action.scope is scope:
+            assert action.fixed or action.id in bound
+            name = action.handler.partition("(")[0]
+            assert "." in name or action.fixed or callable(getattr(owner, f"action_{name}"))
+
+
+async def test_help_in_a_dialog_and_in_the_detail_lists_their_keys(
+    open_console: OpenConsole,
+) -> None:
+    async with open_console(size=(100, 60)) as console:
+        await console.press("x")
+        await console.press("question_mark")
+        assert "Keep the position after stopping" in console.shown("LiveTable")
+        await console.press("escape", "escape", "enter", "question_mark")
+        help_text = console.shown("LiveTable")
+        assert "Copy the whole id" in help_text
+        assert "One page down" in help_text
+
+
+@pytest.mark.parametrize("action_id", [a.id for a in ACTIONS if a.scope in SCREENS])
 async def test_the_key_does_what_it_says(action_id: str, open_console: OpenConsole) -> None:
     async with open_console() as console:
         await console.press(key_of(action_id))

@@ -34,6 +34,15 @@ def test_actions_that_never_meet_may_share_a_key() -> None:
     assert check_keymap({"log.level": "x"}).keys == {"log.level": "x"}
 
 
+def test_a_key_that_its_widget_takes_cannot_be_changed() -> None:
+    assert "cannot be changed" in check_keymap({"form.enter": "tab"}).problems[0]
+
+
+def test_keys_of_a_dialog_do_not_meet_those_of_the_screen_below() -> None:
+    assert check_keymap({"stop.keep": "j"}).problems == ()
+    assert "confirm.yes" in check_keymap({"stop.keep": "y"}).problems[0]
+
+
 @pytest.mark.parametrize("key", sorted(FORBIDDEN))
 def test_keys_that_terminals_swallow_are_refused(key: str) -> None:
     assert "cannot be used" in check_keymap({"exec.new": key}).problems[0]
