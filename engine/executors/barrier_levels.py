@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
@@ -59,8 +60,8 @@ NO_LEVELS: Final = BarrierLevels()
 
 def barrier_levels(
     totals: LedgerTotals,
-    stop_loss: Fraction | None,
-    take_profit: Fraction | None,
+    stop_loss: Fraction | Decimal | None,
+    take_profit: Fraction | Decimal | None,
     trailing: TrailingStopState | None,
 ) -> BarrierLevels:
     """Return the levels of 4.1 and 4.2 for the fills so far; none while nothing is open."""
@@ -83,8 +84,8 @@ def barrier_levels(
         raise_at = _floor(at(*peak)) + 1
     return BarrierLevels(
         sign,
-        None if stop_loss is None else _floor(at(-stop_loss.numerator, stop_loss.denominator)),
-        None if take_profit is None else _ceil(at(take_profit.numerator, take_profit.denominator)),
+        None if stop_loss is None else _floor(at(*(-stop_loss).as_integer_ratio())),
+        None if take_profit is None else _ceil(at(*take_profit.as_integer_ratio())),
         close_at,
         raise_at,
     )

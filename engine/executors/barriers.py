@@ -121,19 +121,32 @@ class TripleBarrierConfig(BaseModel):
 class TrailingStopState:
     """The simple trailing stop at work. ``trigger`` is a net PnL fraction, None until armed."""
 
-    __slots__ = ("activation", "delta", "trigger")
+    __slots__ = ("_activation", "_delta", "trigger")
 
     def __init__(
-        self, activation: Fraction, delta: Fraction, trigger: Fraction | None = None
+        self,
+        activation: Fraction | Decimal,
+        delta: Fraction | Decimal,
+        trigger: Fraction | None = None,
     ) -> None:
-        self.activation = activation
-        self.delta = delta
+        self._activation = activation
+        self._delta = delta
         self.trigger = trigger
+
+    @property
+    def activation(self) -> Fraction:
+        """Return the net PnL above which it is armed."""
+        return Fraction(self._activation)
+
+    @property
+    def delta(self) -> Fraction:
+        """Return how far it trails the best net PnL."""
+        return Fraction(self._delta)
 
     @classmethod
     def of(cls, config: TrailingStop, trigger: Fraction | None = None) -> TrailingStopState:
         """Return the state for *config*; *trigger* is kept from an earlier one."""
-        return cls(Fraction(config.activation_price), Fraction(config.trailing_delta), trigger)
+        return cls(config.activation_price, config.trailing_delta, trigger)
 
     def update(self, net_pnl_pct: Fraction) -> bool:
         """Take the newest net PnL and return whether the stop fires (4.2).

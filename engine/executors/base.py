@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 
 from engine.executors.executor_state import ExecutorState
@@ -13,7 +13,7 @@ from engine.executors.snapshot import ExecutorSnapshot
 from engine.executors.status import CloseType, RunnableStatus
 from engine.executors.step import EMPTY_STEP, Step
 from engine.executors.tracked_order import TrackedOrder
-from engine.executors.wake_conditions import NEVER, WakeConditions
+from engine.executors.wake_conditions import NEVER
 from engine.model.orders import Fill, Order
 from engine.model.quotes import QuoteTick
 
@@ -22,7 +22,7 @@ class UpdateRejectedError(ValueError):
     """A live update was refused; the executor's configuration is unchanged."""
 
 
-class ExecutorBase(ExecutorState, ABC):
+class ExecutorBase(ExecutorState):
     """A trading executor: a synchronous state machine.
 
     Events go in through the public methods; each answers with the orders to send. ``wakes`` says
@@ -200,10 +200,6 @@ class ExecutorBase(ExecutorState, ABC):
     @abstractmethod
     def _hand_over_and_end(self, now_ns: int) -> None:
         """Leave the exposure, if any, to the position store and terminate."""
-
-    @abstractmethod
-    def _wake_conditions(self, now_ns: int) -> WakeConditions:
-        """Return what to wait for while the executor is active."""
 
     @abstractmethod
     def _on_executed(self, order: TrackedOrder) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Self
+from functools import cache
+from typing import Annotated, Self, TypeVar
 
 import base58
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -12,6 +14,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from engine.executors.form_hints import HIDDEN
 from engine.executors.validation import read_decimal
 from engine.model.clock import SECOND_NS
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 def _valid_timestamp(seconds: float) -> float:
@@ -50,6 +54,9 @@ class ExecutorConfigBase(BaseModel):
     def with_identity(self, *, now_ns: int, random_bits: int, controller_id: str) -> Self:
         """Return a copy with timestamp, id and controller; what is given already is kept.
 
+        The copy counts every field as given, also those of the models in it: so all copies share
+        their sets of given fields, and stay small.
+
         Args:
             now_ns: the session's time, used when there is no timestamp.
             random_bits: at least 64 bits from the session's seeded generator.
@@ -57,9 +64,34 @@ class ExecutorConfigBase(BaseModel):
         """
         timestamp = ns_to_seconds(now_ns) if self.timestamp is None else self.timestamp
         identity = self.id or generated_id(timestamp, random_bits)
-        return self.model_copy(
-            update={"id": identity, "timestamp": timestamp, "controller_id": controller_id}
+        return self.changed(id=identity, timestamp=timestamp, controller_id=controller_id)
+
+    def changed(self, **values: object) -> Self:
+        """Return a copy with other *values*, not validated, that counts every field as given."""
+        return _complete(self, values)
+
+
+@cache
+def _all_fields(model: type[BaseModel]) -> set[str]:
+    return set(model.model_fields)
+
+
+def _complete(model: _Model, changes: Mapping[str, object]) -> _Model:
+    """Return a copy with *changes* that counts every field as given, as the models in it do."""
+    kind = type(model)
+    copied = kind.__new__(kind)
+    # What pydantic's own copy does, but field by field: then the instances of a class share the
+    # keys of their dicts, which makes a configuration half as large.
+    for name, value in model:
+        is_open = isinstance(value, BaseModel) and (
+            value.model_fields_set is not _all_fields(type(value))
         )
+        kept = _complete(value, {}) if is_open else value
+        object.__setattr__(copied, name, changes.get(name, kept))
+    object.__setattr__(copied, "__pydantic_fields_set__", _all_fields(kind))
+    object.__setattr__(copied, "__pydantic_extra__", None)
+    object.__setattr__(copied, "__pydantic_private__", None)
+    return copied
 
 
 def generated_id(timestamp: float, random_bits: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, Final
 
 from engine.executors.config import ExecutorConfigBase, ns_to_seconds
@@ -18,9 +19,10 @@ from engine.model.orders import CancelRequest, OrderRequest
 
 TIMELINE_LENGTH: Final = 50
 """Entries of an executor's timeline that are kept."""
+_STATUS_TEXTS: Final = {status: status.name.lower() for status in RunnableStatus}
 
 
-class ExecutorState:
+class ExecutorState(ABC):
     """What an executor knows of itself, the one status setter, and its outgoing effects.
 
     Args:
@@ -52,7 +54,7 @@ class ExecutorState:
         "_status",
         "_strategy",
         "_timeline",
-        "_update_interval_ns",
+        "_update_interval",
         "_version",
         "_wakes",
         "executor_id",
@@ -72,7 +74,7 @@ class ExecutorState:
         self._strategy = strategy
         self._config = config
         self._settings = settings or ExecutorSettings()
-        self._update_interval_ns = int(update_interval * SECOND_NS)
+        self._update_interval = update_interval
         self.max_retries = self.default_max_retries if max_retries is None else max_retries
         self.executor_id = config.id
         self._created_ns = config.created_ns
@@ -92,9 +94,13 @@ class ExecutorState:
         self._timeline: tuple[TimelineEntry, ...] = ()
         self._notices: tuple[Notice, ...] = ()
         self._out: tuple[Intent, ...] = ()
-        self._wakes: WakeConditions = NEVER
+        self._wakes: WakeConditions | None = NEVER
         self._version = 0
         self._snapshot: ExecutorSnapshot | None = None
+
+    @property
+    def _update_interval_ns(self) -> int:
+        return int(self._update_interval * SECOND_NS)
 
     @property
     def config(self) -> ExecutorConfigBase:
@@ -144,7 +150,9 @@ class ExecutorState:
     @property
     def wakes(self) -> WakeConditions:
         """Return what wakes the executor next, besides its own order events."""
-        return self._wakes
+        if self._wakes is not None:
+            return self._wakes
+        return self._wake_conditions(self._strategy.now_ns()) if self.is_active else NEVER
 
     @property
     def held_position_orders(self) -> tuple[HeldOrder, ...]:
@@ -176,6 +184,14 @@ class ExecutorState:
         late, self._late = self._late, ()
         return late
 
+    def take_wakes(self) -> WakeConditions | None:
+        """Return what wakes the executor next if it has looked since the last call, else None.
+
+        Who takes the conditions keeps them: many idle executors need not hold them twice.
+        """
+        wakes, self._wakes = self._wakes, None
+        return wakes
+
     def _set_status(self, wanted: RunnableStatus, now_ns: int) -> None:
         """Change the status: the only place that does (5.1)."""
         check_transition(self.executor_id, self._status, wanted)
@@ -184,9 +200,10 @@ class ExecutorState:
             self._closing_since_ns = now_ns
         if wanted is RunnableStatus.TERMINATED:
             self._closed_ns = now_ns
-        close_type = "" if self._close_type is None else f": {self._close_type.name}"
-        level: Level = "error" if self._close_type is CloseType.FAILED else "info"
-        self._tell(now_ns, level, f"{wanted.name.lower()}{close_type}")
+        text = _STATUS_TEXTS[wanted]
+        if self._close_type is not None:
+            text = f"{text}: {self._close_type.name}"
+        self._tell(now_ns, "error" if self._close_type is CloseType.FAILED else "info", text)
 
     def _begin_shutdown(self, now_ns: int, close_type: CloseType) -> None:
         """Enter SHUTTING_DOWN; the first close type wins (9.1)."""
@@ -206,6 +223,10 @@ class ExecutorState:
         self._held = tuple(HeldOrder.of(order) for order in self._orders.executed())
         self._is_handed_over = bool(self._held)
         return self._is_handed_over
+
+    @abstractmethod
+    def _wake_conditions(self, now_ns: int) -> WakeConditions:
+        """Return what to wait for while the executor is active."""
 
     def _count_retry(self, reason: str) -> int:
         self._retries += 1

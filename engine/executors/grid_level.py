@@ -133,8 +133,7 @@ class GridLevel:
     def has_all_fills(self) -> bool:
         """Whether every executed lot came with its fill: before that, fees in base are unknown."""
         return all(
-            sum(fill.lots for fill in order.fills.values()) >= order.executed_lots
-            for order in self.entries
+            sum(fill.lots for fill in order.fills) >= order.executed_lots for order in self.entries
         )
 
     @property

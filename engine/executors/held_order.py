@@ -61,7 +61,7 @@ class HeldOrder:
             position_action=request.position_action,
             created_ns=order.placed_ns,
             updated_ns=order.updated_ns,
-            fills=tuple(order.fills.values()),
+            fills=order.fills,
         )
 
     @classmethod

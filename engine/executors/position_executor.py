@@ -144,8 +144,8 @@ class PositionExecutor(SingleEntryExecutor):
         """Take *config*; its values are copied, so that no tick reads a pydantic model."""
         barrier = config.triple_barrier_config
         self._config = self._position_config = config
-        self._stop_loss = None if barrier.stop_loss is None else Fraction(barrier.stop_loss)
-        self._take_profit = None if barrier.take_profit is None else Fraction(barrier.take_profit)
+        self._stop_loss = barrier.stop_loss
+        self._take_profit = barrier.take_profit
         self._take_profit_type = barrier.take_profit_order_type
         self._use_entry(config.entry_price, barrier.open_order_type, config.activation_bounds)
         limit = barrier.time_limit
@@ -171,7 +171,7 @@ class PositionExecutor(SingleEntryExecutor):
             self._trailing.trigger = trigger
 
     def _keep_entry_price(self, price: Decimal) -> None:
-        self._use_config(self._position_config.model_copy(update={"entry_price": price}))
+        self._use_config(self._position_config.changed(entry_price=price))
 
     def _run(self, now_ns: int) -> None:
         if self._take_profit_order is not None and self._take_profit_order.is_complete:
@@ -245,7 +245,7 @@ class PositionExecutor(SingleEntryExecutor):
         entry = self._totals.entry_ticks
         if entry is None:
             return None
-        exact = entry * (1 + self.side.sign * self._take_profit)
+        exact = entry * (1 + self.side.sign * Fraction(self._take_profit))
         ticks = ceil(exact) if self.side is TradeType.BUY else floor(exact)
         return ticks if ticks > 0 else None
 

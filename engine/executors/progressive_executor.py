@@ -55,6 +55,7 @@ class ProgressiveExecutor(PositionExecutor):
         "_line",
         "_progressive_config",
         "_quiet",
+        "_stop_pct",
         "_wanted_lots",
         "_yield_per_ns",
     )
@@ -161,6 +162,8 @@ class ProgressiveExecutor(PositionExecutor):
     def _use_config(self, config: PositionExecutorConfig) -> None:
         if isinstance(config, ProgressiveExecutorConfig):
             self._progressive_config = config
+            stop_loss = config.triple_barrier_config.stop_loss
+            self._stop_pct = None if stop_loss is None else Fraction(stop_loss)
         super()._use_config(config)
 
     def _use_trailing(self, config: PositionExecutorConfig) -> None:
@@ -203,9 +206,9 @@ class ProgressiveExecutor(PositionExecutor):
 
     def _stop_level(self, now_ns: int) -> int | None:
         """Return the signed mark at or below which the stop loss fires (4.3)."""
-        if self._line is None or self._stop_loss is None:
+        if self._line is None or self._stop_pct is None:
             return None
-        return self._line.at_or_below(self._target(now_ns) - self._stop_loss)
+        return self._line.at_or_below(self._target(now_ns) - self._stop_pct)
 
     def _price_of(self, signed_mark: int) -> Decimal:
         return self._instrument.price(self.side.sign * signed_mark)
@@ -231,7 +234,7 @@ class ProgressiveExecutor(PositionExecutor):
         resting = self._take_profit_ticks()
         if resting is not None:
             return self.side.sign * resting
-        return None if self._take_profit is None else line.at_or_above(self._take_profit)
+        return None if self._take_profit is None else line.at_or_above(Fraction(self._take_profit))
 
     def _due_close(self, now_ns: int, quote: QuoteTick) -> CloseType | None:
         """Return the first barrier that closes: SL, ladder, TP, TL, in this order (4.3)."""
@@ -404,7 +407,7 @@ class ProgressiveExecutor(PositionExecutor):
         line = self._line
         if line is None:
             return []
-        bases = [] if self._stop_loss is None else [-self._stop_loss]
+        bases = [] if self._stop_pct is None else [-self._stop_pct]
         if self._is_expired(now_ns):
             bases.append(Fraction(0))
         found: list[tuple[int, int | None]] = []

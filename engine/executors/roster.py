@@ -209,7 +209,7 @@ class Roster:
             member.final_info = None
             self.changed[executor.executor_id] = None
         if executor.is_active:
-            self._wakes.update(executor.executor_id, self._conditions(member))
+            self._register(member)
             return
         self._done[executor.executor_id] = member
         self._wakes.remove(executor.executor_id)
@@ -218,11 +218,17 @@ class Roster:
             held = executor.held_position_orders
             self._positions.add(executor, executor.controller_id, held)
 
-    def _conditions(self, member: Member) -> WakeConditions:
-        """Return what to wait for; after an error the executor gets another chance soon."""
-        wakes = member.executor.wakes
-        if not member.errors:
-            return wakes
+    def _register(self, member: Member) -> None:
+        """Wait for what the executor waits for, if it has looked at the market again."""
+        executor = member.executor
+        wakes = executor.take_wakes()
+        if member.errors:
+            wakes = self._soon(executor.wakes if wakes is None else wakes)
+        if wakes is not None:
+            self._wakes.update(executor.executor_id, wakes)
+
+    def _soon(self, wakes: WakeConditions) -> WakeConditions:
+        """Return *wakes*, but after an error the executor gets another chance soon."""
         now_ns = self._strategy.now_ns()
         at_ns = now_ns + self._update_interval_ns
         if wakes.at_ns is not None and wakes.at_ns > now_ns:  # else it is what just failed

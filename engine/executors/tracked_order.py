@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from engine.model.orders import Fill, Order, OrderRequest, OrderState, OrderStatus
+
+_FEW: Final = 4
+"""So many things are found without an index; most executors and orders have no more."""
 
 
 class TrackedOrder:
     """One order of an executor: the request, its last known status and every fill.
 
-    Fills are keyed by id, so repeated ones change nothing. The order's own cumulative figures
+    Repeated fills, which have the same id, change nothing. The order's own cumulative figures
     count when they are ahead of the fills seen so far (complete before last fill); fills count
     when they are ahead (fill before created, fill after cancel).
     """
 
     __slots__ = (
         "_fees",
+        "_fill_ids",
         "_lots",
         "_notional",
         "_reported",
@@ -36,7 +41,8 @@ class TrackedOrder:
         self.updated_ns = placed_ns
         self.status = OrderStatus.RECEIVED
         self.reason = ""
-        self.fills: dict[str, Fill] = {}
+        self.fills: tuple[Fill, ...] = ()
+        self._fill_ids: set[str] | None = None
         self.fee_base_lots = 0
         self.cancel_sent_ns: int | None = None
         self._lots = self._notional = self._fees = 0
@@ -123,9 +129,9 @@ class TrackedOrder:
 
     def apply_fill(self, fill: Fill) -> bool:
         """Take a fill; return False for one that is known already."""
-        if fill.fill_id in self.fills:
+        if self._is_known(fill.fill_id):
             return False
-        self.fills[fill.fill_id] = fill
+        self.fills += (fill,)
         self._lots += fill.lots
         self._notional += fill.notional_atoms
         self._fees += fill.fee_atoms
@@ -133,29 +139,57 @@ class TrackedOrder:
         self.updated_ns = max(self.updated_ns, fill.ts_ns)
         return True
 
+    def _is_known(self, fill_id: str) -> bool:
+        """Whether there was such a fill; note it if there are many."""
+        if self._fill_ids is None:
+            if len(self.fills) < _FEW:
+                return any(known.fill_id == fill_id for known in self.fills)
+            self._fill_ids = {known.fill_id for known in self.fills}
+        is_known = fill_id in self._fill_ids
+        self._fill_ids.add(fill_id)
+        return is_known
+
 
 class TrackedOrders:
-    """The orders of one executor, by client id, in the order of their placement."""
+    """The orders of one executor, by client id, in the order of their placement.
 
-    __slots__ = ("_by_id",)
+    Most executors have one or two: those are looked through; more of them are indexed.
+    """
+
+    __slots__ = ("_by_id", "_few")
 
     def __init__(self) -> None:
-        self._by_id: dict[str, TrackedOrder] = {}
+        self._few: tuple[TrackedOrder, ...] = ()
+        self._by_id: dict[str, TrackedOrder] | None = None
 
     def __iter__(self) -> Iterator[TrackedOrder]:
-        return iter(self._by_id.values())
+        return iter(self._few if self._by_id is None else self._by_id.values())
 
     def add(self, order: TrackedOrder) -> None:
         """Follow *order*."""
+        if self._by_id is None and len(self._few) < _FEW:
+            self._few += (order,)
+            return
+        if self._by_id is None:
+            self._by_id = {known.order_id: known for known in self._few}
+            self._few = ()
         self._by_id[order.order_id] = order
 
     def forget(self, order_id: str) -> None:
         """Follow an order no more; its further events are those of a stranger."""
-        self._by_id.pop(order_id, None)
+        if self._by_id is not None:
+            self._by_id.pop(order_id, None)
+        else:
+            self._few = tuple(order for order in self._few if order.order_id != order_id)
 
     def find(self, order_id: str) -> TrackedOrder | None:
         """Return the order with *order_id*, or None: events of foreign orders are ignored."""
-        return self._by_id.get(order_id)
+        if self._by_id is not None:
+            return self._by_id.get(order_id)
+        for order in self._few:
+            if order.request.client_order_id == order_id:
+                return order
+        return None
 
     def live(self) -> list[TrackedOrder]:
         """Return the orders that may still fill."""
