@@ -65,39 +65,61 @@ def barrier_levels(
     trailing: TrailingStopState | None,
 ) -> BarrierLevels:
     """Return the levels of 4.1 and 4.2 for the fills so far; none while nothing is open."""
-    sign, basis = totals.sign, totals.scaled_basis
+    basis = totals.scaled_basis
     constant, slope = totals.net_line()
     if slope <= 0 or basis <= 0:
-        return BarrierLevels(sign)
-
-    def at(numerator: int, denominator: int) -> tuple[int, int]:
-        """Return the signed mark at which the net PnL is the given fraction, as a fraction."""
-        return numerator * basis - denominator * constant, denominator * slope
-
-    close_at = raise_at = None
-    if trailing is not None:
-        peak = trailing.activation.numerator, trailing.activation.denominator
-        if trailing.trigger is not None:
-            trigger = trailing.trigger.numerator, trailing.trigger.denominator
-            close_at = _ceil(at(*trigger)) - 1
-            peak = _sum(trigger, (trailing.delta.numerator, trailing.delta.denominator))
-        raise_at = _floor(at(*peak)) + 1
+        return BarrierLevels(totals.sign)
+    line = basis, constant, slope
+    close_at, raise_at = _trailing_levels(line, trailing)
     return BarrierLevels(
-        sign,
-        None if stop_loss is None else _floor(at(*(-stop_loss).as_integer_ratio())),
-        None if take_profit is None else _ceil(at(*take_profit.as_integer_ratio())),
+        totals.sign,
+        None if stop_loss is None else _floor(_at(line, (-stop_loss).as_integer_ratio())),
+        None if take_profit is None else _ceil(_at(line, take_profit.as_integer_ratio())),
         close_at,
         raise_at,
     )
 
 
-def _sum(left: tuple[int, int], right: tuple[int, int]) -> tuple[int, int]:
+def with_trailing(
+    levels: BarrierLevels, totals: LedgerTotals, trailing: TrailingStopState
+) -> BarrierLevels:
+    """Return *levels* after the trailing trigger has moved; something must be open."""
+    line = (totals.scaled_basis, *totals.net_line())
+    close_at, raise_at = _trailing_levels(line, trailing)
+    return BarrierLevels(levels.sign, levels.stop_loss, levels.take_profit, close_at, raise_at)
+
+
+_Ratio = tuple[int, int]
+_Line = tuple[int, int, int]
+"""Basis, constant and slope: the net PnL is (constant + slope * signed mark) / basis."""
+
+
+def _trailing_levels(
+    line: _Line, trailing: TrailingStopState | None
+) -> tuple[int | None, int | None]:
+    """Return where the trailing stop closes and where it is armed or raised."""
+    if trailing is None:
+        return None, None
+    if trailing.trigger is None:
+        return None, _floor(_at(line, trailing.activation.as_integer_ratio())) + 1
+    trigger = trailing.trigger.as_integer_ratio()
+    peak = _sum(trigger, trailing.delta.as_integer_ratio())
+    return _ceil(_at(line, trigger)) - 1, _floor(_at(line, peak)) + 1
+
+
+def _at(line: _Line, net: _Ratio) -> _Ratio:
+    """Return the signed mark at which the net PnL is *net*, as a fraction."""
+    basis, constant, slope = line
+    return net[0] * basis - net[1] * constant, net[1] * slope
+
+
+def _sum(left: _Ratio, right: _Ratio) -> _Ratio:
     return left[0] * right[1] + right[0] * left[1], left[1] * right[1]
 
 
-def _floor(value: tuple[int, int]) -> int:
+def _floor(value: _Ratio) -> int:
     return value[0] // value[1]
 
 
-def _ceil(value: tuple[int, int]) -> int:
+def _ceil(value: _Ratio) -> int:
     return -(-value[0] // value[1])

@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import ceil, floor
 
 from engine.executors.activation import ActivationWindow, activation_window
-from engine.executors.barrier_levels import barrier_levels
+from engine.executors.barrier_levels import barrier_levels, with_trailing
 from engine.executors.barriers import TrailingStopState
 from engine.executors.base import UpdateRejectedError
 from engine.executors.factory import ExecutorFactory
@@ -222,7 +222,7 @@ class PositionExecutor(SingleEntryExecutor):
         was_armed = self._trailing.trigger is not None
         self._trailing.update(self._totals.net_pnl_pct(mark))
         self._version += 1
-        self._refresh_levels()
+        self._levels = with_trailing(self._levels, self._totals, self._trailing)
         if not was_armed:
             price = self._instrument.price(mark)
             self._tell(now_ns, "info", f"trailing stop armed at {price}")

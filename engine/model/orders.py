@@ -91,8 +91,10 @@ class OrderStatus(Enum):
     @property
     def is_terminal(self) -> bool:
         """Whether the order can no longer change."""
-        return self.value >= OrderStatus.FILLED.value
+        return self._value_ >= _FIRST_TERMINAL
 
+
+_FIRST_TERMINAL: Final = OrderStatus.FILLED.value
 
 _S = OrderStatus
 TRANSITIONS: Final[dict[OrderStatus, frozenset[OrderStatus]]] = {
