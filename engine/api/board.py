@@ -2,16 +2,19 @@
 
 The engine's thread replaces whole immutable values; a reader takes one reference and works on it.
 That needs no lock: replacing a reference is atomic, and nothing on the board is changed in place.
+The rows are imported when the first one is made: the console's first frame needs the health only.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from engine.api.views import CommandRow, EngineState, FlowStateView, HealthView, LogRow
+from engine.api.health import EngineState, HealthView
 
 if TYPE_CHECKING:
     from engine.api.commands import Command
+    from engine.api.views import CommandRow, FlowStateView, LogRow
     from engine.live.published import PublishedSession
 
 COMMANDS_KEPT: Final = 500
@@ -29,6 +32,10 @@ class Board:
         self.log: tuple[LogRow, ...] = ()
         self._next_log_seq = 0
 
+    def beat(self, monotonic_ns: int) -> None:
+        """Say that the engine's loop was alive at *monotonic_ns*."""
+        self.health = replace(self.health, beat_ns=monotonic_ns)
+
     def publish_session(self, session: PublishedSession) -> None:
         """Replace the published state of one session."""
         self.sessions = {**self.sessions, session.id: session}
@@ -44,6 +51,8 @@ class Board:
         self, command_id: str, command: Command, reason: str, *, target: str, ts_ns: int
     ) -> None:
         """Record a command that never reached the engine."""
+        from engine.api.views import CommandRow
+
         self.publish_command(
             CommandRow(
                 id=command_id,
@@ -61,6 +70,8 @@ class Board:
         self, *, ts_ns: int, level: str, source: str, text: str, executor_id: str | None = None
     ) -> None:
         """Append one log line; the oldest lines go first."""
+        from engine.api.views import LogRow
+
         row = LogRow(self._next_log_seq, ts_ns, level, source, text, executor_id)
         self._next_log_seq += 1
         self.log = (*self.log[-(LOG_LINES_KEPT - 1) :], row)

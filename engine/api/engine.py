@@ -313,6 +313,7 @@ class Engine:
     async def _refresh_panels(self) -> None:
         while True:
             self.work.refresh_panels()
+            self.board.beat(self._clock.monotonic_ns())
             await anyio.sleep(PANEL_INTERVAL_S)
 
     async def _end_after(self, seconds: float) -> None:
@@ -329,6 +330,7 @@ class Engine:
                 lag_ms=published.lag_ms,
                 store_ms=self._store.write_ms,
                 queue=published.queue,
+                beat_ns=self._clock.monotonic_ns(),
             )
 
     def _notify(self, notice: Notice) -> None:

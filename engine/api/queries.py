@@ -6,27 +6,27 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from engine.api.board import Board
-from engine.api.views import (
-    CommandRow,
-    EquityView,
-    ExecutorDetail,
-    ExecutorPage,
-    ExecutorTypeView,
-    FillRow,
-    FlowStateView,
-    FormCheck,
-    FormField,
-    HealthView,
-    LogRow,
-    MarketRow,
-    OrderRow,
-    PerformanceView,
-    PositionRow,
-    SessionRow,
-)
 
 if TYPE_CHECKING:
     from engine.api.executor_table import ExecutorTable
+    from engine.api.health import HealthView
+    from engine.api.views import (
+        CommandRow,
+        EquityView,
+        ExecutorDetail,
+        ExecutorPage,
+        ExecutorTypeView,
+        FillRow,
+        FlowStateView,
+        FormCheck,
+        FormField,
+        LogRow,
+        MarketRow,
+        OrderRow,
+        PerformanceView,
+        PositionRow,
+        SessionRow,
+    )
     from engine.live.published import PublishedSession
 
 
@@ -67,17 +67,20 @@ class ConsoleQueries:
 
     def sessions(self) -> tuple[SessionRow, ...]:
         """Return the sessions of this engine."""
+        sessions = self.board.sessions
+        if not sessions:
+            return ()
         from engine.api.session_views import session_row
 
-        return tuple(session_row(session) for session in self.board.sessions.values())
+        return tuple(session_row(session) for session in sessions.values())
 
     def markets(self, session: str) -> tuple[MarketRow, ...]:
         """Return the markets of a session in the order of its configuration."""
-        from engine.api.session_views import market_row
-
         found = self._find(session)
         if found is None:
             return ()
+        from engine.api.session_views import market_row
+
         return tuple(market_row(key, market) for key, market in found.markets.items())
 
     def executors(
@@ -94,6 +97,8 @@ class ConsoleQueries:
         """Return a window of the sorted, filtered executor table (see ``ConsoleEngine``)."""
         found = self._find(session)
         if found is None:
+            from engine.api.views import ExecutorPage
+
             return ExecutorPage((), start, 0, 0, 0)
         return self._executor_table().page(
             found,
@@ -140,11 +145,11 @@ class ConsoleQueries:
 
     def orders(self, session: str, *, start: int = 0, count: int = 100) -> tuple[OrderRow, ...]:
         """Return orders, newest first."""
-        from engine.api.order_views import order_row
-
         found = self._find(session)
         if found is None:
             return ()
+        from engine.api.order_views import order_row
+
         newest = sorted(found.orders.values(), key=lambda order: order.seq, reverse=True)
         return tuple(
             order_row(order, found.markets[order.request.market].instrument)
@@ -153,21 +158,21 @@ class ConsoleQueries:
 
     def fills(self, session: str, *, start: int = 0, count: int = 100) -> tuple[FillRow, ...]:
         """Return fills, newest first."""
-        from engine.api.order_views import fill_row
-
         found = self._find(session)
         if found is None:
             return ()
+        from engine.api.order_views import fill_row
+
         newest = found.fills[::-1][start : start + count]
         return tuple(fill_row(fill, found.markets[fill.market].instrument) for fill in newest)
 
     def positions(self, session: str) -> tuple[PositionRow, ...]:
         """Return the net positions of a session."""
-        from engine.api.order_views import position_row
-
         found = self._find(session)
         if found is None:
             return ()
+        from engine.api.order_views import position_row
+
         return tuple(
             position_row(position, found.held_lots.get(position.market, 0))
             for position in found.account.positions
@@ -182,6 +187,8 @@ class ConsoleQueries:
 
     def equity(self, session: str, *, points: int = 120) -> EquityView:
         """Return at most *points* equity samples over the whole session."""
+        from engine.api.views import EquityView
+
         found = self._find(session)
         if found is None or not found.equity:
             return EquityView((), ())
@@ -206,6 +213,8 @@ class ConsoleQueries:
 
         found = self._find(session)
         if found is None:
+            from engine.api.views import FormCheck
+
             return FormCheck(errors={"": "the engine has no session yet"})
         return check_create(found, executor_type, values)
 
@@ -224,6 +233,8 @@ class ConsoleQueries:
         found = self._find(session)
         snapshot = None if found is None else found.executors.get(executor_id)
         if found is None or snapshot is None:
+            from engine.api.views import FormCheck
+
             return FormCheck(errors={"": f"executor {executor_id} is not in the table any more"})
         return check_update(found, snapshot, values)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from engine.api.board import Board
+from engine.api.health import EngineState, HealthView, StopReport
 from engine.api.queries import ConsoleQueries
-from engine.api.views import EngineState, HealthView, StopReport
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal

@@ -8,36 +8,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import Enum, unique
 from typing import Literal
 
+from engine.api.health import EngineState, HealthView, StopReport
 
-@unique
-class EngineState(Enum):
-    """What the engine as a whole is doing."""
-
-    STARTING = "starting"
-    RUNNING = "running"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    FAULTED = "faulted"
-
-
-@dataclass(frozen=True, slots=True)
-class HealthView:
-    """One look at the engine. Reading it never waits.
-
-    ``tick_ms`` is the median time of one input in the core over the last samples, ``lag_ms`` how
-    late the newest input was taken, ``message`` what the operator should know (empty if nothing).
-    """
-
-    state: EngineState
-    message: str = ""
-    tick_ms: float | None = None
-    lag_ms: float | None = None
-    store_ms: float | None = None
-    queue: int = 0
-    exit_code: int = 0
+__all__ = [
+    "BarrierRow",
+    "CommandRow",
+    "ConfigField",
+    "EngineState",
+    "EquityView",
+    "ExecutorDetail",
+    "ExecutorPage",
+    "ExecutorRow",
+    "ExecutorTypeView",
+    "FillRow",
+    "FlowStateView",
+    "FormCheck",
+    "FormField",
+    "HealthView",
+    "LogRow",
+    "MarketRow",
+    "OrderRow",
+    "PerformanceView",
+    "PositionRow",
+    "SessionRow",
+    "StopReport",
+    "TimelineRow",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,13 +358,3 @@ class FormCheck:
     def ok(self) -> bool:
         """Whether the form can be sent."""
         return not self.errors
-
-
-@dataclass(frozen=True, slots=True)
-class StopReport:
-    """How the engine ended. ``left`` names what could not be finished before the deadline."""
-
-    clean: bool
-    left: tuple[str, ...] = ()
-    exit_code: int = 0
-    message: str = ""

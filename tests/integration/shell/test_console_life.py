@@ -19,6 +19,7 @@ from tui.screens.executor_actions import ExecutorScreen
 from tui.settings import Settings
 from tui.widgets.live_table import LiveTable
 from tui.widgets.mode_bar import ModeBar
+from tui.widgets.notices import FaultBar
 from tui.widgets.painted import Painted
 from tui.widgets.top_bar import TopBar
 
@@ -96,6 +97,25 @@ async def test_the_terminal_title_shows_the_mode(open_console: OpenConsole) -> N
 
 
 # --- trouble -------------------------------------------------------------------------------------
+
+
+async def test_an_engine_that_does_not_answer_gets_a_bar_until_it_does(
+    open_console: OpenConsole,
+) -> None:
+    engine = FakeConsoleEngine()
+    beat = views.HealthView(views.EngineState.RUNNING, beat_ns=100_000_000_000)
+    engine.health = lambda: beat  # type: ignore[method-assign]  # a fake's silence
+    async with open_console(engine) as console:
+        bar = console.app.screen.query_one(FaultBar)
+        assert not bar.display
+        console.now[0] += 5
+        pull(console)
+        await console.pilot.pause()
+        assert bar.display
+        assert "has not answered for 5s" in console.shown(FaultBar)
+        beat = replace(beat, beat_ns=105_000_000_000)
+        pull(console)
+        assert not bar.display
 
 
 class Broken(FakeConsoleEngine):

@@ -208,3 +208,10 @@ def test_what_is_published_stays_as_it_was() -> None:
     assert repr(held) == before
     assert held.markets[MARKET].quote != session.published().markets[MARKET].quote
     assert list(held.executors) == [executor_id]
+
+
+def test_a_beat_changes_nothing_else_of_the_health(board: Board, queries: ConsoleQueries) -> None:
+    assert queries.health().beat_ns is None
+    before = board.health
+    board.beat(5)
+    assert queries.health() == replace(before, beat_ns=5)
