@@ -99,7 +99,7 @@ def check_update(
     except ValidationError as error:
         return FormCheck(errors=_on_fields(model_errors(error), fields), understood=understood)
     except ValueError as error:
-        return FormCheck(errors={"": str(error)}, understood=understood)
+        return FormCheck(errors=_on_fields({"": str(error)}, fields), understood=understood)
     preview = executor_preview(session, config, entry=snapshot.entry_price)
     return FormCheck(understood=understood, preview=preview, values=changes)
 
@@ -158,17 +158,22 @@ def _amount_problems(amount: Decimal, instrument: Instrument) -> dict[str, str]:
 
 
 def _on_fields(errors: dict[str, str], fields: tuple[FormField, ...]) -> dict[str, str]:
-    """Return *errors* under names that the form has; the rest is about the whole form."""
-    names = {field.name for field in fields}
+    """Return *errors* under names that the form has; the rest is about the whole form.
+
+    A rule over several fields begins its sentence with the field that it is about.
+    """
     placed: dict[str, str] = {}
     for name, text in errors.items():
-        if name in names:
-            placed[name] = text
-        else:
-            # A nested model that is half filled: say it on its first field.
-            inside = next((one for one in names if name and one.startswith(f"{name}.")), "")
-            placed[inside] = f"{name}: {text}" if name and not inside else text
+        found = _field_of(name or text.partition(" ")[0].rstrip(":"), fields)
+        is_lost = not found and name
+        placed.setdefault(found, f"{name}: {text}" if is_lost else text)
     return placed
+
+
+def _field_of(name: str, fields: tuple[FormField, ...]) -> str:
+    """Return the field *name*, or the first one of the group *name*, empty if there is none."""
+    names = [field.name for field in fields]
+    return next((one for one in names if one == name or one.startswith(f"{name}.")), "")
 
 
 def _model(kind: type) -> type[BaseModel]:

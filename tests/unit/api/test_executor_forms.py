@@ -106,7 +106,11 @@ def test_a_complete_form_gives_what_the_command_needs(session: SmallSession) -> 
         ({"side": "RANGE"}, "side", "'RANGE' is not one of BUY, SELL"),
         ({"trading_pair": "ZZZ-USDT"}, "trading_pair", "not one of AAA-USDT, BBB-USDT"),
         ({f"{TRAILING}trailing_delta": "1%"}, f"{TRAILING}activation_price", "required"),
-        ({"activation_bounds": "1%"}, "", "activation_bounds must have 2 values for MARKET"),
+        (
+            {"activation_bounds": "1%"},
+            "activation_bounds",
+            "activation_bounds must have 2 values for MARKET",
+        ),
     ],
 )
 def test_a_mistake_is_on_its_field(
@@ -130,6 +134,22 @@ def test_an_order_executor_is_held_to_the_grid_too(session: SmallSession) -> Non
     values = {**CREATE, "execution_strategy": "MARKET", "amount": "0.0001"}
     check = check_create(session.published(), "order_executor", values)
     assert "below the smallest order" in check.errors["amount"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "field", "said"),
+    [
+        ("LIMIT", "price", "price is required for LIMIT"),
+        ("LIMIT_CHASER", "chaser_config.distance", "chaser_config is required for LIMIT_CHASER"),
+    ],
+)
+def test_a_rule_over_several_fields_is_on_the_one_that_it_names(
+    session: SmallSession, strategy: str, field: str, said: str
+) -> None:
+    values = {**CREATE, "execution_strategy": strategy}
+    check = check_create(session.published(), "order_executor", values)
+    assert list(check.errors) == [field]
+    assert said in check.errors[field]
 
 
 def test_an_unknown_type(session: SmallSession) -> None:
@@ -217,7 +237,7 @@ def test_a_group_is_sent_whole_and_switched_off_whole(session: SmallSession) -> 
         ({"stop_loss": "x"}, "stop_loss", "not a fraction"),
         ({"stop_loss": "-1%"}, "stop_loss", "greater than 0"),
         ({"trailing_stop__trailing_delta": "1%"}, "trailing_stop.activation_price", "required"),
-        ({"activation_bounds": "1%"}, "", "activation_bounds must have 2 values"),
+        ({"activation_bounds": "1%"}, "activation_bounds", "activation_bounds must have 2 values"),
     ],
 )
 def test_a_mistake_in_an_update_is_on_its_field(
