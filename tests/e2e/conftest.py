@@ -81,6 +81,18 @@ class Terminal:
                 assert self._read(left), f"the command ended before {why}:\n{self.text}"
         return self.text
 
+    def press_until_ended(self, key: str) -> int:
+        """Press *key* again and again until the command has ended; return the exit code."""
+        deadline = time.perf_counter() + PATIENCE_S
+        is_open = True
+        while is_open:
+            assert time.perf_counter() < deadline, f"it did not end:\n{self.text}"
+            self.press(key)
+            pause = time.perf_counter() + AGAIN_S
+            while is_open and (left := pause - time.perf_counter()) > 0:
+                is_open = self._read(left)
+        return self.wait_until_ended()
+
     def resize(self, columns: int, lines: int) -> None:
         """Change the size of the window."""
         self._screen.resize(lines, columns)

@@ -16,8 +16,8 @@ MOUSE_MODES = {1000, 1002, 1003, 1005, 1006, 1015, 1016}
 ALTERNATE_SCREEN = {47, 1047, 1049}
 BRACKETED_PASTE = 2004
 FILLED_ROW = re.compile(r"(BUY|SELL) .*[▲▼] [+-]\d")
-MY_RUNNING_ROW = re.compile(r"[┃│].(\w{8}) .*BTC-USDT +BUY +● running")
-MY_STOPPED_ROW = re.compile(r"[┃│].(\w{8}) .*BTC-USDT +BUY +✓ stopped")
+MY_RUNNING_ROW = re.compile(r"[┃│] .(\w{8}) .*BTC-USDT +BUY +● running .*[▲▼] [+-]\d")
+MY_STOPPED_ROW = re.compile(r"[┃│] .(\w{8}) .*BTC-USDT +BUY +✓ stopped")
 
 
 @pytest.mark.parametrize(("columns", "lines"), [(120, 40), (80, 24)], ids=["120x40", "80x24"])
@@ -29,8 +29,9 @@ def test_an_operator_creates_an_executor_stops_it_and_quits(
     _create(terminal, amount="0.01")
     short_id = _find_mine(terminal)
     _stop(terminal, short_id)
-    _quit(terminal)
-    assert terminal.wait_until_ended() == 0
+    terminal.press("q")
+    terminal.wait_for("Quit quarterdeck")
+    assert terminal.press_until_ended("k") == 0
     assert not terminal.modes_left_on() & (MOUSE_MODES | ALTERNATE_SCREEN | {BRACKETED_PASTE})
     _check_store(store_rows, short_id)
 
@@ -43,16 +44,24 @@ def _create(terminal: Terminal, *, amount: str) -> None:
     terminal.wait_for("to correct")
     terminal.press("\x7f\x7f", amount)
     terminal.wait_for("✓ ready")
+    terminal.press("\t")
+    terminal.wait_for("▸ Entry price")
+    # Above the market, so that it fills at once and not only if the market comes back.
+    terminal.press("65000")
+    terminal.wait_for(lambda text: "65000" in text and "✓ ready" in text, why="it is checked")
     terminal.press("\r")
-    terminal.wait_for(lambda text: "▸" not in text, why="the focus is on Create")
+    terminal.wait_for(lambda text: "▸ Entry price" not in text, why="the focus is on Create")
     terminal.press("\r")
     terminal.wait_for(lambda text: "New executor" not in text, why="the form is closed")
 
 
 def _find_mine(terminal: Terminal) -> str:
     """Filter for the executors that the operator made; return the short id of the only one."""
-    terminal.press("/", "controller:main", "\r")
+    terminal.press("/")
+    terminal.wait_for("\n /", why="the prompt of the filter")
+    terminal.press("controller:main")
     terminal.wait_for("filter controller:main")
+    terminal.press("\r")
     text = terminal.wait_for(
         lambda text: bool(MY_RUNNING_ROW.search(text)), why="the new executor in the table"
     )
@@ -71,12 +80,6 @@ def _stop(terminal: Terminal, short_id: str) -> None:
         lambda text: bool(MY_STOPPED_ROW.search(text)), why="the executor has stopped"
     )
     assert MY_STOPPED_ROW.findall(text) == [short_id]
-
-
-def _quit(terminal: Terminal) -> None:
-    terminal.press("q")
-    terminal.wait_for("Quit quarterdeck")
-    terminal.press_until("k", lambda text: "Keep and quit" not in text, why="the dialog is closed")
 
 
 def _check_store(store_rows: StoreRows, short_id: str) -> None:

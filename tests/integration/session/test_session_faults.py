@@ -140,7 +140,8 @@ class Saboteur:
     def on_tick(self, context: ControllerContext) -> list[ControllerProposal]:
         if self.has_created:
             for executor in self.find_executors():
-                vars(executor)["on_time"] = _raise
+                broken = type("Broken", (type(executor),), {"__slots__": (), "on_time": _raise})
+                executor.__class__ = broken
                 self.victims.append(executor)
             return []
         self.has_created = True
