@@ -43,6 +43,19 @@ class AccumulatingSnapshot(ExecutorSnapshot):
         """Return the mid, rounded down to a tick: what the fills are compared with (2.2)."""
         return None if quote is None else (quote.bid_ticks + quote.ask_ticks) // 2
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether no half atom has to be rounded at any mid."""
+        return self.instrument.atoms_per_tick_lot % 2 == 0
+
+    def exact_mark(self, quote: QuoteTick | None) -> int | None:
+        """Return bid plus ask."""
+        return None if quote is None else quote.bid_ticks + quote.ask_ticks
+
+    def net_at(self, exact_mark: int | None) -> int:
+        """Return the net PnL in atoms at bid plus ask."""
+        return 0 if exact_mark is None else self.net_at_mid(exact_mark)
+
     def net_pnl_atoms(self, mark_ticks: int | None) -> int:
         """Return what the fills are worth at the mark less their cost and fees, or 0."""
         return 0 if mark_ticks is None else self.net_at_mid(2 * mark_ticks)

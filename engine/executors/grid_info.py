@@ -59,6 +59,20 @@ class GridSnapshot(ExecutorSnapshot):
         """Return the mid, rounded down to a tick."""
         return None if quote is None else (quote.bid_ticks + quote.ask_ticks) // 2
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether nothing has to be rounded at any mid."""
+        is_whole = self.instrument.atoms_per_tick_lot % 2 == 0
+        return is_whole and not self.totals.entry_fee_lots
+
+    def exact_mark(self, quote: QuoteTick | None) -> int | None:
+        """Return bid plus ask."""
+        return None if quote is None else quote.bid_ticks + quote.ask_ticks
+
+    def net_at(self, exact_mark: int | None) -> int:
+        """Return the net PnL in atoms at bid plus ask."""
+        return self.net_at_mid(exact_mark)
+
     def net_pnl_atoms(self, mark_ticks: int | None) -> int:
         """Return open plus realized PnL at the mid."""
         return self.net_at_mid(None if mark_ticks is None else 2 * mark_ticks)

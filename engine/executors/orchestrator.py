@@ -15,7 +15,7 @@ from engine.executors.archive import Archive, ArchivedExecutor, Archiver
 from engine.executors.base import ExecutorBase
 from engine.executors.config import ExecutorConfigBase
 from engine.executors.info import ExecutorInfo
-from engine.executors.performance import Figures, PerformanceReport, performance_report, summed
+from engine.executors.performance import PerformanceReport, performance_report, summed
 from engine.executors.plain import JsonValue
 from engine.executors.position_hold import PositionState, PositionSummary
 from engine.executors.position_store import InitialPosition, PositionStore
@@ -270,12 +270,7 @@ class ExecutorOrchestrator:
 
     def get_performance_report(self, controller_id: str) -> PerformanceReport:
         """Return the performance of one controller (13.2)."""
-        members = self._roster.by_controller.get(controller_id, {})
-        return self._performance(
-            controller_id,
-            tuple(self._roster.report(member) for member in members.values()),
-            self._positions.summaries(controller_id),
-        )
+        return self._performance(controller_id, self._positions.summaries(controller_id))
 
     def get_all_reports(self) -> dict[str, ControllerReport]:
         """Return executors, positions and performance of every known controller."""
@@ -285,7 +280,7 @@ class ExecutorOrchestrator:
             name: ControllerReport(
                 executors.get(name, ()),
                 positions.get(name, ()),
-                self._performance(name, executors.get(name, ()), positions.get(name, ())),
+                self._performance(name, positions.get(name, ())),
             )
             for name in names
         }
@@ -293,26 +288,16 @@ class ExecutorOrchestrator:
     def get_all_performance(self) -> dict[str, PerformanceReport]:
         """Return the performance of every known controller without its executors' reports."""
         positions = self.get_positions_report()
-        members = self._roster.by_controller
-        names = dict.fromkeys((*members, *positions, *self._archive.controllers))
-        return {
-            name: self._performance(
-                name,
-                map(self._roster.figures, members.get(name, {}).values()),
-                positions.get(name, ()),
-            )
-            for name in names
-        }
+        names = dict.fromkeys((*self._roster.by_controller, *positions, *self._archive.controllers))
+        return {name: self._performance(name, positions.get(name, ())) for name in names}
 
     def _performance(
-        self,
-        controller_id: str,
-        infos: Iterable[Figures],
-        positions: tuple[PositionSummary, ...],
+        self, controller_id: str, positions: tuple[PositionSummary, ...]
     ) -> PerformanceReport:
+        archived = self._archive.performance(controller_id)
         return performance_report(
-            self._archive.performance(controller_id),
-            infos,
+            self._roster.performance(controller_id, archived),
+            (),
             positions,
             total_amount_quote=self._capital.get(controller_id),
         )

@@ -8,9 +8,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from engine.executors.position_hold import PositionSummary
-from engine.executors.snapshot import ExecutorSnapshot
 from engine.executors.status import CloseType
-from engine.model.quotes import QuoteTick
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,31 +93,6 @@ class Figures(Protocol):
     def filled_amount_quote(self) -> Decimal:
         """Return the traded volume."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class ExecutorFigures:
-    """The figures of one executor at one instant, without the rest of its report."""
-
-    is_done: bool
-    close_type: CloseType | None
-    is_handed_over: bool
-    net_pnl_quote: Decimal
-    cum_fees_quote: Decimal
-    filled_amount_quote: Decimal
-
-
-def executor_figures(snapshot: ExecutorSnapshot, quote: QuoteTick | None) -> ExecutorFigures:
-    """Return what *snapshot* counts with at *quote*."""
-    money = snapshot.instrument.money
-    return ExecutorFigures(
-        snapshot.is_done,
-        snapshot.close_type,
-        snapshot.is_handed_over,
-        money(snapshot.net_pnl_atoms(snapshot.mark_of(quote))),
-        money(snapshot.fee_atoms),
-        money(snapshot.filled_atoms),
-    )
 
 
 def performance_report(

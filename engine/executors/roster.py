@@ -9,8 +9,9 @@ from engine.executors.archive import Archive, Archiver
 from engine.executors.base import ExecutorBase
 from engine.executors.factory import ExecutorFactory
 from engine.executors.info import ExecutorInfo
-from engine.executors.performance import ExecutorFigures, executor_figures
+from engine.executors.performance import PerformanceReport
 from engine.executors.position_store import PositionStore
+from engine.executors.running_money import RunningMoney
 from engine.executors.step import EMPTY_STEP, Intent, Level, Notice, Step
 from engine.executors.strategy import ExecutorStrategy
 from engine.executors.wake_conditions import WakeConditions
@@ -57,6 +58,8 @@ class Roster:
         self._sequence = 0
         self._wakes = WakeIndex()
         self._archive_due_ns: int | None = None
+        self._money: dict[str, RunningMoney] = {}
+        self._stale_money: dict[str, dict[str, None]] = {}
         self.by_controller: dict[str, dict[str, Member]] = {}
         self.intents: list[Intent] = []
         self.notices: list[Notice] = []
@@ -138,11 +141,19 @@ class Roster:
         member.final_info = info if info.is_done else None
         return info
 
-    def figures(self, member: Member) -> ExecutorFigures:
-        """Return what a member counts with: a report for performance only, at little cost."""
-        self._note_reported(member)
-        snapshot = member.executor.snapshot()
-        return executor_figures(snapshot, self._strategy.quote(snapshot.market))
+    def performance(self, controller_id: str, cached: PerformanceReport) -> PerformanceReport:
+        """Return *cached* with the executors of a controller; done ones may be archived now."""
+        for executor_id in self._stale_money.pop(controller_id, ()):
+            member = self._members.get(executor_id)
+            if member is not None:
+                self._money.setdefault(controller_id, RunningMoney()).put(
+                    member.executor.snapshot()
+                )
+        for member in self._done.values():
+            if member.executor.controller_id == controller_id:
+                self._note_reported(member)
+        money = self._money.get(controller_id)
+        return cached if money is None else money.added_to(cached, self._strategy.quote)
 
     def archive_one(self, member: Member) -> str:
         """Archive a terminated executor; return why it could not be stored, or nothing."""
@@ -157,6 +168,9 @@ class Roster:
         del self._members[executor_id]
         del self.by_controller[executor.controller_id][executor_id]
         self._done.pop(executor_id, None)
+        money = self._money.get(executor.controller_id)
+        if money is not None:
+            money.remove(executor_id)
         self._archive.add(info, executor)
         ExecutorFactory.forget_executor(executor_id)
         return ""
@@ -208,6 +222,8 @@ class Roster:
             member.seen_version = executor.version
             member.final_info = None
             self.changed[executor.executor_id] = None
+            stale = self._stale_money.setdefault(executor.controller_id, {})
+            stale[executor.executor_id] = None
         if executor.is_active:
             self._register(member)
             return

@@ -126,6 +126,26 @@ class ExecutorSnapshot:
         """Return the traded volume to report: 0 once the fills are handed over (8.2)."""
         return 0 if self.is_handed_over else self.totals.filled_atoms
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether ``net_at`` is exactly linear in the mark while the executor is active.
+
+        It is not when fees in base make it round at each mark. A type with another formula says
+        here whether it is.
+        """
+        return not self.totals.entry_fee_lots
+
+    def exact_mark(self, quote: QuoteTick | None) -> int | None:
+        """Return the mark for ``net_at``: in ticks; types that are marked at the mid count halves.
+
+        All snapshots of one class, market and side have the same.
+        """
+        return self.mark_of(quote)
+
+    def net_at(self, exact_mark: int | None) -> int:
+        """Return the net PnL in atoms at a mark from ``exact_mark``."""
+        return self.net_pnl_atoms(exact_mark)
+
     def mark_of(self, quote: QuoteTick | None) -> int | None:
         """Return where the position could be left now: best bid for BUY, best ask for SELL."""
         if quote is None:
