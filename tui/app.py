@@ -26,6 +26,7 @@ from tui.widgets.safe import safe
 
 if TYPE_CHECKING:
     from textual.command import Provider
+    from textual.driver import Driver
     from textual.types import CSSPathType
 
     from engine.api.console import ConsoleEngine
@@ -105,6 +106,15 @@ class ConsoleApp(App[None], inherit_bindings=False):
             self._use_keymap(settings.keymap)
         self._start_theme(theme or settings.theme)
 
+    def get_driver_class(self) -> type[Driver]:
+        """Return Textual's driver, over a terminal that may be lost where that is possible."""
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":
+            return chosen
+        from tui.terminal import ConsoleDriver
+
+        return ConsoleDriver
+
     def _use_keymap(self, wanted: Mapping[str, str]) -> None:
         from tui.keymap import check_keymap
 
@@ -171,9 +181,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         session = self.console_state.session_row()
         if session is None:
             if health.state.value == "faulted" and health.exit_code:
-                from rich.text import Text
-
-                self.exit(return_code=health.exit_code, message=Text(health.message))
+                self.exit(return_code=health.exit_code)  # the command line says why
             return
         look = (session.mode, session.name)
         if look != self._last_look:

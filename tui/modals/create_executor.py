@@ -20,7 +20,7 @@ from tui.widgets.choice import Choice
 from tui.widgets.form import CHECK_DELAY_S, Form, FormHelp, FormPreview
 from tui.widgets.painted import Painted
 
-_KEYS: Final = "⏎ check, ⏎ again creates · tab ↑ ↓ field · ← → choice · esc keeps the draft"
+_KEYS: Final = "⏎ check, ⏎ again creates · tab field · ← → choice · esc keeps the draft"
 _LAST_STEP: Final = "✓ the preview is what will be created · ⏎ creates it · esc keeps the draft"
 
 
