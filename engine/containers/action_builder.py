@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -19,6 +19,9 @@ from engine.executors.actions import (
 from engine.executors.factory import ExecutorFactory
 from engine.executors.validation import describe_errors
 
+ConfigTypeOf = Callable[[str], type | None]
+"""Returns the configuration class of an executor by its id; None if there is no such executor."""
+
 
 class ActionRefusedError(Exception):
     """Values do not make an action; ``result`` says why."""
@@ -28,11 +31,18 @@ class ActionRefusedError(Exception):
         self.result = ActionResult(ok=False, code=code, message=message, executor_id=executor_id)
 
 
-def build_action(verb: str, arguments: Mapping[str, Any]) -> ExecutorAction:
+def build_action(
+    verb: str,
+    arguments: Mapping[str, Any],
+    config_type_of: ConfigTypeOf = ExecutorFactory.get_config_type_for_executor,
+) -> ExecutorAction:
     """Return the action that *verb* and its *arguments* describe.
 
     create takes ``executor_type``, ``config``, ``controller_id``; stop takes ``executor_id`` and
     ``keep_position``; update takes ``executor_id`` and ``changes``; store takes ``executor_id``.
+
+    ``config_type_of`` gives the configuration class of an executor by its id: a session's
+    orchestrator knows its own ones.
 
     Raises:
         ActionRefusedError: the verb is unknown or the values do not fit.
@@ -50,7 +60,7 @@ def build_action(verb: str, arguments: Mapping[str, Any]) -> ExecutorAction:
                 controller_id=controller_id, executor_id=executor_id, keep_position=keep
             )
         case "update":
-            return _update(executor_id, arguments, controller_id)
+            return _update(executor_id, arguments, controller_id, config_type_of(executor_id))
         case "store":
             return StoreExecutorAction(controller_id=controller_id, executor_id=executor_id)
         case _:
@@ -67,9 +77,11 @@ def _create(arguments: Mapping[str, Any], controller_id: str) -> CreateExecutorA
 
 
 def _update(
-    executor_id: str, arguments: Mapping[str, Any], controller_id: str
+    executor_id: str,
+    arguments: Mapping[str, Any],
+    controller_id: str,
+    config_type: type | None,
 ) -> UpdateExecutorAction:
-    config_type = ExecutorFactory.get_config_type_for_executor(executor_id)
     if config_type is None:
         raise ActionRefusedError(
             ActionCode.NOT_FOUND, f"there is no executor {executor_id}", executor_id

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Final, assert_never
+from itertools import islice
+from typing import Any, Final
 
 from engine.containers.action_builder import ActionRefusedError, build_action
 from engine.containers.data_handler import DataHandler
-from engine.executors.actions import ActionResult
+from engine.executors.actions import ActionCode, ActionResult
 from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.executors.step import Notice
@@ -25,6 +26,8 @@ from engine.strategies.controller import (
 
 ERRORS_ALLOWED: Final = 3
 """Consecutive failures after which a controller is paused."""
+ACTIONS_ALLOWED: Final = 100
+"""Proposals of one controller that are carried out in one tick."""
 FIRST_STREAM: Final = 200
 """Random stream of the first controller; the others follow."""
 
@@ -80,7 +83,9 @@ class ControllerHost:
     """Asks each controller once per tick and carries out what it proposes.
 
     After the actions of one controller the next one sees fresh facts. A controller that raises is
-    reported; after ``ERRORS_ALLOWED`` failures in a row it is paused, the others go on.
+    reported; after ``ERRORS_ALLOWED`` failures in a row it is paused, the others go on. Of one that
+    floods, the first ``ACTIONS_ALLOWED`` proposals of a tick are carried out; that is told once,
+    until it behaves again.
     """
 
     def __init__(
@@ -96,6 +101,7 @@ class ControllerHost:
         self._data_handler = data_handler
         self._seed = seed
         self._errors: dict[str, int] = {}
+        self._flooding: set[str] = set()
         self._notices: list[Notice] = []
 
     def on_tick(self, now_ns: int) -> list[tuple[str, str, ActionResult]]:
@@ -106,12 +112,15 @@ class ControllerHost:
             if self._errors.get(controller_id, 0) >= ERRORS_ALLOWED:
                 continue
             try:
-                proposals = tuple(controller.on_tick(self._context(controller_id, index, now_ns)))
+                answer = controller.on_tick(self._context(controller_id, index, now_ns))
+                # One more than is allowed shows a flood, even one that never ends.
+                proposals = tuple(islice(answer, ACTIONS_ALLOWED + 1))
             except Exception as error:  # noqa: BLE001 (boundary: a controller's code runs here)
                 self._count_error(controller_id, error, now_ns)
                 continue
             self._errors[controller_id] = 0
-            for proposal in proposals:
+            self._note_flood(controller_id, now_ns, is_flood=len(proposals) > ACTIONS_ALLOWED)
+            for proposal in proposals[:ACTIONS_ALLOWED]:
                 verb, result = self._carry_out(controller_id, proposal)
                 done.append((controller_id, verb, result))
                 if not result.ok:
@@ -155,11 +164,25 @@ class ControllerHost:
                 verb = "update"
                 arguments |= {"executor_id": proposal.executor_id, "changes": proposal.changes}
             case _:
-                assert_never(proposal)
+                kind = type(proposal).__name__
+                text = f"a proposal must be a create, stop or update, got {kind}"
+                return kind, ActionResult(ok=False, code=ActionCode.NOT_FOUND, message=text)
         try:
-            return verb, self._orchestrator.execute_action(build_action(verb, arguments))
+            action = build_action(verb, arguments, self._orchestrator.config_type_of)
+            return verb, self._orchestrator.execute_action(action)
         except ActionRefusedError as refusal:
             return verb, refusal.result
+
+    def _note_flood(self, controller_id: str, now_ns: int, *, is_flood: bool) -> None:
+        if not is_flood:
+            self._flooding.discard(controller_id)
+        elif controller_id not in self._flooding:
+            self._flooding.add(controller_id)
+            text = (
+                f"controller {controller_id} proposes more than {ACTIONS_ALLOWED} actions in one "
+                "tick; the rest is ignored"
+            )
+            self._notices.append(Notice(now_ns, "error", "", text))
 
     def _count_error(self, controller_id: str, error: Exception, now_ns: int) -> None:
         count = self._errors.get(controller_id, 0) + 1

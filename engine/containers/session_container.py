@@ -194,7 +194,11 @@ class SessionContainer:
 
     def _take_action(self, item: ActionInput) -> None:
         try:
-            action = build_action(item.verb, self._with_controller(item.arguments))
+            action = build_action(
+                item.verb,
+                self._with_controller(item.arguments),
+                self.orchestrator.config_type_of,
+            )
             result = self.orchestrator.execute_action(action)
         except ActionRefusedError as refusal:
             result = refusal.result

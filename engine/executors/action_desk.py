@@ -128,7 +128,7 @@ class ActionDesk:
             self._strategy, config, self._update_interval, self._max_retries, self._settings
         )
         if not isinstance(executor, ExecutorBase):
-            ExecutorFactory.forget_executor(config.id)
+            ExecutorFactory.forget_executor(config.id, self._strategy)
             raise ValueError(f"{type(executor).__name__} must derive from ExecutorBase")  # noqa: TRY004 (10.2 asks for ValueError)
         return executor
 

@@ -165,15 +165,16 @@ class UpdateExecutorAction(ExecutorAction):
         _require_id(self.executor_id, self.action_type)
         if self.update_data is None:
             raise ValueError("update action: update_data is required")
-        config_type = ExecutorFactory.get_config_type_for_executor(self.executor_id)
-        if config_type is None:
+        config_types = ExecutorFactory.get_config_types_for_executor(self.executor_id)
+        if not config_types:
             raise ValueError(f"update action: executor {self.executor_id} is not known")
-        update_type = ExecutorFactory.get_update_type(config_type)
-        if update_type is None:
-            raise ValueError(f"update action: {config_type.__name__} takes no updates")
-        if not isinstance(self.update_data, update_type):
+        found = [ExecutorFactory.get_update_type(config_type) for config_type in config_types]
+        update_types = [update_type for update_type in found if update_type is not None]
+        if not update_types:
+            raise ValueError(f"update action: {config_types[-1].__name__} takes no updates")
+        if not isinstance(self.update_data, tuple(update_types)):  # the orchestrator knows whose
             raise ValueError(  # noqa: TRY004 (11.1: validation errors are ValueErrors)
-                f"update action: update_data must be {update_type.__name__}, "
+                f"update action: update_data must be {update_types[-1].__name__}, "
                 f"got {type(self.update_data).__name__}"
             )
 

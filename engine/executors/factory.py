@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar, Final, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 
@@ -22,11 +23,11 @@ RESERVED_TYPES: Final = frozenset({"lp_executor"})
 BUILTIN_MODULES: Final = (
     "engine.executors.position_executor",
     "engine.executors.progressive_executor",
-    "engine.executors.order_executor",
     "engine.executors.dca_executor",
+    "engine.executors.grid_executor",
+    "engine.executors.order_executor",
     "engine.executors.twap_executor",
     "engine.executors.arbitrage_executor",
-    "engine.executors.grid_executor",
     "engine.executors.xemm_executor",
 )
 """Modules whose import registers the built-in executors."""
@@ -63,7 +64,10 @@ class ExecutorFactory:
     """
 
     _registrations: ClassVar[dict[type, Registration]] = {}
-    _config_type_of_executor: ClassVar[dict[str, type]] = {}
+    _config_type_of_executor: ClassVar[WeakKeyDictionary[ExecutorStrategy, dict[str, type]]] = (
+        WeakKeyDictionary()
+    )
+    """By session, for sessions with the same seed make the same ids; it goes with the session."""
 
     @classmethod
     def register_executor(
@@ -154,13 +158,15 @@ class ExecutorFactory:
             raise ValueError(
                 f"{registration.executor_class.__name__} refused its configuration: {error}"
             ) from error
-        cls._config_type_of_executor[config.id] = type(config)
+        cls._config_type_of_executor.setdefault(strategy, {})[config.id] = type(config)
         return executor
 
     @classmethod
-    def forget_executor(cls, executor_id: str) -> None:
-        """Drop the record of an archived executor."""
-        cls._config_type_of_executor.pop(executor_id, None)
+    def forget_executor(cls, executor_id: str, strategy: ExecutorStrategy | None = None) -> None:
+        """Drop the record of an archived executor of the session of *strategy*; None means all."""
+        sessions = (strategy,) if strategy is not None else tuple(cls._config_type_of_executor)
+        for session in sessions:
+            cls._config_type_of_executor.get(session, {}).pop(executor_id, None)
 
     @classmethod
     def is_registered(cls, config_type: type) -> bool:
@@ -175,8 +181,17 @@ class ExecutorFactory:
 
     @classmethod
     def get_config_type_for_executor(cls, executor_id: str) -> type | None:
-        """Return the configuration class of a known executor."""
-        return cls._config_type_of_executor.get(executor_id)
+        """Return the configuration class of a known executor; of the newest session with it."""
+        return next(reversed(cls.get_config_types_for_executor(executor_id)), None)
+
+    @classmethod
+    def get_config_types_for_executor(cls, executor_id: str) -> tuple[type, ...]:
+        """Return the configuration classes of all known executors with this id, by session.
+
+        There is more than one while several sessions of one process have the same seed.
+        """
+        sessions = tuple(cls._config_type_of_executor.values())
+        return tuple(known[executor_id] for known in sessions if executor_id in known)
 
     @classmethod
     def get_custom_info(

@@ -234,6 +234,11 @@ class ExecutorOrchestrator:
         archived = self._archive.find(executor_id)
         return None if archived is None else archived.executor
 
+    def config_type_of(self, executor_id: str) -> type | None:
+        """Return the configuration class of an executor of this session that is not archived."""
+        member = self._roster.find(executor_id)
+        return None if member is None else type(member.executor.config)
+
     def executors(self, controller_id: str | None = None) -> tuple[ExecutorBase, ...]:
         """Return the executors that are not archived, oldest first."""
         if controller_id is None:

@@ -172,7 +172,7 @@ class Roster:
         if money is not None:
             money.remove(executor_id)
         self._archive.add(info, executor)
-        ExecutorFactory.forget_executor(executor_id)
+        ExecutorFactory.forget_executor(executor_id, self._strategy)
         return ""
 
     def archive_done(self, *, only_reported: bool) -> None:

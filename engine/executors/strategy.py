@@ -11,7 +11,10 @@ from engine.model.quotes import QuoteTick
 
 @runtime_checkable
 class ExecutorStrategy(Protocol):
-    """The container's side of an executor. It answers questions; it never places orders."""
+    """The container's side of an executor. It answers questions; it never places orders.
+
+    There is one for each session; the factory knows its executors by it, by weak reference.
+    """
 
     def now_ns(self) -> int:
         """Return the session's time, nanoseconds since the epoch, UTC."""
