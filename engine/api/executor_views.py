@@ -85,7 +85,8 @@ def executor_detail(snapshot: ExecutorSnapshot, session: PublishedSession) -> Ex
         orders=tuple(order_row(order, snapshot.instrument) for order in orders),
         fills=tuple(fill_row(fill, snapshot.instrument) for fill in fills),
         timeline=tuple(
-            TimelineRow(entry.ts_ns, entry.text, entry.level) for entry in snapshot.timeline
+            TimelineRow(entry.ts_ns, entry.text, entry.level)
+            for entry in reversed(snapshot.timeline)
         ),
         max_retries=snapshot.max_retries,
         updatable=ExecutorFactory.get_update_type(type(snapshot.config)) is not None,

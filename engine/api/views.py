@@ -214,7 +214,7 @@ class ConfigField:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorDetail:
-    """Everything about one executor."""
+    """Everything about one executor. Orders, fills and timeline: newest first."""
 
     row: ExecutorRow
     config: tuple[ConfigField, ...]

@@ -42,7 +42,7 @@ class SettingsScreen(Overlay[str | None]):
     SettingsScreen > .overlay-box { width: 52; height: 70%; }
     """
     heading: ClassVar[str] = "Settings ─ theme"
-    hint: ClassVar[str] = "enter takes it · T time format · esc puts back"
+    hint: ClassVar[str] = "enter takes it · T times · esc puts back"
 
     def __init__(self, console: ConsoleState, themes: tuple[str, ...], present: str) -> None:
         super().__init__(console)

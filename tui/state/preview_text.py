@@ -48,7 +48,7 @@ def preview_lines(detail: ExecutorDetail, height: int) -> tuple[Line, ...]:
         lines += [(), ((" Newest first", "head"),)]
         lines += [
             ((f" {format_clock(item.ts_ns)} ", "dim"), (short_order_ids(item.text), ""))
-            for item in sorted(detail.timeline, key=lambda item: -item.ts_ns)
+            for item in detail.timeline
         ]
     return tuple(lines[:height])
 
