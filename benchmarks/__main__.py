@@ -9,12 +9,22 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from benchmarks import engine_ticks, first_paint, flow, harness, key_to_paint, memory, queries
+from benchmarks import (
+    engine_ticks,
+    executors,
+    first_paint,
+    flow,
+    harness,
+    key_to_paint,
+    memory,
+    queries,
+)
 
 BENCHMARKS: Final[dict[str, Callable[[], list[harness.Finding]]]] = {
     "first_paint": first_paint.measure,
     "key_to_paint": key_to_paint.measure,
     "engine_ticks": engine_ticks.measure,
+    "executors": executors.measure,
     "queries": queries.measure,
     "memory": memory.measure,
 }
