@@ -24,7 +24,9 @@ class TrackedOrder:
         "_fill_ids",
         "_lots",
         "_notional",
-        "_reported",
+        "_reported_fees",
+        "_reported_lots",
+        "_reported_notional",
         "cancel_sent_ns",
         "fee_base_lots",
         "fills",
@@ -46,7 +48,7 @@ class TrackedOrder:
         self.fee_base_lots = 0
         self.cancel_sent_ns: int | None = None
         self._lots = self._notional = self._fees = 0
-        self._reported = (0, 0, 0)
+        self._reported_lots = self._reported_notional = self._reported_fees = 0
 
     @property
     def order_id(self) -> str:
@@ -56,17 +58,17 @@ class TrackedOrder:
     @property
     def executed_lots(self) -> int:
         """Return the lots executed so far."""
-        return max(self._lots, self._reported[0])
+        return max(self._lots, self._reported_lots)
 
     @property
     def executed_atoms(self) -> int:
         """Return the notional executed so far."""
-        return self._reported[1] if self._reported[0] > self._lots else self._notional
+        return self._reported_notional if self._reported_lots > self._lots else self._notional
 
     @property
     def fee_atoms(self) -> int:
         """Return the fees paid so far; positive when we pay."""
-        return self._reported[2] if self._reported[0] > self._lots else self._fees
+        return self._reported_fees if self._reported_lots > self._lots else self._fees
 
     @property
     def figures(self) -> tuple[int, int, int, int]:
@@ -112,8 +114,10 @@ class TrackedOrder:
     def apply_order(self, order: Order) -> bool:
         """Take an order update; return whether anything changed. Old updates change nothing."""
         changed = self.apply_status(order)
-        if order.filled_lots > self._reported[0]:
-            self._reported = (order.filled_lots, order.filled_atoms, order.fee_atoms)
+        if order.filled_lots > self._reported_lots:
+            self._reported_lots = order.filled_lots
+            self._reported_notional = order.filled_atoms
+            self._reported_fees = order.fee_atoms
             self.updated_ns = max(self.updated_ns, order.updated_ns)
             changed = True
         return changed
@@ -133,8 +137,11 @@ class TrackedOrder:
             return False
         self.fills += (fill,)
         self._lots += fill.lots
-        self._notional += fill.notional_atoms
-        self._fees += fill.fee_atoms
+        # An only fill's numbers are kept as they are: a sum with 0 would be a copy of them.
+        self._notional = (
+            self._notional + fill.notional_atoms if self._notional else (fill.notional_atoms)
+        )
+        self._fees = self._fees + fill.fee_atoms if self._fees else fill.fee_atoms
         self.fee_base_lots += fill.fee_base_lots
         self.updated_ns = max(self.updated_ns, fill.ts_ns)
         return True

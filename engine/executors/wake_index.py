@@ -17,16 +17,16 @@ _SLOTS: Final = 2 * len(PriceField)
 class _Registration:
     """What one owner waits for: ``entries[i]`` stands in the heap ``heaps[i]``, None once fired."""
 
-    __slots__ = ("entries", "heaps", "owner", "sequence")
+    __slots__ = ("entries", "heaps", "owner")
 
-    def __init__(self, owner: str, sequence: int) -> None:
+    def __init__(self, owner: str) -> None:
         self.owner = owner
-        self.sequence = sequence
         self.entries: tuple[_Entry | None, ...] = ()
         self.heaps: tuple[_Waiting, ...] = ()
 
     def __lt__(self, other: _Registration) -> bool:
-        return self.sequence < other.sequence
+        """Equal levels fire together: which of them comes first in a heap does not matter."""
+        return False
 
     def wants(self, entry: _Entry) -> bool:
         """Whether *entry* is neither fired nor withdrawn."""
@@ -99,7 +99,6 @@ class WakeIndex:
         self._markets: dict[ConnectorPair, tuple[_Waiting, ...]] = {}
         self._times = _Waiting()
         self._heap_tuples: dict[tuple[_Waiting, ...], tuple[_Waiting, ...]] = {}
-        self._sequence = 0
 
     def __len__(self) -> int:
         return len(self._owners)
@@ -108,8 +107,7 @@ class WakeIndex:
         """Let *owner* wait for *conditions* and for nothing else."""
         registration = self._owners.get(owner)
         if registration is None:
-            self._sequence += 1
-            registration = self._owners[owner] = _Registration(owner, self._sequence)
+            registration = self._owners[owner] = _Registration(owner)
         wanted = self._tightest(conditions.prices)
         if conditions.at_ns is not None:
             wanted[self._times] = conditions.at_ns
