@@ -8,7 +8,7 @@ The rows are imported when the first one is made: the console's first frame need
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from engine.api.health import EngineState, HealthView
 
@@ -30,6 +30,11 @@ class Board:
         self.flow_states: tuple[FlowStateView, ...] = ()
         self.commands: dict[str, CommandRow] = {}
         self.log: tuple[LogRow, ...] = ()
+        self.stop_policy: Literal["flatten", "keep"] | None = None
+        """What the operator wants to become of positions when the engine stops; None: as planned.
+
+        It is set by the thread of the console, so that a stop that follows at once knows it.
+        """
         self._next_log_seq = 0
 
     def beat(self, monotonic_ns: int) -> None:

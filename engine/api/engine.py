@@ -156,10 +156,11 @@ class Engine:
         return result.message
 
     def request_stop(self) -> None:
-        """Ask the session to end under its configured policy."""
+        """Ask the session to end: as the operator said, else under its configured policy."""
         if self._session is not None:
-            keep = self._session.plan.config.session.on_end == "keep"
-            self._session.runner.request_stop(keep_positions=keep, actor="engine")
+            policy = self.board.stop_policy or self._session.plan.config.session.on_end
+            actor = "operator" if self.board.stop_policy else "engine"
+            self._session.runner.request_stop(keep_positions=policy == "keep", actor=actor)
 
     async def wait_until_ended(self) -> None:
         """Wait until the session is over."""

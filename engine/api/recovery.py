@@ -9,6 +9,7 @@ from engine.config.session_plan import SessionPlan
 from engine.flow.errors import EngineError
 from engine.live.resume import Recovered, replay_session
 from engine.live.session_runner import PendingRequest
+from engine.store.records import SessionStatus
 from engine.store.store import Store
 
 
@@ -17,25 +18,30 @@ async def find_interrupted(
 ) -> str | None:
     """Return the session that *plan* should continue, None to begin anew.
 
-    Only what was cut off since the last start counts, under the same name and configuration. A
-    session on the simulated clock is never continued: it can be run again.
+    That is the newest one of its name, if it was cut off and had begun; a start that died before
+    its first input does not count. A session on the simulated clock is never continued: it can be
+    run again.
     """
     section = plan.config.session
-    wanted = None
+    for session_id in store.interrupted:
+        note("warning", f"session {session_id} was interrupted; its records are kept")
+    if section.on_restart == "ignore" or section.speed == "max":
+        return None
     for record in await store.sessions():
-        if record.session_id not in store.interrupted:
+        if record.name != section.name:
             continue
-        if record.name != section.name or section.on_restart == "ignore" or section.speed == "max":
-            note("warning", f"session {record.session_id} was interrupted; its records are kept")
-        elif record.config_hash != plan.config_hash:
-            note(
-                "warning",
-                f"session {record.session_id} was interrupted and is not resumed: the session file "
-                "has changed since; its records are kept",
-            )
-        elif wanted is None:
-            wanted = record.session_id
-    return wanted
+        if record.status is not SessionStatus.INTERRUPTED:
+            return None
+        if not record.inputs:
+            continue
+        if record.config_hash == plan.config_hash:
+            return record.session_id
+        note(
+            "warning",
+            f"session {record.session_id} is not resumed: the session file has changed since",
+        )
+        return None
+    return None
 
 
 async def recover(
@@ -58,7 +64,7 @@ async def recover(
     active = sum(executor.is_active for executor in prepared.container.orchestrator.executors())
     note(
         "warning",
-        f"session {session_id} was interrupted and is resumed: {recovered.inputs} inputs replayed, "
+        f"session {session_id} is resumed: {recovered.inputs} inputs replayed, "
         f"{active} executors go on",
     )
     return recovered

@@ -57,7 +57,10 @@ class EngineThread(ConsoleQueries):
     def submit(self, command: Command) -> str:
         """Queue *command* and return its id; its outcome is found by ``command(id)``."""
         from engine.api.command_event import CommandEvent
+        from engine.api.commands import StopSession
 
+        if isinstance(command, StopSession):
+            self.board.stop_policy = command.policy
         event = CommandEvent(command=command)
         command_id = str(event.id)
         if not self._ready.done() or self._ready.exception():

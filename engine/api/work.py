@@ -140,7 +140,17 @@ class Work:
         for controller_id, verb, result in actions:
             event = ActionEvent(controller_id=controller_id, verb=verb, result=result)
             self._requested_ns[str(event.id)] = self._clock.now_ns()
-            await self.actions.append(event, priority=PRIORITY_ACTION)
+            try:
+                await self.actions.append(event, priority=PRIORITY_ACTION)
+            except flow.QueueFullError as error:
+                # What was done is done and recorded; only its tracking is lost, and that is told.
+                self._requested_ns.pop(str(event.id), None)
+                self._board.add_log(
+                    ts_ns=self._clock.now_ns(),
+                    level="error",
+                    source="engine",
+                    text=f"an action of {controller_id} is not tracked: {error.message}",
+                )
         await self._forget_old()
 
     async def take_command(self, event: CommandEvent) -> None:
@@ -252,6 +262,9 @@ class Work:
 
 def _reason(event: flow.Event) -> str:
     error = event.execution.error
+    if isinstance(error, flow.EngineTimeoutError):
+        waited = f"no answer within {event.timeout:g} s"
+        return f"{waited}; it may still be carried out, the log will say so"
     if isinstance(error, flow.EngineError):
         return error.message
     if isinstance(error, BaseException):

@@ -9,7 +9,7 @@ from typing import Final
 from engine.containers.effects import Effects
 from engine.containers.session_container import SessionContainer
 from engine.executors.base import ExecutorBase
-from engine.executors.step import Notice
+from engine.executors.step import Level, Notice
 from engine.live.equity_curve import EquityCurve
 from engine.live.executor_gallery import ExecutorGallery
 from engine.live.store_rows import (
@@ -113,6 +113,11 @@ class Recorder:
         effects.notices.clear()
         effects.actions.clear()
         self.record(effects)
+
+    def tell(self, level: Level, text: str) -> None:
+        """Pass on a notice of the shell, stamped with the session's time."""
+        self.alerts += level in ("warning", "error")
+        self._notify(Notice(self._container.clock.now_ns(), level, "", text))
 
     def add_audit(self, record: AuditRecord) -> None:
         """Take a record of the audit trail for the next transaction."""

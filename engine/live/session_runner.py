@@ -31,12 +31,15 @@ from engine.model.clock import SECOND_NS
 from engine.store.batch import StoreBatch
 from engine.store.records import SessionStatus
 
+REQUEST_LIMIT: Final = 8
+"""Requests taken into one batch: each may create an executor, which costs more than a quote."""
 BATCH_LIMIT: Final = 64
 """Inputs applied between two chances for other tasks to run: keeps the loop's stalls short."""
 SIMULATED_BATCH_LIMIT: Final = 256
 """Inputs of one transaction on the simulated clock, where no input waits for its commit."""
 STOP_SESSION_DEADLINE_NS: Final = 60 * SECOND_NS
 """Session time that executors get to close before they are forced."""
+_HALTED: Final = "the store cannot be written, trading is halted until it can"
 PUBLISH_INTERVAL_NS: Final = SECOND_NS // 10
 WRITE_RETRY_S: Final = 1.0
 
@@ -68,7 +71,7 @@ class BatchWriter(Protocol):
 class PendingRequest:
     """An action that somebody waits for."""
 
-    __slots__ = ("_done", "actor", "arguments", "request_id", "result", "verb")
+    __slots__ = ("_done", "actor", "arguments", "is_given_up", "request_id", "result", "verb")
 
     def __init__(
         self, *, request_id: str, actor: str, verb: str, arguments: dict[str, object]
@@ -78,6 +81,7 @@ class PendingRequest:
         self.verb = verb
         self.arguments = arguments
         self.result: ActionResult | None = None
+        self.is_given_up = False
         self._done = anyio.Event()
 
     def resolve(self, result: ActionResult) -> None:
@@ -184,6 +188,7 @@ class SessionRunner:
             # Whoever asked has given up: what has not begun must not be done behind their back.
             if request in self._requests:
                 self._requests.remove(request)
+            request.is_given_up = request.result is None
 
     def preload(self, requests: Iterable[PendingRequest]) -> None:
         """Queue requests that are carried out with the session's first quotes."""
@@ -204,7 +209,7 @@ class SessionRunner:
                 await self._write(self._recorder.take_batch(map(encode, batch)))
                 for start in range(0, len(batch), BATCH_LIMIT):
                     self._apply_all(batch[start : start + BATCH_LIMIT])
-                    if self._pace.is_simulated:
+                    if self._pace.is_simulated or len(batch) > BATCH_LIMIT:
                         await anyio.lowlevel.checkpoint()
                 await self._track_actions()
                 self._finish_stop()
@@ -240,8 +245,9 @@ class SessionRunner:
             return [ForceStopInput(self._last_ns)]
         now = self._pace.now_ns()
         batch = self._due_from_feed(now)
-        stamp = self._stamp(now, is_behind=len(batch) == self._batch_limit())
-        while self._requests:
+        limit = self._batch_limit()
+        stamp = self._stamp(now, is_behind=len(batch) == limit)
+        while self._requests and len(batch) < limit + REQUEST_LIMIT:
             request = self._requests.popleft()
             self._waiting[request.request_id] = request
             batch.append(
@@ -312,8 +318,18 @@ class SessionRunner:
         for request_id, result in effects.results:
             request = self._waiting.pop(request_id, None)
             if request is not None:
-                request.resolve(result)
-                self._has_answered = True
+                self._answer(request, result)
+
+    def _answer(self, request: PendingRequest, result: ActionResult) -> None:
+        if request.is_given_up:
+            # It was in the journal already when its command timed out: it counts, and is told.
+            self._recorder.tell(
+                "warning",
+                f"{request.verb} by {request.actor} was carried out after its command had been "
+                f"given up: {result.message}",
+            )
+        request.resolve(result)
+        self._has_answered = True
 
     async def _track_actions(self) -> None:
         if self._actions:
@@ -346,12 +362,16 @@ class SessionRunner:
             try:
                 await self._writer.write(batch)
             except flow.EngineError as error:
-                self.figures.problem = f"the store cannot be written, trading is halted: {error}"
+                if not self.figures.problem:
+                    self._recorder.tell("error", f"{_HALTED}: {error}")
+                self.figures.problem = f"{_HALTED}: {error}"
                 if self.state is SessionState.RUNNING:
                     self.state = SessionState.HALTED
                 self._publish(self)
                 await anyio.sleep(WRITE_RETRY_S)
                 continue
+            if self.figures.problem:
+                self._recorder.tell("info", "the store can be written again, trading goes on")
             self.figures.problem = ""
             if self.state is SessionState.HALTED:
                 self.state = SessionState.RUNNING
