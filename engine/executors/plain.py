@@ -32,5 +32,7 @@ def to_plain(value: object) -> JsonValue:
     if isinstance(value, list | tuple):
         return [to_plain(item) for item in value]
     if is_dataclass(value):
-        return {item.name: to_plain(getattr(value, item.name)) for item in fields(value)}
+        # What a value computes for itself (init=False) is no part of what it says.
+        given = (item.name for item in fields(value) if item.init)
+        return {name: to_plain(getattr(value, name)) for name in given}
     raise TypeError(f"{type(value).__name__} has no plain JSON form: {value!r}")

@@ -115,7 +115,7 @@ async def test_a_command_that_takes_too_long_is_cancelled(desk: Desk) -> None:
     desk.answer = hang
     row = await desk.ask(STOP, limit_s=0.001)
     assert row.status == "cancelled"
-    assert "timed out after 0.001s" in row.reason
+    assert row.reason.startswith("no answer within 0.001 s; it may still be carried out")
     assert desk.audit[-1].status == "cancelled"
 
 

@@ -233,7 +233,7 @@ async def test_a_store_that_fails_halts_trading_until_it_works_again(
     await loop.runner.run()
     halted = [picture for picture in loop.pictures if picture.state == "halted"]
     assert len(halted) == 2
-    assert "trading is halted: the disk is full" in halted[0].problem
+    assert "trading is halted until it can: the disk is full" in halted[0].problem
     assert halted[0].inputs == 1
     assert loop.runner.state is SessionState.STOPPED
     assert loop.pictures[-1].problem == ""

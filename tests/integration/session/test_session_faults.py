@@ -93,7 +93,7 @@ async def test_a_store_that_fails_for_a_while_halts_trading_says_so_and_goes_on(
     await wiring.session.runner.run()
     halted = [one for one in wiring.published if one.state == "halted"]
     assert [one.problem for one in halted] == [
-        "the store cannot be written, trading is halted: the disk is full"
+        "the store cannot be written, trading is halted until it can: the disk is full"
     ]
     assert halted[0].inputs > 1
     assert halted[0].events == 1, "the core has seen nothing that is not in the journal"

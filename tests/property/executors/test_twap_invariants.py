@@ -105,7 +105,8 @@ def test_a_quiet_venue_completes_it_near_the_total(
         assert executor.close_type is CloseType.COMPLETED
     if executor.close_type is CloseType.COMPLETED:
         spent = bench.venue.instrument(executor.market).money(executor.totals.entry_atoms)
-        assert abs(spent - 40) < (2 if executor.config.mode.name == "TAKER" else 6)
+        # The price may move by a tenth between the sizing of a part and its last fill.
+        assert abs(spent - 40) < (4 if executor.config.mode.name == "TAKER" else 6)
         check_end(bench, executor)
 
 
