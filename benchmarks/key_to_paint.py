@@ -53,6 +53,9 @@ def _wait_for_executors(terminal: Terminal, count: int) -> None:
 
 
 def _move_up_and_down(terminal: Terminal) -> list[float]:
+    # The cursor stays with its executor, wherever that has gone: begin at the top.
+    terminal.press("g")
+    terminal.watch(1)
     terminal.press("j")
     terminal.watch(0.5)
     row = terminal.rows_of(CURSOR)[-1]
