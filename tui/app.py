@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib.resources.abc import Traversable
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from textual import events, on
 from textual.app import App
@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.worker import Worker, WorkerState
 
 from tui.actions import Scope, bindings_for
+from tui.key_gate import KeyGate
 from tui.screens.base import CommandEntered, ConsoleScreen
 from tui.settings import DEFAULT_THEME, TIME_FORMATS, Settings
 from tui.state.console import ConsoleState
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _TWICE_S = 2.0
 _SAVING = "settings"
+_KEYS = "keys"
 
 
 def _palette_provider() -> type[Provider]:
@@ -97,6 +99,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
             read_only=settings.read_only,
             fps=settings.fps,
         )
+        self._key_gate = KeyGate(self)
         self._on_first_paint = on_first_paint
         self._interrupted_at = float("-inf")
         self._history: list[str] = []
@@ -149,6 +152,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         """Know the other modes, and start to look at the engine."""
+        self.run_worker(self._key_gate.run(), group=_KEYS)
         self.add_mode("dashboard", self.get_default_screen)
         self.add_mode("executors", self._executors)
         self.add_mode("flow", self._flow)
@@ -160,10 +164,16 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.screen.call_after_refresh(self._first_paint)
 
     async def on_event(self, event: events.Event) -> None:
-        """Drop keys typed while the screens are being closed: Textual would fail on them."""
+        """Let keys pass one by one; drop those typed while the screens are being closed."""
         if isinstance(event, events.InputEvent) and not self.screen_stack:
             return
-        await super().on_event(event)
+        if not isinstance(event, events.Key | events.Paste) or event.is_forwarded:
+            await super().on_event(event)
+        elif not self._key_gate.holds(event):
+            try:
+                await super().on_event(event)
+            finally:
+                self._key_gate.passed()
 
     def _first_paint(self) -> None:
         self._look_at_engine()
@@ -350,13 +360,19 @@ class ConsoleApp(App[None], inherit_bindings=False):
             QuitDialog(state.engine, state.session, clock=state.clock), self._quit_chosen
         )
 
-    def _quit_chosen(self, choice: str | None) -> None:
-        if choice == "flatten":
-            from engine.api.commands import StopSession
-
-            session = self.console_state.session
-            self.console_state.engine.submit(StopSession(session=session, policy="flatten"))
+    def _quit_chosen(self, choice: Literal["keep", "flatten"] | None) -> None:
         if choice is not None:
+            self._end_session(choice)
+
+    def _end_session(self, policy: Literal["keep", "flatten"]) -> None:
+        """Quit; what the operator wishes goes before what the session's file says."""
+        session = self.console_state.session
+        try:
+            if session:
+                from engine.api.commands import StopSession
+
+                self.console_state.engine.submit(StopSession(session=session, policy=policy))
+        finally:
             self.exit(return_code=0)
 
     def action_interrupt(self) -> None:
@@ -368,7 +384,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
             return
         now = self.console_state.clock()
         if now - self._interrupted_at <= _TWICE_S:
-            self.exit(return_code=0)
+            self._end_session("keep")
             return
         self._interrupted_at = now
         self.say("Press ctrl+c again within 2 s to quit and keep positions; q asks first.")

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Button
 
@@ -23,7 +24,7 @@ from tui.widgets.painted import Painted
 from tui.widgets.top_bar import TopBar
 
 GUARD_S: Final = 0.3
-"""How long a dialog that confirms something drops every key after it has opened."""
+"""How long after its first paint a dialog that confirms something drops every key."""
 
 Clock = Callable[[], float]
 
@@ -96,7 +97,7 @@ class Dialog(ModalScreen[str | None]):
         self.session = session
         self._clock = clock
         self._guarded = guarded
-        self._opened_s: float | None = None
+        self._painted_s: float | None = None
 
     @property
     def session_row(self) -> SessionRow | None:
@@ -141,7 +142,7 @@ class Dialog(ModalScreen[str | None]):
         role = mode_role(self.mode)
         self.add_class(role.replace("mode-", "-"))
         self.show_head()
-        self._opened_s = self._clock()
+        self.call_after_refresh(self._start_guard)
 
     def show_head(self) -> None:
         """Paint the first line anew."""
@@ -151,10 +152,14 @@ class Dialog(ModalScreen[str | None]):
         line: Line = ((f" {mode_badge(self.mode)} ", mode_role(self.mode)), name, (note, "dim"))
         self.query_one("#head", DialogHead).show_lines([line])
 
+    def _start_guard(self) -> None:
+        self._painted_s = self._clock()
+
     def on_key(self, event: events.Key) -> None:
         """Drop what was typed before the operator can have read the dialog."""
-        opened = self._opened_s
-        if self._guarded and (opened is None or self._clock() - opened < GUARD_S):
+        waited_s = Message().time - event.time  # under load a key comes late
+        painted = self._painted_s
+        if self._guarded and (painted is None or self._clock() - waited_s - painted < GUARD_S):
             event.stop()
 
     def button(self, text: str, key: str, action: str, *, confirm: bool = False) -> Button:

@@ -106,8 +106,9 @@ class PromptBar(Horizontal):
         yield self._note
 
     def on_mount(self) -> None:
-        """Start typing at once."""
-        self._field.focus()
+        """Start typing at once: the focus is here before the next key is let through."""
+        self.screen.set_focus(self._field)
+        self.add_class("-ready")
 
     def set_note(self, text: str) -> None:
         """Show *text* at the right end."""

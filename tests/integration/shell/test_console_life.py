@@ -392,3 +392,30 @@ async def test_hidden_screens_ask_for_nothing(open_console: OpenConsole) -> None
         assert not dashboard._clock_timer._active.is_set()
         await console.press("1")
         assert dashboard._clock_timer._active.is_set()
+
+
+# --- the end -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keys", "policy"), [(("q", "k"), "keep"), (("q", "y"), "keep"), (("q", "f"), "flatten")]
+)
+async def test_what_the_operator_chose_at_the_end_goes_before_the_session_file(
+    open_console: OpenConsole, keys: tuple[str, ...], policy: str
+) -> None:
+    async with open_console() as console:
+        for key in keys:
+            await console.press(key)
+        assert console.app.return_code == 0
+        (command,) = console.engine.submitted
+        assert type(command).__name__ == "StopSession"
+        assert command.model_dump()["policy"] == policy
+
+
+async def test_interrupted_twice_it_keeps_positions(open_console: OpenConsole) -> None:
+    async with open_console() as console:
+        await console.press("ctrl+c")
+        assert console.engine.submitted == []
+        await console.press("ctrl+c")
+        assert console.app.return_code == 0
+        assert [command.model_dump()["policy"] for command in console.engine.submitted] == ["keep"]
