@@ -12,6 +12,7 @@ from engine.flow.status import EventStatus
 from engine.flow.unset import Unset, UnsetType
 
 MAX_NESTING: Final = 100
+"""So many groups, one in the other, are written in full; the outermost is the first."""
 
 
 @dataclass(slots=True)
@@ -84,13 +85,13 @@ def is_retryable(exc: BaseException) -> bool:
 
 def error_to_dict(exc: BaseException) -> dict[str, object]:
     """Return *exc* as JSON types: `error`, `message`, and `exceptions` for a group."""
-    return _error_to_dict(exc, 0, set())
+    return _error_to_dict(exc, 1, set())
 
 
 def _error_to_dict(exc: BaseException, depth: int, path: set[int]) -> dict[str, object]:
     if isinstance(exc, EngineError):
-        plain = to_plain(exc.to_dict())
-        return plain if isinstance(plain, dict) else _head(exc, exc.message)
+        # One value without a plain form must not take the others with it.
+        return {key: to_plain(value) for key, value in exc.to_dict().items()}
     if not isinstance(exc, BaseExceptionGroup):
         return _head(exc, _text(exc))
     if id(exc) in path:

@@ -28,6 +28,8 @@ _NOWHERE: Final = Progression()
 """Stands in the index for a status progression that the user removed."""
 _SLACK: Final = 64
 _CLEANED: Final = (EventStatus.COMPLETED, EventStatus.FAILED, EventStatus.ABORTED)
+_GRACE_S: Final = 1.0
+"""Seconds for a cancelled event to end, after which it is given up."""
 _PER_STEP: Final = 500
 """So many events are handled before others get their turn on the loop."""
 
@@ -88,7 +90,9 @@ class Executor:
     # --- coming in and going out -----------------------------------------------------------
 
     async def append(self, event: Event, priority: float | None = None) -> None:
-        """Add a pending event, and queue it if there is a processor; all or nothing.
+        """Add an event, and queue it if there is a processor; all or nothing.
+
+        One that is terminal already is listed under its own status, and not queued.
 
         Args:
             event: the event.
@@ -101,20 +105,22 @@ class Executor:
             QueueFullError: the processor's queue is at its limit.
         """
         processor = self.processor
-        if processor is None and priority is not None:
+        if priority is not None:
             priority = check_priority(priority)
-        pending = self._status_progression(_PENDING)
         self.states.items.add(event)
         key = key_of(event)
-        pending.append_key(key)
-        if processor is not None:
-            try:
+        status = event.execution.status
+        try:
+            self._status_progression(status if status.is_terminal else _PENDING).append_key(key)
+            if status.is_terminal:
+                return
+            if processor is not None:
                 await processor.enqueue(event, priority)
-            except BaseException:
-                self.states.drop_keys((key,))
-                raise
-        elif priority is not None:
-            self._priorities[key] = priority
+            elif priority is not None:
+                self._priorities[key] = priority
+        except BaseException:
+            self.states.drop_keys((key,))
+            raise
 
     async def cleanup_events(
         self, statuses: Iterable[EventStatus | str] | EventStatus | str | None = None
@@ -197,26 +203,37 @@ class Executor:
     async def shutdown(self, timeout: float = 5.0) -> int:  # noqa: ASYNC109 (the specification's signature)
         """Stop, give running events *timeout* seconds, cancel the rest; return how many.
 
-        No task is left behind.
+        No task is left behind, except of an event that goes on for a second after it was
+        cancelled: it is given up with a logged error, and counted as cancelled.
         """
         await self.stop()
         processor = self.processor
         if processor is None:
             return 0
-        tasks = {worker.task for worker in processor.workers()} - {asyncio.current_task()}
-        if tasks:
+        excluded = {asyncio.current_task()}
+        if tasks := {worker.task for worker in processor.workers()} - excluded:
             await asyncio.wait(tasks, timeout=timeout)
         cancelled = 0
-        while workers := processor.workers():
-            events = [worker.event for worker in workers if worker.event is not None]
+        while workers := [one for one in processor.workers() if one.task not in excluded]:
+            runs = [(worker.task, worker.event) for worker in workers if worker.event is not None]
             for worker in workers:
                 worker.cancel()
-            tasks = {worker.task for worker in workers} - {asyncio.current_task()}
-            if not tasks:
-                break
-            await asyncio.wait(tasks)
-            cancelled += sum(event.status is EventStatus.CANCELLED for event in events)
+            _, stuck = await asyncio.wait({one.task for one in workers}, timeout=_GRACE_S)
+            excluded |= stuck
+            for task, event in runs:
+                if task in stuck:
+                    self._give_up(event)
+                cancelled += task in stuck or event.status is EventStatus.CANCELLED
         return cancelled
+
+    def _give_up(self, event: Event) -> None:
+        _log.error(
+            "%r of %s swallowed its cancellation and still runs after %s s; it is given up: "
+            "let its work end when it is cancelled",
+            event,
+            self.states.name,
+            _GRACE_S,
+        )
 
     async def _create_processor(self) -> None:
         """Create the processor from the configuration."""
@@ -252,6 +269,9 @@ class Executor:
     async def cancel(self, event: Id) -> bool:
         """Cancel an event that is pending, or running, and wait until it has ended.
 
+        An event that goes on for a second after it was cancelled is left alone, with a logged
+        error.
+
         Returns:
             Whether it had effect: the event is cancelled by this call.
 
@@ -265,7 +285,12 @@ class Executor:
         run = None if self.processor is None else self.processor.find_run(key)
         if run is not None:
             run.cancel()
-            await run.wait_settled()
+            try:
+                async with asyncio.timeout(_GRACE_S):
+                    await run.wait_settled()
+            except TimeoutError:
+                self._give_up(found)
+                return False
             return found.status is EventStatus.CANCELLED or not found.status.is_terminal
         if found.status is not EventStatus.PENDING:  # invoked by hand: its task is not ours
             return False

@@ -195,7 +195,7 @@ class Pile(Generic[T]):
             return self._named(key.keys())
         if isinstance(key, (UUID, str, Element)):
             return self.get(key)
-        if isinstance(key, int):
+        if isinstance(key, int) and not isinstance(key, bool):
             return self._values()[key]
         if isinstance(key, slice):
             return self._like(self._values()[key])
@@ -309,6 +309,8 @@ class Pile(Generic[T]):
     def _listed(self, keys: list[object] | tuple[object, ...]) -> Pile[T]:
         if not keys:
             raise ValueError("empty list/tuple selects nothing")
+        if any(isinstance(key, bool) for key in keys):
+            raise TypeError("Invalid key type: bool in a list key, which holds ints or ids only")
         numbers = [key for key in keys if isinstance(key, int)]
         if len(numbers) == len(keys):
             values = self._values()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, time, timedelta
@@ -53,6 +54,8 @@ def copy_containers(value: object) -> object:
 
 
 def _plain(value: object, path: set[int]) -> object:
+    if isinstance(value, float) and not math.isfinite(value):  # JSON has no such number
+        raise _NotPlainError
     if type(value) in _ATOMS:
         return value
     if isinstance(value, Enum):

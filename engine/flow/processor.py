@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Callable, Iterable
+from numbers import Number
 from typing import ClassVar, Final, Protocol, Self
 from uuid import UUID
 
 from engine.flow.batch import Batch, Worker, cancel_pending, wake, wake_all
 from engine.flow.element import Element, epoch_seconds, key_of, to_key
-from engine.flow.errors import AccessError, NotFoundError, QueueFullError
+from engine.flow.errors import AccessError, NotFoundError, QueueFullError, ValidationError
 from engine.flow.event import Event
 from engine.flow.execution import is_retryable
 from engine.flow.limits import check_limits
@@ -161,7 +163,7 @@ class Processor:
         """Return whether an event with this request may begin; for subclasses.
 
         True grants, a false value is a strike, and a number above 0 asks to be asked again in
-        so many seconds.
+        so many seconds. A number that is negative or not finite fails the event.
         """
         return True
 
@@ -476,7 +478,7 @@ class Processor:
             if event is None:  # removed, or ended, maybe while permission was asked
                 await self._drop(entry[2])
                 return True
-            wait = _wait_asked_for(answer)
+            wait = answer if isinstance(answer, float) else 0.0
             if wait or not answer:
                 await self._deny(event, entry, wait, batch)
                 return False
@@ -510,16 +512,17 @@ class Processor:
             await self._tell(self.executor, event)
 
     async def _ask(self, event: Event, entry: Entry, batch: Batch) -> object:
-        """Return the answer; or `_WITHDRAWN`, and the entry is back in the queue.
+        """Return the answer as a bool or as seconds above 0.
 
-        If the check fails, so does the event.
+        If it is `_WITHDRAWN`, the entry is back in the queue. If the check fails, or its answer
+        means nothing, so does the event.
         """
         answer: object = False
         is_loop = batch.is_loop
         if is_loop:
             self._is_loop_asking = True
         try:
-            answer = await self.request_permission(**event.request)
+            answer = _read_answer(await self.request_permission(**event.request))
         except BaseException as exc:  # boundary: foreign code runs here
             if not (is_loop and self._is_interrupted):
                 if _is_ours(exc):
@@ -628,7 +631,21 @@ def _is_ours(exc: BaseException) -> bool:
     return isinstance(exc, GeneratorExit)
 
 
-def _wait_asked_for(answer: object) -> float:
-    """Return the seconds that *answer* asks to wait; 0 for every other answer."""
-    is_number = isinstance(answer, (int, float)) and not isinstance(answer, bool)
-    return float(answer) if is_number and answer > 0 else 0.0  # type: ignore[arg-type, operator]  # is_number narrowed it
+def _read_answer(answer: object) -> bool | float:
+    """Return the seconds, above 0, that *answer* asks to wait; else whether it is true.
+
+    Raises:
+        ValidationError: a number that is negative or not finite; it must not grant.
+    """
+    if isinstance(answer, bool) or not isinstance(answer, Number):
+        return bool(answer)
+    try:
+        seconds = float(answer)  # type: ignore[arg-type]  # refused below if it has no float
+    except (ArithmeticError, TypeError, ValueError):
+        seconds = math.nan
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ValidationError(
+            f"the permission check answered {answer!r}; answer True, a false value, or a finite "
+            "number of seconds above 0 to be asked again"
+        )
+    return seconds or False

@@ -208,10 +208,13 @@ class Progression(Element):
         self._restore(keys)
 
     def move(self, frm: int, to: int) -> None:
-        """Take out the id at *frm* and insert it before the one at *to* (or at the end)."""
+        """Take out the id at *frm* and insert it before the one that stood at *to*.
+
+        Raises:
+            NotFoundError: one of the places is out of range; `len` is no place.
+        """
         keys = self.keys()
-        frm = self._place(frm)
-        to = len(keys) if to == len(keys) else self._place(to)
+        frm, to = self._place(frm), self._place(to)
         key = keys.pop(frm)
         keys.insert(to - 1 if frm < to else to, key)
         self._restore(keys)

@@ -87,6 +87,8 @@ class EventQueue:
 
     def put_back(self, entry: Entry) -> None:
         """Queue an entry again that was taken but not used, at its old place."""
+        if entry[1] != entry[3]:  # it was parked: what remembers its wait must not revive
+            self._forget_wait(entry)
         heappush(self._ready, self._register(entry))
         self._changed()
 
@@ -199,6 +201,14 @@ class EventQueue:
             heappush(self._overdue, (entry[3], entry))
         while self._overdue and not self._is_live(self._overdue[0][1]):
             heappop(self._overdue)
+
+    def _forget_wait(self, entry: Entry) -> None:
+        self._parked = [other for other in self._parked if other[1] != entry[1]]
+        self._waiting = [pair for pair in self._waiting if pair[1][1] != entry[1]]
+        self._overdue = [pair for pair in self._overdue if pair[1][1] != entry[1]]
+        heapify(self._parked)
+        heapify(self._waiting)
+        heapify(self._overdue)
 
     def _compact(self) -> None:
         self._ready = [entry for entry in self._ready if self._is_live(entry)]

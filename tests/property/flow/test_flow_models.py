@@ -9,7 +9,7 @@ from uuid import UUID
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from engine import flow
 from engine.flow.queue import EventQueue
@@ -55,6 +55,7 @@ actions = st.lists(
 
 
 @given(actions)
+@example([(move, 0, 0) for move in ("push", "push", "park", "park", "put_back", "take_due")])
 def test_the_queue_behaves_as_a_sorted_list(moves: list[tuple[str, int, int]]) -> None:
     queue = EventQueue(lambda: None)
     model: list[tuple[float, int, int]] = []  # priority, sequence, key

@@ -15,7 +15,7 @@ from uuid import UUID
 import pytest
 
 from engine import flow
-from engine.flow.execution import MAX_NESTING, error_to_dict, is_retryable
+from engine.flow.execution import error_to_dict, is_retryable
 from engine.flow.plain import UNSERIALIZABLE, copy_containers, to_plain
 
 
@@ -152,12 +152,15 @@ class Loop:
         (iter([1]), UNSERIALIZABLE),
         ({1: 2}, {"1": 2}),
         (b"x", UNSERIALIZABLE),
+        (float("nan"), UNSERIALIZABLE),
+        ({"a": [float("-inf")]}, UNSERIALIZABLE),
+        (Decimal("NaN"), "NaN"),
     ],
 )
 def test_the_response_becomes_plain(response: object, plain: object) -> None:
     written = flow.Execution(response=response).to_dict()
     assert written["response"] == plain
-    json.dumps(written)
+    json.dumps(written, allow_nan=False)
 
 
 def test_a_cycle_or_endless_depth_ends_as_unserializable() -> None:
@@ -183,8 +186,9 @@ def test_containers_are_copied_and_leaves_shared() -> None:
 
 
 def nested(levels: int) -> ExceptionGroup[Exception]:
+    """Return so many groups, one in the other."""
     group: ExceptionGroup[Exception] = ExceptionGroup("g", [ValueError("leaf")])
-    for _ in range(levels):
+    for _ in range(levels - 1):
         group = ExceptionGroup("g", [group])
     return group
 
@@ -194,17 +198,22 @@ def depth_of(data: Any) -> int:
 
 
 def test_a_group_is_written_in_full_to_depth_100_and_then_cut() -> None:
-    full = error_to_dict(nested(MAX_NESTING))
+    full = error_to_dict(nested(100))
     assert "Max nesting" not in json.dumps(full)
-    cut = json.dumps(error_to_dict(nested(MAX_NESTING + 1)))
-    assert "Max nesting depth (100) exceeded" in cut
-    assert '"nested_count": 1' in cut
+    assert depth_of(full) == 100
+    cut = error_to_dict(nested(101))
+    assert depth_of(cut) == 100
+    text = json.dumps(cut)
+    assert "Max nesting depth (100) exceeded" in text
+    assert '"nested_count": 1' in text
 
 
 def test_a_single_error_has_no_exceptions_key_and_an_engine_error_its_details() -> None:
     assert error_to_dict(ValueError("x")) == {"error": "ValueError", "message": "x"}
     error = flow.ExecutionError("x", details={"id": UUID(int=2)})
     assert error_to_dict(error)["details"] == {"id": str(UUID(int=2))}
+    odd = flow.AccessError("x", details={"price": float("nan")})
+    assert error_to_dict(odd) == {**odd.to_dict(), "details": UNSERIALIZABLE}
 
 
 def test_a_group_on_its_own_path_is_a_cycle_but_a_shared_leaf_is_not() -> None:

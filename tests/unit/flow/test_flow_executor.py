@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import suppress
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -124,6 +126,13 @@ def consistent(executor: flow.Executor) -> bool:
         ("max_queue_size", 0, "Max queue size must be >= 1"),
         ("max_denial_tracking", 0, "Max denial tracking must be >= 1"),
         ("max_denials", 0, "Max denials must be >= 1"),
+        ("queue_capacity", 1.5, "Queue capacity must be greater than 0 and an integer, not 1.5"),
+        ("queue_capacity", True, "Queue capacity must be greater than 0"),
+        ("concurrency_limit", 2.5, "Concurrency limit must be >= 1"),
+        ("concurrency_limit", float("nan"), "Concurrency limit must be >= 1"),
+        ("max_queue_size", 5.0, "Max queue size must be >= 1"),
+        ("max_denial_tracking", "5", "Max denial tracking must be >= 1"),
+        ("max_denials", 3.5, "Max denials must be >= 1"),
     ],
 )
 async def test_settings_have_ranges(setting: str, value: Any, text: str) -> None:
@@ -205,6 +214,27 @@ async def test_append_is_all_or_nothing() -> None:
     assert full.value.retryable
     assert consistent(executor)
     assert len(executor.states.items) == 2
+
+
+@pytest.mark.parametrize("is_started", [False, True])
+async def test_a_terminal_event_is_listed_under_its_own_status_at_once(is_started: bool) -> None:
+    executor = await ready(Manual) if is_started else Manual(CONFIG)
+    for status in S:
+        if status.is_terminal:
+            event = Job()
+            event.status = status
+            await executor.append(event, 1.0)
+            assert executor.get_events_by_status(status) == [event]
+    with pytest.raises(ValueError, match="Priority"):
+        await executor.append(event := Job(execution=flow.Execution(S.FAILED)), float("nan"))
+    executor.states.remove_progression("failed")
+    with pytest.raises(flow.ConfigurationError, match="'failed' not found"):
+        await executor.append(event)
+    assert event not in executor
+    await executor.start()
+    await executor.forward()
+    assert not Job.log
+    assert sum(executor.status_counts().values()) == len(executor.states.items) - 1
 
 
 async def test_strict_executors_admit_the_exact_type() -> None:
@@ -595,6 +625,39 @@ async def test_a_number_asks_to_wait_without_a_strike() -> None:
     assert executor.processor._denial_counts == {}
 
 
+@pytest.mark.parametrize("executor_type", [GatedJobs, Manual])
+@pytest.mark.parametrize(
+    "answer",
+    [float("nan"), float("inf"), -1, -0.5, 10**400, 1j, Decimal("NaN"), Decimal(-2)],
+    ids=lambda value: str(value)[:5],
+)
+async def test_a_number_that_is_no_wait_fails_the_event_instead_of_granting(
+    executor_type: type[flow.Executor], answer: Any
+) -> None:
+    use(lambda number: answer if number == 0 else True)
+    executor = await ready(executor_type)
+    await executor.append(bad := Job(number=0), 1)
+    await executor.append(good := Job(number=1), 2)
+    await executor.forward()
+    await executor.processor.join()
+    assert (bad.status, good.status) == (S.FAILED, S.COMPLETED)
+    assert isinstance(bad.execution.error, flow.ValidationError)
+    assert repr(answer) in bad.execution.error.message
+    assert [number for _, number in Job.log] == [1]
+    assert consistent(executor)
+    await executor.stop()
+
+
+@pytest.mark.parametrize("answer", [0, 0.0, Decimal(0), None, ""])
+async def test_zero_is_a_false_value_and_so_a_strike(answer: Any) -> None:
+    use(lambda _: answer)
+    executor = await ready(Manual)
+    await executor.append(event := Job())
+    await executor.forward()
+    assert executor.processor._denial_counts == {event.id: 1}
+    assert event.status is S.PENDING
+
+
 async def test_the_oldest_denial_counter_is_dropped_first() -> None:
     use(lambda _: None)
     executor = await ready(Manual, max_denial_tracking=10)
@@ -716,7 +779,7 @@ async def test_cancel_in_each_state() -> None:
         await executor.append(event, priority)
     await asyncio.sleep(1)
     assert await executor.cancel(waiting)
-    assert executor.processor.queue.qsize() == 1
+    assert executor.processor.queue.empty()
     assert isinstance(waiting.execution.error, asyncio.CancelledError)
     assert await executor.cancel(running.id)
     assert not await executor.cancel(running)
@@ -761,6 +824,38 @@ async def test_an_event_that_swallows_its_cancellation_is_not_cancelled() -> Non
     await asyncio.sleep(1)
     assert not await executor.cancel(event)
     assert event.status is S.COMPLETED
+
+
+def undying(gate: asyncio.Event) -> Callable[[], Awaitable[object]]:
+    async def work() -> None:
+        while not gate.is_set():
+            with suppress(asyncio.CancelledError):
+                await gate.wait()
+
+    return work
+
+
+async def test_an_event_that_ignores_its_cancellation_is_given_up_loudly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate = asyncio.Event()
+    executor = await ready(concurrency_limit=3)
+    await executor.append(stuck := Job(work=undying(gate)), 1)
+    await executor.append(Job(seconds=60.0), 2)
+    await asyncio.sleep(1)
+    assert not await executor.cancel(stuck)
+    assert now() - 1000 == pytest.approx(2)
+    assert await executor.shutdown(timeout=3.0) == 2
+    assert now() - 1000 == pytest.approx(6)
+    assert [str(stuck.id) in record.getMessage() for record in caplog.records] == [True, True]
+    assert {record.levelno for record in caplog.records} == {logging.ERROR}
+    assert executor.status_counts()["cancelled"] == 1
+    assert executor.processing_events == [stuck]
+    gate.set()
+    await executor.processor.join()
+    assert status_of(stuck) is S.COMPLETED
+    assert not engine_tasks()
+    assert consistent(executor)
 
 
 async def test_skip_takes_pending_events_only() -> None:
