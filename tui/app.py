@@ -53,6 +53,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
         session: name or id of the session to look at; None takes the first.
         on_first_paint: called once, when the first frame is on the screen.
         settings: what the operator chose before.
+        settings_problem: why *settings* are not what the operator's file says; it is told and
+            stays on the screen.
         theme: shown in place of the settings' theme in this run; it is not remembered.
         save: keeps what the operator chooses; called in a thread of its own, None keeps nothing.
         themes_dir: where the theme files are.
@@ -79,6 +81,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         session: str | None = None,
         on_first_paint: Callable[[], None] | None = None,
         settings: Settings,
+        settings_problem: str = "",
         theme: str | None = None,
         save: Callable[[Settings], None] | None = None,
         themes_dir: Traversable,
@@ -104,6 +107,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self._interrupted_at = float("-inf")
         self._history: list[str] = []
         self._last_look: object = None
+        self._settings_problem = settings_problem
         self._keymap_problems: tuple[str, ...] = ()
         if settings.keymap:
             self._use_keymap(settings.keymap)
@@ -180,7 +184,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         callback, self._on_first_paint = self._on_first_paint, None
         if callback is not None:
             callback()
-        for problem in (*self._keymap_problems, self._theme_problem):
+        for problem in (self._settings_problem, *self._keymap_problems, self._theme_problem):
             if problem:
                 self.tell(problem, severity="warning", timeout=3_600.0)
 

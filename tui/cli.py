@@ -210,20 +210,17 @@ def _run_console(config: Path, data_dir: Path, *, seconds: float | None, theme: 
 
     from engine.api.thread import EngineThread
     from tui.app import ConsoleApp
-    from tui.settings import SettingsError, load_settings, save_settings
+    from tui.settings import load_usable_settings, save_settings
 
-    try:
-        settings = load_settings(paths.config_dir())
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+    settings, problem = load_usable_settings(paths.config_dir())
     engine = EngineThread(config=config, data_dir=data_dir, seconds=seconds)
     app = ConsoleApp(
         engine,
         on_first_paint=engine.start,
         settings=settings,
         theme=theme,
-        save=partial(save_settings, paths.config_dir()),
+        settings_problem=problem,
+        save=None if problem else partial(save_settings, paths.config_dir()),
         themes_dir=paths.asset_dir("themes"),
     )
     try:

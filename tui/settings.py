@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -52,6 +52,14 @@ class SettingsError(ValueError):
     """The settings file cannot be used; the message names file, field and value."""
 
 
+def load_usable_settings(config_dir: Path) -> tuple[Settings, str]:
+    """Return the settings of ``config.yaml``, or defaults and one sentence on what is wrong."""
+    try:
+        return load_settings(config_dir), ""
+    except SettingsError as error:
+        return _DEFAULTS, f"The defaults are used, and no choice is saved: {error}"
+
+
 def load_settings(config_dir: Path) -> Settings:
     """Return the settings of ``config.yaml`` in *config_dir*, defaults if there is none.
 
@@ -65,12 +73,16 @@ def load_settings(config_dir: Path) -> Settings:
 
         try:
             loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.MarkedYAMLError as error:
+            line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+            raise SettingsError(f"{path}: cannot be read: {line}{error.problem}") from error
         except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-            raise SettingsError(f"{path}: cannot be read: {error}") from error
+            reason = " ".join(str(error).split())
+            raise SettingsError(f"{path}: cannot be read: {reason}") from error
         values = _known_values(path, loaded or {})
     try:
         return Settings(**values)
-    except (ValueError, TypeError) as error:
+    except ValueError as error:
         raise SettingsError(f"{path}: {error}") from error
 
 
@@ -111,6 +123,27 @@ def _scalar(value: str) -> str:
     return value if _PLAIN.fullmatch(value) else json.dumps(value)
 
 
+def _is_keymap(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(word, str) for pair in value.items() for word in pair
+    )
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+_KINDS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = MappingProxyType(
+    {
+        "theme": (_is_text, f"a name such as {DEFAULT_THEME}"),
+        "fps": (lambda value: type(value) is int, "a whole number from 0 to 30"),
+        "time_format": (_is_text, f"one of {', '.join(TIME_FORMATS)}"),
+        "read_only": (lambda value: isinstance(value, bool), "true or false"),
+        "keymap": (_is_keymap, "lines of action and key such as 'exec.new: n'"),
+    }
+)
+
+
 def _known_values(path: Path, loaded: object) -> dict[str, Any]:
     if not isinstance(loaded, dict):
         raise SettingsError(f"{path}: is not a mapping, write lines such as 'theme: nord'")
@@ -121,6 +154,10 @@ def _known_values(path: Path, loaded: object) -> dict[str, Any]:
             raise SettingsError(
                 f"{path}: {name}: is not a known setting{hint} known: {', '.join(_names())}"
             )
+    for name, value in loaded.items():
+        is_kind, kind = _KINDS[name]
+        if not is_kind(value):
+            raise SettingsError(f"{path}: {name} is {value!r}; write {kind}")
     return loaded
 
 

@@ -14,14 +14,14 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
-from tui.actions import Scope, bindings_for, in_scope
+from tui.actions import Action, Scope, bindings_for, in_scope
 from tui.formatting import format_duration
 from tui.state.console import ConsoleState
 from tui.state.key_line import KeyEntry
 from tui.widgets.key_bar import KeyBar, key_entries
 from tui.widgets.live_table import LiveTable
 from tui.widgets.mode_bar import ModeBar
-from tui.widgets.notices import FaultBar, TooSmall
+from tui.widgets.notices import MIN_HEIGHT, MIN_WIDTH, FaultBar, TooSmall
 from tui.widgets.safe import Pulling, safe
 from tui.widgets.top_bar import TopBar
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 _BREATH = 10
 """Ticks between two looks at what changes slowly: faults, key bar."""
+
+_WITHOUT_LAYOUT = frozenset({"app.help", "app.quit"})
+"""What the key bar offers where the terminal is too small for tables."""
 
 
 class CommandEntered(Message):
@@ -148,11 +151,21 @@ class ConsoleScreen(Screen[None]):
 
     def _entries(self) -> tuple[KeyEntry, ...]:
         shown = sorted(
-            (action for action in in_scope(*self.scopes) if action.bar),
+            (action for action in in_scope(*self.scopes) if self._is_offered(action)),
             key=lambda action: action.bar,
         )
         keymap = self.app._keymap  # noqa: SLF001 (Textual has no public getter for the key map)
         return key_entries(shown, keymap, self.why_not)
+
+    def _is_offered(self, action: Action) -> bool:
+        size = self.app.size
+        if size.width < MIN_WIDTH or size.height < MIN_HEIGHT:
+            return action.id in _WITHOUT_LAYOUT
+        return bool(action.bar)
+
+    def on_resize(self) -> None:
+        """Offer the keys that make sense in the new size."""
+        self.update_keys()
 
     def why_not(self, action_id: str) -> str:
         """Return why an action is not possible now; empty if it is."""

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tui.formatting import direction, format_clock, format_duration, format_signed_money
+from tui.formatting import (
+    direction,
+    fit,
+    format_clock,
+    format_duration,
+    format_signed_money,
+    wrap_words,
+)
 from tui.state.modes import badge_span
 from tui.state.text import Line, Span, ends, line_width
 
@@ -13,6 +20,7 @@ if TYPE_CHECKING:
 
 _SLOW_FEED_MS = 3_000.0
 _SLOW_TICK_MS = 5.0
+_MOST_WARNING_LINES = 3
 _GAP: Span = ("  ", "bar")
 
 
@@ -29,6 +37,14 @@ def top_line(health: HealthView, session: SessionRow | None, width: int) -> Line
         if line_width(shown_left) + line_width(shown_right) < width:
             return _on_bar(ends(shown_left, shown_right, width))
     return _on_bar(ends(left[0], right[-1], width))
+
+
+def warning_lines(health: HealthView, width: int) -> list[Line]:
+    """Return what the operator must know of a running engine, in lines of *width* cells."""
+    if health.state.value != "running" or not health.message:
+        return []
+    rows = wrap_words(f"⚠ {health.message}", max(width - 2, 1))
+    return [((fit(f" {row}", width), "alarm"),) for row in rows[:_MOST_WARNING_LINES]]
 
 
 def profit_span(session: SessionRow) -> Span:

@@ -120,6 +120,7 @@ class FormRow(Painted):
     def _changed(self, event: Input.Changed | Choice.Changed) -> None:
         event.stop()
         self.touched = True
+        self._error = ""  # it was about the text before; the next check says what holds now
         self._repaint()
         self.post_message(self.Edited())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui.state.console import pick_session
-from tui.state.top_line import top_line
+from tui.state.top_line import top_line, warning_lines
 from tui.widgets.painted import Painted
 from tui.widgets.safe import safe
 
@@ -16,7 +16,10 @@ _INTERVAL_S = 0.25
 
 
 class TopBar(Painted):
-    """Mode, session, clock, feed, profit and alerts. It has its own slow clock."""
+    """Mode, session, clock, feed, profit and alerts. It has its own slow clock.
+
+    Below stands what the engine warns of, such as that trading is halted, as long as it does.
+    """
 
     DEFAULT_CSS = """
     TopBar { height: 1; width: 100%; background: $panel; }
@@ -39,7 +42,13 @@ class TopBar(Painted):
     def pull(self) -> None:
         """Show the engine's state now."""
         session = pick_session(self._engine.sessions(), self._session)
-        self.show_lines([top_line(self._engine.health(), session, self.size.width)])
+        health, width = self._engine.health(), self.size.width
+        lines = [top_line(health, session, width)]
+        if session is not None:
+            lines += warning_lines(health, width)
+        if self.styles.height is None or self.styles.height.value != len(lines):
+            self.styles.height = len(lines)
+        self.show_lines(lines)
 
     def show_problem(self, text: str) -> None:
         """Show that the engine does not answer."""

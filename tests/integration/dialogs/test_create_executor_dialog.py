@@ -235,3 +235,14 @@ async def test_it_fits_80x24_by_scrolling(open_stage: OpenStage) -> None:
         label.focus_control()
         await pilot.pause()
         assert screen.query_one(Form).region.contains_region(label.query_one(Input).region)
+
+
+async def test_an_error_goes_with_the_first_key_that_changes_its_field(
+    open_stage: OpenStage,
+) -> None:
+    modal = CreateExecutorModal(FakeConsoleEngine(), "main", check_delay=3_600)
+    async with open_stage(modal) as pilot:
+        await pilot.press("enter")
+        assert "✗" in said(row_of(pilot, "amount"))
+        await pilot.press("0")
+        assert "✗" not in said(row_of(pilot, "amount"))

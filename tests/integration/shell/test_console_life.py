@@ -81,6 +81,21 @@ async def test_a_key_map_and_a_theme_with_mistakes_are_told_and_left_out(
         assert type(console.app.screen).__name__ == "CreateExecutorModal"
 
 
+async def test_a_settings_file_with_a_mistake_is_told_and_stays_told() -> None:
+    app = ConsoleApp(
+        FakeConsoleEngine(),
+        settings=Settings(fps=0),
+        settings_problem="The defaults are used: config.yaml: fps is 900",
+        themes_dir=THEMES,
+        clock=lambda: 0.0,
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        (note,) = app._notifications
+        assert "fps is 900" in note.message
+        assert note.timeout >= 3_600
+
+
 async def test_a_read_only_console_refuses_and_says_so(open_console: OpenConsole) -> None:
     async with open_console(settings=Settings(fps=0, read_only=True)) as console:
         assert "READ ONLY" in console.hint()
@@ -116,6 +131,30 @@ async def test_an_engine_that_does_not_answer_gets_a_bar_until_it_does(
         beat = replace(beat, beat_ns=105_000_000_000)
         pull(console)
         assert not bar.display
+
+
+async def test_a_halt_of_trading_is_told_on_every_screen_until_it_is_over(
+    open_console: OpenConsole,
+) -> None:
+    engine = FakeConsoleEngine()
+    halt = "the store cannot be written, trading is halted until it can: disk is full"
+    health = views.HealthView(views.EngineState.RUNNING, halt, beat_ns=100_000_000_000)
+    engine.health = lambda: health  # type: ignore[method-assign]  # a fake's full disk
+    async with open_console(engine, size=(80, 24)) as console:
+        for keys in ("1", "2", "6", "0", "question_mark", "escape", "1", "x", "escape", "enter"):
+            await console.press(keys)
+            bar = console.app.screen.query_one(TopBar)
+            bar.pull()
+            await console.pilot.pause()
+            assert f"⚠ {halt}" in " ".join(console.shown(TopBar).split())
+            assert bar.size.width == 80
+        await console.press("escape")
+        health = replace(health, message="")
+        bar = console.app.screen.query_one(TopBar)
+        bar.pull()
+        await console.pilot.pause()
+        assert bar.size.height == 1
+        assert "halted" not in console.shown(TopBar)
 
 
 class Broken(FakeConsoleEngine):
@@ -226,8 +265,10 @@ async def test_a_small_terminal_gets_one_clear_sentence_and_the_facts(
         assert "PAPER" in console.shown(TopBar)
         assert "+1,385.96" in console.shown(TopBar)
         assert not console.app.screen.query_one("#body").display
+        assert console.hint().split() == ["?", "help", "q", "quit"]
         await console.pilot.resize_terminal(120, 40)
         await console.pilot.pause()
+        assert "filter" in console.hint()
         assert console.app.screen.query_one("#body").display
         assert "BTC-USDT" in console.shown("#executors")
 

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tui.settings import Settings, SettingsError, load_settings, save_settings
+from tui.settings import (
+    Settings,
+    SettingsError,
+    load_settings,
+    load_usable_settings,
+    save_settings,
+)
 
 
 def test_there_is_no_file_before_a_choice(tmp_path: Path) -> None:
@@ -56,6 +62,10 @@ def test_a_name_that_yaml_would_read_otherwise_is_quoted(tmp_path: Path) -> None
         ("- nord", "is not a mapping"),
         ("theme: [", "cannot be read"),
         ("fps: 99", "allowed are 0 to 30"),
+        ("fps: many", "fps is 'many'; write a whole number"),
+        ("theme: 1984", "theme is 1984; write a name"),
+        ("read_only: maybe", "write true or false"),
+        ("keymap: [n]", "write lines of action and key"),
         ("time_format: solar", "utc, local, relative"),
     ],
 )
@@ -64,3 +74,17 @@ def test_a_mistake_names_file_and_field(tmp_path: Path, text: str, words: str) -
     with pytest.raises(SettingsError, match=words) as caught:
         load_settings(tmp_path)
     assert str(tmp_path / "config.yaml") in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["fps: 900", "theme: [", "theme: 'nord\nfps: {", "\tx: 1", "- a"])
+def test_a_file_with_a_mistake_is_defaults_and_one_sentence(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.yaml").write_text(text, "utf-8")
+    settings, problem = load_usable_settings(tmp_path)
+    assert settings == Settings()
+    assert problem.startswith(f"The defaults are used, and no choice is saved: {tmp_path}")
+    assert "\n" not in problem
+
+
+def test_a_file_without_a_mistake_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("fps: 5\nread_only: true\n", "utf-8")
+    assert load_usable_settings(tmp_path) == (Settings(fps=5, read_only=True), "")
