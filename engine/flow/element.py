@@ -9,11 +9,12 @@ from datetime import UTC, datetime, timedelta
 from inspect import get_annotations
 from operator import attrgetter
 from random import Random
-from typing import ClassVar, Final, Literal, Self
+from typing import Any, ClassVar, Final, Literal, Self
 from uuid import UUID
 
 from engine.flow.clock import wall_ns
 from engine.flow.errors import ValidationError
+from engine.flow.field_types import declared_types, fits
 from engine.flow.plain import copy_containers, to_plain
 
 Mode = Literal["python", "json"]
@@ -56,6 +57,7 @@ class Element:
     _mutable: ClassVar[tuple[str, ...]] = ()
     _required: ClassVar[frozenset[str]] = frozenset()
     _is_hooked: ClassVar[bool] = False
+    _declared: ClassVar[dict[str, object] | None] = None  # types of the fields, once looked up
 
     # Class-level defaults: an instance pays for one of these only once it differs.
     _id: UUID | None = None
@@ -77,6 +79,7 @@ class Element:
             for name, value in fields.items()
             if value is not MISSING and not isinstance(value, _IMMUTABLE)
         )
+        cls._declared = None
         cls._is_hooked = cls.model_post_init is not Element.model_post_init
 
     def __init__(self, **fields: object) -> None:
@@ -174,12 +177,26 @@ class Element:
         """Return the element that `to_dict` described, in either mode.
 
         Raises:
-            ValidationError: *data* does not describe a `cls`.
+            ValidationError: *data* does not describe a `cls`, or a field has a wrong type.
         """
+        cls._check_types(data)
         try:
             return cls(**{name: copy_containers(value) for name, value in data.items()})
         except (AttributeError, TypeError, ValueError) as exc:
             raise ValidationError(f"no {cls.__name__} in this snapshot: {exc}", cause=exc) from exc
+
+    @classmethod
+    def _check_types(cls, data: Mapping[str, object]) -> None:
+        if cls._declared is None:
+            cls._declared = declared_types(cls)
+        for name in cls._fields.keys() & data.keys():
+            declared = cls._declared.get(name, Any)
+            if not fits(data[name], declared):
+                label = declared.__name__ if isinstance(declared, type) else declared
+                raise ValidationError(
+                    f"no {cls.__name__} in this snapshot: its field {name} is {data[name]!r}, "
+                    f"which is no {label}"
+                )
 
     def __eq__(self, other: object) -> bool:
         return self._key == other._key if isinstance(other, Element) else NotImplemented

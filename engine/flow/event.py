@@ -10,10 +10,11 @@ from typing import ClassVar, Final, NoReturn, Self, final
 
 from engine.flow.clock import monotonic
 from engine.flow.element import Element, Mode
-from engine.flow.errors import EngineError, EngineTimeoutError, ValidationError
+from engine.flow.errors import EngineTimeoutError
 from engine.flow.execution import Execution, is_retryable
 from engine.flow.plain import copy_containers
 from engine.flow.status import EventStatus
+from engine.flow.stored_record import record_from
 from engine.flow.unset import Unset, UnsetType
 
 __all__ = ["Event", "EventStatus", "Execution", "Unset", "UnsetType"]
@@ -226,23 +227,10 @@ class Event(Element):
     def from_dict(cls, data: Mapping[str, object]) -> Self:
         """Return the event that `to_dict` described; ValidationError if it is corrupt."""
         rest = dict(data)
-        record = _record_from(rest.pop("execution", None))
+        record = record_from(rest.pop("execution", None))
         event = super().from_dict(rest)
         event.execution = record
         return event
-
-
-class StoredError(EngineError):
-    """An error that was read from a snapshot; `to_dict()` is what had been written."""
-
-    def __init__(self, stored: Mapping[str, object]) -> None:
-        super().__init__(str(stored.get("message", "")))
-        self.retryable = stored.get("retryable") is not False
-        self._stored = dict(stored)
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the form in which the error had been written."""
-        return dict(self._stored)
 
 
 class _OutOfTimeError(Exception):
@@ -269,26 +257,3 @@ def _check_timeout(timeout: object) -> None:
     is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
     if not is_number or not math.isfinite(timeout) or timeout <= 0:  # type: ignore[arg-type, operator]  # is_number narrowed it
         raise ValueError(f"timeout must be finite and above 0 seconds, not {timeout!r}")
-
-
-def _record_from(data: object) -> Execution:
-    if not isinstance(data, Mapping):
-        raise ValidationError("an event in this snapshot has no execution record")
-    try:
-        status = EventStatus(data["status"])
-        duration, response, error, retryable = (
-            data[name] for name in ("duration", "response", "error", "retryable")
-        )
-    except (KeyError, ValueError) as exc:
-        raise ValidationError(f"an execution record is corrupt: {exc}", cause=exc) from exc
-    is_complete = status is EventStatus.COMPLETED
-    if error is not None and not isinstance(error, Mapping):
-        raise ValidationError(f"an execution record is corrupt: its error is {error!r}")
-    known: BaseException | UnsetType | None = None if is_complete else Unset
-    return Execution(
-        status=status,
-        duration=Unset if duration is None else duration,
-        response=Unset if response is None and not is_complete else response,
-        error=known if error is None else StoredError(error),
-        retryable=Unset if retryable is None else retryable,
-    )

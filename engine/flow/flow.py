@@ -17,7 +17,7 @@ from engine.flow.errors import (
 )
 from engine.flow.pile import Id, ItemType, Pile
 from engine.flow.progression import Progression
-from engine.flow.snapshot import VERSION, check_version, elements_from
+from engine.flow.snapshot import VERSION, check_status_progressions, check_version, elements_from
 
 T = TypeVar("T", bound=Element)
 
@@ -198,7 +198,8 @@ class Flow(Generic[T]):
         a JSON snapshot as the text or list they were written as.
 
         Raises:
-            ValidationError: a snapshot of another version, or a corrupt one.
+            ValidationError: a snapshot of another version, or a corrupt one: also one in which
+                an event is not listed exactly once under its status, if any status has a list.
         """
         data = check_version(data)
         name = data.get("name")
@@ -206,12 +207,14 @@ class Flow(Generic[T]):
             raise ValidationError(f"the snapshot is corrupt: its name is {name!r}")
         items = elements_from(data, "items")
         progressions = elements_from(data, "progressions")
-        if not all(isinstance(one, Progression) for one in progressions):
+        orders = [one for one in progressions if isinstance(one, Progression)]
+        if len(orders) < len(progressions):
             raise ValidationError("the snapshot is corrupt: progressions lists something else")
+        check_status_progressions(items, orders)
         try:
             return cls(
                 cast("list[T]", items),  # the pile checks them against item_type
-                cast("list[Progression]", progressions),  # checked above
+                orders,
                 name=name,
                 item_type=item_type,
                 strict_type=strict_type,

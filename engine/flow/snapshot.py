@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
+from uuid import UUID
 
-from engine.flow.element import Element
+from engine.flow.element import Element, key_of
 from engine.flow.errors import EngineError, ValidationError
+from engine.flow.event import Event
 from engine.flow.pile import class_name
+from engine.flow.progression import Progression
+from engine.flow.status import STATUSES, EventStatus
 
 VERSION: Final = 1
 """Version of the snapshot format; another one is refused."""
@@ -48,6 +52,35 @@ def elements_from(data: Mapping[str, object], part: str) -> list[Element]:
     ]
 
 
+def check_status_progressions(
+    items: Iterable[Element], progressions: Iterable[Progression]
+) -> None:
+    """Check that every event is listed once, under its own status, if any status has a list.
+
+    Progressions that are not named by a status are free, and so are items that are no events.
+
+    Raises:
+        ValidationError: an event is listed elsewhere, twice, or nowhere.
+    """
+    listed: dict[int, EventStatus] = {}
+    named = [(EventStatus(one.name), one) for one in progressions if one.name in STATUSES]
+    for status, progression in named:
+        for key in progression.keys():  # noqa: SIM118 (integers; iteration makes UUIDs)
+            if key in listed:
+                raise ValidationError(
+                    f"the snapshot is corrupt: item {UUID(int=key)} is listed under "
+                    f"{listed[key]} and again under {status}"
+                )
+            listed[key] = status
+    for item in items if named else ():
+        if isinstance(item, Event) and listed.get(key_of(item)) is not item.status:
+            place = listed.get(key_of(item), "no status")
+            raise ValidationError(
+                f"the snapshot is corrupt: event {item.id} is {item.status}, but it is listed "
+                f"under {place}"
+            )
+
+
 def _element(classes: dict[str, type[Element]], name: object, entry: object, part: str) -> Element:
     kind = classes.get(name) if isinstance(name, str) else None
     if kind is None:
@@ -57,7 +90,9 @@ def _element(classes: dict[str, type[Element]], name: object, entry: object, par
     try:
         return kind.from_dict(entry)
     except EngineError as exc:
-        raise ValidationError(f"the snapshot is corrupt: {exc.message}", cause=exc) from exc
+        raise ValidationError(
+            f"the snapshot is corrupt: {entry['id']} of {part}: {exc.message}", cause=exc
+        ) from exc
 
 
 def _subclasses(kind: type[Element]) -> Iterator[type[Element]]:

@@ -8,7 +8,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID, uuid4
 
 import pytest
@@ -21,6 +21,20 @@ A, B, C, D = (UUID(int=n) for n in range(1, 5))
 
 class Item(flow.Element):
     number: int = 0
+
+
+class Rich(flow.Element):
+    flag: bool = False
+    number: int = 0
+    limit: float | None = 5
+    text: str = ""
+    tags: list[int] = []  # noqa: RUF012 (a field default, copied for each instance)
+    pair: tuple[int, str] = (1, "a")
+    table: dict[UUID, float] = {}  # noqa: RUF012 (likewise)
+    side: Literal["buy", "sell"] = "buy"
+    owner: UUID = A
+    anything: Any = None
+    unknown: NoSuchType = None  # type: ignore[name-defined]  # noqa: F821 (cannot be resolved)
 
 
 class Special(Item):
@@ -458,3 +472,76 @@ def test_another_version_or_a_corrupt_snapshot_is_refused(
         flow.Flow.from_dict({**data, "progressions": data["items"]})
     with pytest.raises(flow.ValidationError, match="corrupt"):
         flow.Flow.from_dict(data, item_type=Other)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("number", "x"),
+        ("number", 1.5),
+        ("number", True),
+        ("number", None),
+        ("flag", 1),
+        ("limit", "5"),
+        ("limit", True),
+        ("text", 5),
+        ("tags", "x"),
+        ("tags", ["x"]),
+        ("pair", 5),
+        ("table", [1]),
+        ("table", {"k": "x"}),
+        ("side", "hold"),
+    ],
+)
+def test_a_declared_field_of_a_wrong_type_is_refused(field: str, value: Any) -> None:
+    item = Rich()
+    data = json.loads(json.dumps(flow.Flow(item).to_dict("json")))
+    data["items"]["items"][0][field] = value
+    with pytest.raises(flow.ValidationError, match=f"{item.id} of items: .*its field {field} is"):
+        flow.Flow.from_dict(data)
+
+
+def test_every_value_that_was_written_is_read() -> None:
+    for item in (
+        Rich(),
+        Rich(flag=True, limit=None, tags=[1], table={A: 1}, side="sell", owner=B, unknown=5),
+        Rich(limit=2.5, anything=object(), unknown=object()),
+        Rich(limit=float("nan")),
+    ):
+        for mode in ("python", "json"):
+            copy: flow.Flow[Rich] = flow.Flow.from_dict(flow.Flow(item).to_dict(mode))
+            assert copy.items[0] == item
+
+
+def test_the_status_progressions_of_a_snapshot_list_each_event_once_under_its_status() -> None:
+    def work(**orders: list[flow.Event]) -> flow.Flow[flow.Event]:
+        lists = [Progression(order, name=name) for name, order in orders.items()]
+        copy: flow.Flow[flow.Event] = flow.Flow.from_dict(flow.Flow(events, lists).to_dict("json"))
+        return copy
+
+    first, second, failed = events = [flow.Event() for _ in range(3)]
+    failed.status = flow.EventStatus.FAILED
+    good = work(pending=[first, second], failed=[failed], completed=[], mine=[first, failed, first])
+    assert good.get_progression("mine").order == [first.id, failed.id, first.id]
+    assert len(work(mine=[first]).items) == 3
+    corrupt: list[tuple[dict[str, list[flow.Event]], str]] = [
+        (
+            {"pending": [first, second], "failed": [failed], "completed": [first]},
+            f"{first.id} is listed under pending and again under completed",
+        ),
+        (
+            {"pending": [first, second, first], "failed": [failed]},
+            f"{first.id} is listed under pending and again under pending",
+        ),
+        (
+            {"pending": [first], "failed": [failed], "mine": [second]},
+            f"{second.id} is pending, but it is listed under no status",
+        ),
+        (
+            {"pending": [first, second, failed], "failed": []},
+            f"{failed.id} is failed, but it is listed under pending",
+        ),
+    ]
+    for orders, text in corrupt:
+        with pytest.raises(flow.ValidationError, match=text):
+            work(**orders)

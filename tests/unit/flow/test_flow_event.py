@@ -404,7 +404,37 @@ async def test_an_event_comes_back_from_its_dict() -> None:
 def test_a_corrupt_dict_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(flow.ValidationError):
         Job.from_dict({**Job().to_dict(), **change})
-    broken = Job().to_dict()
-    broken["execution"] = {**flow.Execution().to_dict(), "error": "text"}
-    with pytest.raises(flow.ValidationError):
-        Job.from_dict(broken)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("duration", "long"),
+        ("duration", float("nan")),
+        ("duration", float("inf")),
+        ("duration", -1.0),
+        ("duration", True),
+        ("retryable", "maybe"),
+        ("retryable", 1),
+        ("error", "text"),
+        ("error", {"message": [1]}),
+        ("error", {"error": "ValueError", "message": [1]}),
+        ("error", {"error": "ValueError", "message": "x", "retryable": "no"}),
+        ("error", {"error": "G", "message": "x", "exceptions": "all"}),
+        ("error", {"error": "G", "message": "x", "exceptions": [{"error": 5, "message": ""}]}),
+    ],
+    ids=str,
+)
+def test_a_corrupt_record_is_refused_and_the_field_named(field: str, value: Any) -> None:
+    record = {**flow.Execution(flow.EventStatus.FAILED).to_dict(), field: value}
+    with pytest.raises(flow.ValidationError, match=f"record is corrupt: its {field} is"):
+        Job.from_dict({**Job().to_dict(), "execution": record})
+
+
+async def test_the_error_of_a_group_comes_back_from_its_dict() -> None:
+    group = ExceptionGroup("g", [ValueError("v"), ExceptionGroup("h", [flow.AccessError("no")])])
+    event = Job(work=raising(group))
+    await event.invoke()
+    event.work = None
+    copy = Job.from_dict(json.loads(json.dumps(event.to_dict("json"))))
+    assert copy.to_dict("json") == event.to_dict("json")
