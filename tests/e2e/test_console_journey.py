@@ -99,6 +99,7 @@ def _check_store(store_rows: StoreRows, short_id: str) -> None:
     assert [(row["kind"], row["status"]) for row in commands] == [
         ("CreateExecutor", "completed"),
         ("StopExecutor", "completed"),
+        ("StopSession", "completed"),
     ]
 
 
