@@ -529,7 +529,8 @@ class Processor:
                     self.queue.put_back(entry)
                     raise
                 _log.warning("permission check of %r failed", event, exc_info=exc)
-                event.execution.close(EventStatus.FAILED, exc, retryable=is_retryable(exc))
+                if not event.status.is_terminal:  # cancelled or skipped while it was asked
+                    event.execution.close(EventStatus.FAILED, exc, retryable=is_retryable(exc))
         finally:
             if is_loop:
                 self._is_loop_asking = False

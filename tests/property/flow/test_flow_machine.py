@@ -19,6 +19,10 @@ class Work(flow.Event):
     runs: int = 0
     gate: Any = None
 
+    @property
+    def request(self) -> dict[str, object]:
+        return {"kind": self.kind}
+
     async def _invoke(self) -> str:
         self.runs += 1
         if self.kind == "error":
@@ -34,11 +38,12 @@ class Work(flow.Event):
 
 class WorkProcessor(flow.Processor):
     event_type = Work
-    answers: ClassVar[dict[str, Any]] = {"denied": False, "later": 0.001}
 
     async def request_permission(self, **request: Any) -> Any:
         await asyncio.sleep(0)
-        return self.answers.get(request["kind"], True)
+        if request["kind"] == "unasked":
+            raise ValueError(request["kind"])
+        return True
 
 
 class Free(flow.Processor):
@@ -87,7 +92,7 @@ class ExecutorMachine(RuleBasedStateMachine):
 
     @rule(
         kinds=st.lists(
-            st.sampled_from(["quick", "error", "gated", "yields", "timeout"]),
+            st.sampled_from(["quick", "error", "gated", "yields", "timeout", "unasked"]),
             min_size=1,
             max_size=8,
         ),

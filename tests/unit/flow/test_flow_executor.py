@@ -625,6 +625,23 @@ async def test_a_number_asks_to_wait_without_a_strike() -> None:
     assert executor.processor._denial_counts == {}
 
 
+async def test_a_check_that_fails_after_its_event_was_cancelled_changes_nothing() -> None:
+    async def fails() -> bool:
+        await asyncio.sleep(5)
+        raise ValueError
+
+    use(lambda _: fails())
+    executor = await ready(GatedJobs)
+    await executor.append(event := Job())
+    await asyncio.sleep(1)
+    assert await executor.cancel(event)
+    await executor.processor.join()
+    assert event.status is S.CANCELLED
+    assert isinstance(event.execution.error, asyncio.CancelledError)
+    assert executor.get_events_by_status(S.CANCELLED) == [event]
+    await executor.stop()
+
+
 @pytest.mark.parametrize("executor_type", [GatedJobs, Manual])
 @pytest.mark.parametrize(
     "answer",
