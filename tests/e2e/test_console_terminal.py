@@ -61,3 +61,26 @@ def test_without_a_terminal_it_says_so_and_draws_nothing(
     assert "\x1b" not in done.stdout
     assert " paper paper stopped " in done.stdout.splitlines()[0] + done.stdout.splitlines()[-1]
     assert [row["status"] for row in store_rows("SELECT status FROM session")] == ["stopped"]
+
+
+def test_a_filter_and_an_amount_sent_in_one_burst_act_on_nothing(
+    open_terminal: Callable[..., Terminal], store_rows: StoreRows
+) -> None:
+    terminal = open_terminal()
+    terminal.wait_for("● running")
+    terminal.press("/galaxy")
+    terminal.wait_for("Nothing matches galaxy")
+    terminal.press("\x1b")
+    terminal.wait_for(lambda text: "galaxy" not in text, why="the filter is gone")
+    terminal.press("n0.01")
+    terminal.wait_for("✓ ready")
+    terminal.wait_for("0.01")
+    terminal.press("\x1b")
+    terminal.wait_for(lambda text: "New executor" not in text, why="the form is closed")
+    terminal.press("xy")
+    terminal.wait_for("Stop 1 executor")
+    terminal.press_until("\x1b", lambda text: "Stop 1" not in text, why="it is cancelled")
+    terminal.press_until("q", lambda text: "Quit quarterdeck" in text, why="the dialog")
+    assert terminal.press_until_ended("k") == 0
+    kinds = {row["kind"] for row in store_rows("SELECT kind FROM audit WHERE actor = 'operator'")}
+    assert kinds <= {"StopSession"}
