@@ -1,0 +1,3 @@
+"""Backtests: configuration, the loop over bars, coordinator, results, compiled kernels."""
+
+from __future__ import annotations
