@@ -7,12 +7,14 @@ The rows are imported when the first one is made: the console's first frame need
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from engine.api.health import EngineState, HealthView
 
 if TYPE_CHECKING:
+    from engine.api.agent_views import AgentDetail, SchedulingView
     from engine.api.commands import Command
     from engine.api.views import CommandRow, FlowStateView, LogRow
     from engine.live.published import PublishedSession
@@ -28,6 +30,8 @@ class Board:
         self.health = HealthView(EngineState.STARTING)
         self.sessions: dict[str, PublishedSession] = {}
         self.flow_states: tuple[FlowStateView, ...] = ()
+        self.agents: Mapping[str, AgentDetail] = {}
+        self.scheduling: SchedulingView | None = None
         self.commands: dict[str, CommandRow] = {}
         self.log: tuple[LogRow, ...] = ()
         self.stop_policy: Literal["flatten", "keep"] | None = None

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from engine import flow
 from engine.api.commands import (
+    AgentCommand,
     Command,
     CreateExecutor,
     StopExecutor,
@@ -52,5 +53,7 @@ def target_of(command: Command) -> str:
             return f"{command.executor_type} in {command.session}"
         case StopExecutor() | UpdateExecutor() | StoreExecutor():
             return command.executor_id
+        case AgentCommand():
+            return command.agent_id
         case _:
             return command.session

@@ -55,3 +55,33 @@ class StopSession(Command):
     """End a session: flatten every executor, or keep the positions."""
 
     policy: Literal["flatten", "keep"] = "keep"
+
+
+class AgentCommand(Command):
+    """What is said about one agent."""
+
+    agent_id: str = Field(min_length=1, max_length=200)
+
+
+class StartAgent(AgentCommand):
+    """Start an agent; its first cycle runs at once."""
+
+
+class StopAgent(AgentCommand):
+    """Stop an agent: its queued cycle is dropped, a running one may end within the grace."""
+
+
+class RunAgentNow(AgentCommand):
+    """Run one cycle of a running agent now; one that is queued comes forward."""
+
+
+class SetAgentPriority(AgentCommand):
+    """Change the priority of an agent's cycles, of the queued one too."""
+
+    priority: Literal["critical", "high", "normal", "low", "idle"]
+
+
+class SetAgentInterval(AgentCommand):
+    """Change the base interval of an agent, in seconds; the factors still move it."""
+
+    interval: float = Field(gt=0, le=86_400, allow_inf_nan=False)

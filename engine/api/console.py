@@ -96,6 +96,18 @@ class ConsoleEngine(Protocol):
         """Return at most *points* equity samples over the whole session."""
         ...
 
+    def agents(self) -> tuple[views.AgentRow, ...]:
+        """Return all agents in the order in which they were registered."""
+        ...
+
+    def agent(self, agent_id: str) -> views.AgentDetail | None:
+        """Return everything about one agent, or None."""
+        ...
+
+    def scheduling(self) -> views.SchedulingView:
+        """Return slots, queue, pool, load and alerts of the execution engine."""
+        ...
+
     def flow_states(self) -> tuple[views.FlowStateView, ...]:
         """Return the state panel of every named ``flow.Executor``."""
         ...

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from engine.api.board import Board
 
 if TYPE_CHECKING:
+    from engine.api.agent_views import AgentDetail, AgentRow, SchedulingView
     from engine.api.executor_table import ExecutorTable
     from engine.api.health import HealthView
     from engine.api.views import (
@@ -52,6 +53,23 @@ class ConsoleQueries:
     def commands(self, *, count: int = 100) -> tuple[CommandRow, ...]:
         """Return the newest commands, newest first."""
         return tuple(reversed(self.board.commands.values()))[:count]
+
+    def agents(self) -> tuple[AgentRow, ...]:
+        """Return all agents in the order in which they were registered."""
+        return tuple(detail.row for detail in self.board.agents.values())
+
+    def agent(self, agent_id: str) -> AgentDetail | None:
+        """Return everything about one agent, or None."""
+        return self.board.agents.get(agent_id)
+
+    def scheduling(self) -> SchedulingView:
+        """Return slots, queue, pool, load and alerts of the execution engine."""
+        found = self.board.scheduling
+        if found is not None:
+            return found
+        from engine.api.agent_views import SchedulingView
+
+        return SchedulingView()
 
     def flow_states(self) -> tuple[FlowStateView, ...]:
         """Return the state panel of every named ``flow.Executor``."""

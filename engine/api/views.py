@@ -10,9 +10,26 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
+from engine.api.agent_views import (
+    AgentDetail,
+    AgentLogRow,
+    AgentRow,
+    AgentRunRow,
+    AlertRow,
+    IntervalView,
+    PoolView,
+    QueueRow,
+    RateWindowRow,
+    SchedulingView,
+)
 from engine.api.health import EngineState, HealthView, StopReport
 
 __all__ = [
+    "AgentDetail",
+    "AgentLogRow",
+    "AgentRow",
+    "AgentRunRow",
+    "AlertRow",
     "BarrierRow",
     "CommandRow",
     "ConfigField",
@@ -27,11 +44,16 @@ __all__ = [
     "FormCheck",
     "FormField",
     "HealthView",
+    "IntervalView",
     "LogRow",
     "MarketRow",
     "OrderRow",
     "PerformanceView",
+    "PoolView",
     "PositionRow",
+    "QueueRow",
+    "RateWindowRow",
+    "SchedulingView",
     "SessionRow",
     "StopReport",
     "TimelineRow",

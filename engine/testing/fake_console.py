@@ -13,6 +13,7 @@ from engine.api.filtering import FilterError, parse_filter
 from engine.api.sorting import sort_rows
 from engine.api.views import EngineState
 from engine.testing import fake_forms
+from engine.testing.fake_agents import make_agents, make_scheduling
 from engine.testing.fake_details import make_detail, make_fills, make_orders
 from engine.testing.fake_rows import (
     ASK,
@@ -39,6 +40,7 @@ _REALIZED: Final = Decimal("1290.64")
 _FLOWS: Final = (
     ("commands", (0, 1, 418, 2, 0, 0, 0)),
     ("session", (3, 2, 71_204, 1, 4, 0, 0)),
+    ("agents", (7, 1, 481, 3, 1, 2, 0)),
 )
 _STATUSES: Final = (
     "pending", "processing", "completed", "failed", "cancelled", "skipped", "aborted",
@@ -82,6 +84,7 @@ class FakeConsoleEngine:
         self._rows = [] if state in {"starting", "empty"} else list(make_rows(count))
         self._places = {row.id: place for place, row in enumerate(self._rows)}
         self._commands: dict[str, views.CommandRow] = {}
+        self._agents = make_agents()
         self._steps = 0
 
     # --- what a test turns -------------------------------------------------------------------
@@ -112,6 +115,10 @@ class FakeConsoleEngine:
         self._commands[command_id] = replace(row, status=status, reason=reason, duration_ms=12.4)
         self.version += 1
 
+    def replace_agents(self, details: Mapping[str, views.AgentDetail]) -> None:
+        """Put *details* in the place of all agents."""
+        self._agents = dict(details)
+
     def row_at(self, place: int) -> views.ExecutorRow:
         """Return the executor at *place* in order of creation of the fake."""
         return self._rows[place]
@@ -137,7 +144,8 @@ class FakeConsoleEngine:
         self.submitted.append(command)
         command_id = f"cmd-{len(self.submitted):04d}"
         data = command.model_dump()
-        target = str(data.get("executor_id") or data.get("executor_type") or command.session)
+        names = ("executor_id", "executor_type", "agent_id")
+        target = next((str(data[name]) for name in names if data.get(name)), command.session)
         self._commands[command_id] = views.CommandRow(
             id=command_id, ts_ns=self.now_ns, actor=command.actor, kind=type(command).__name__,
             target=target, status="pending", reason="", duration_ms=None,
@@ -292,8 +300,23 @@ class FakeConsoleEngine:
             tuple(round(value, 2) for value in values),
         )
 
+    def agents(self) -> tuple[views.AgentRow, ...]:
+        """Return one agent of each kind, or nothing while starting."""
+        if self.state == "starting":
+            return ()
+        return tuple(detail.row for detail in self._agents.values())
+
+    def agent(self, agent_id: str) -> views.AgentDetail | None:
+        """Return everything about one agent."""
+        return None if self.state == "starting" else self._agents.get(agent_id)
+
+    def scheduling(self) -> views.SchedulingView:
+        """Return the engine that runs the agents."""
+        rows = self.agents()
+        return make_scheduling(rows) if rows else views.SchedulingView()
+
     def flow_states(self) -> tuple[views.FlowStateView, ...]:
-        """Return two panels in the exact format of ``inspect_state()``."""
+        """Return three panels in the exact format of ``inspect_state()``."""
         if self.state == "starting":
             return ()
         return tuple(

@@ -12,8 +12,14 @@ from pydantic import ValidationError
 from engine.api import commands
 from engine.api.command_event import CommandEvent, target_of
 from engine.api.commands import (
+    AgentCommand,
     Command,
     CreateExecutor,
+    RunAgentNow,
+    SetAgentInterval,
+    SetAgentPriority,
+    StartAgent,
+    StopAgent,
     StopExecutor,
     StopSession,
     StoreExecutor,
@@ -28,6 +34,13 @@ STOP = StopExecutor(session="main", executor_id="x-1", keep_position=True)
 UPDATE = UpdateExecutor(session="main", executor_id="x-1", changes={"stop_loss": None})
 STORE = StoreExecutor(session="main", executor_id="x-1")
 END = StopSession(session="main", policy="flatten")
+OF_AGENTS: tuple[AgentCommand, ...] = (
+    StartAgent(session="main", agent_id="a-1"),
+    StopAgent(session="main", agent_id="a-1"),
+    RunAgentNow(session="main", agent_id="a-1"),
+    SetAgentPriority(session="main", agent_id="a-1", priority="high"),
+    SetAgentInterval(session="main", agent_id="a-1", interval=2.5),
+)
 
 
 @pytest.mark.parametrize(
@@ -38,6 +51,7 @@ END = StopSession(session="main", policy="flatten")
         (UPDATE, "x-1"),
         (STORE, "x-1"),
         (END, "main"),
+        *((command, "a-1") for command in OF_AGENTS),
     ],
 )
 def test_a_command_is_about_something(command: Command, target: str) -> None:
@@ -52,6 +66,17 @@ def test_what_reduces_risk_goes_first(command: Command) -> None:
 
 def test_every_command_gives_up_after_a_while() -> None:
     assert CommandEvent(command=STOP).timeout == 30.0
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("inf"), float("nan"), 86_401, "soon"])
+def test_an_interval_is_a_number_of_seconds(interval: object) -> None:
+    with pytest.raises(ValidationError):
+        SetAgentInterval.model_validate({"session": "m", "agent_id": "a", "interval": interval})
+
+
+def test_a_priority_is_one_of_five_words() -> None:
+    with pytest.raises(ValidationError):
+        SetAgentPriority.model_validate({"session": "m", "agent_id": "a", "priority": "urgent"})
 
 
 @pytest.mark.parametrize(
@@ -119,8 +144,7 @@ def test_the_journal_keeps_every_digit_of_a_decimal() -> None:
 
 def test_every_command_of_the_module_can_be_told_apart() -> None:
     kinds = [
-        one
-        for one in vars(commands).values()
-        if isinstance(one, type) and issubclass(one, Command) and one is not Command
+        one for one in vars(commands).values() if isinstance(one, type) and issubclass(one, Command)
     ]
-    assert {type(one) for one in (CREATE, STOP, UPDATE, STORE, END)} == set(kinds)
+    known = {type(one) for one in (CREATE, STOP, UPDATE, STORE, END, *OF_AGENTS)}
+    assert known | {Command, AgentCommand} == set(kinds)

@@ -130,7 +130,7 @@ def test_positions_show_amount_entry_and_open_profit() -> None:
 
 def test_the_flow_panel_shows_the_whole_text_where_it_fits() -> None:
     flows = ENGINE.flow_states()
-    text = words(flow_lines(flows, 70, 9))
+    text = words(flow_lines(flows, 90, 9))
     assert "Executor State (commands):" in text
     assert "aborted: 0 events" in text
 
