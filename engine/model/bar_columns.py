@@ -1,33 +1,50 @@
-"""The bars of one symbol as integer columns (backtest.md 2.1)."""
+"""Bars of one instrument as read-only integer columns (backtest.md 2.1, DATA-10, DATA-11)."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
-IntArray: TypeAlias = npt.NDArray[np.int64]
-FloatArray: TypeAlias = npt.NDArray[np.float64]
-BoolArray: TypeAlias = npt.NDArray[np.bool_]
+from engine.model.instruments import Instrument
+from engine.model.quotes import Bar
+
+IntArray: TypeAlias = NDArray[np.int64]
+FloatArray: TypeAlias = NDArray[np.float64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+MISSING: Final = -(2**63)
+"""A `vwap`, `trades` or `spread` that the source does not give for a bar."""
+UNKNOWN_VOLUME: Final = -1
+DAY_NS: Final = 86_400_000_000_000
+
+INTEGER_COLUMNS: Final = ("ts_open", "ts_close", "open", "high", "low", "close", "volume")
+OPTIONAL_COLUMNS: Final = ("vwap", "trades", "spread")
+FLAG_COLUMNS: Final = ("is_synthetic", "starts_session", "ends_session")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BarColumns:
-    """Bars in the order of time; every column has one entry for each bar and cannot be written.
+    """Bars of one instrument in the order of time.
 
-    Stamps are ns since the epoch, prices ticks, volumes lots (-1: unknown). A bar covers
-    ``[ts_open, ts_close)`` and nothing of it is known before ``ts_close`` (DATA-1).
-    ``synthetic`` bars fill a gap and never trade (DATA-8). ``session_start`` and ``session_end``
-    mark the first and the last bar of each session; of daily bars every one is both.
+    Stamps are nanoseconds since the epoch, UTC; a bar covers ``[ts_open, ts_close)`` and is known
+    from ``ts_close`` on (DATA-1). Prices are in ticks, ``volume`` in lots (-1 unknown). A synthetic
+    bar stands for one that the source does not have: nothing fills on it. ``vwap`` and ``spread``
+    are in ticks, ``trades`` is a count; `MISSING` marks a bar without one. ``features`` are the
+    further numeric columns of the source, NaN where blank. ``duration_ns`` is the nominal length.
 
-    Raises:
-        ValueError: the columns differ in length.
+    All arrays are made non-writable: a write raises ValueError at once. The columns may be
+    memory-mapped. Equality is identity; compare `data_hash`.
     """
 
+    instrument: Instrument
+    symbol: str
+    duration_ns: int
     ts_open: IntArray
     ts_close: IntArray
     open: IntArray
@@ -35,46 +52,125 @@ class BarColumns:
     low: IntArray
     close: IntArray
     volume: IntArray
-    synthetic: BoolArray
-    session_start: BoolArray
-    session_end: BoolArray
+    is_synthetic: BoolArray
+    starts_session: BoolArray
+    ends_session: BoolArray
     vwap: IntArray | None = None
+    trades: IntArray | None = None
     spread: IntArray | None = None
-    features: Mapping[str, FloatArray] = field(default_factory=lambda: MappingProxyType({}))
+    features: Mapping[str, FloatArray] = field(default_factory=dict)
+    _hash: list[str] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        for name, column in self.columns().items():
-            if len(column) != len(self.ts_open):
-                raise ValueError(
-                    f"column {name} has {len(column)} entries, ts_open has {len(self.ts_open)}"
-                )
-            column.flags.writeable = False  # DATA-11
+        features = {name: _frozen(values) for name, values in self.features.items()}
+        object.__setattr__(self, "features", MappingProxyType(features))
+        length = len(self.ts_open)
+        for name in (*INTEGER_COLUMNS, *FLAG_COLUMNS, *OPTIONAL_COLUMNS):
+            values = getattr(self, name)
+            if values is None:
+                continue
+            if len(values) != length:
+                raise ValueError(f"{self.symbol}: column {name} has {len(values)} of {length} rows")
+            object.__setattr__(self, name, _frozen(values))
 
     def __len__(self) -> int:
         return len(self.ts_open)
 
-    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
-        """Return every column that is present, by name; features as ``features.<name>``."""
-        named = {one.name: getattr(self, one.name) for one in fields(self)}
-        features = named.pop("features")
-        present = {name: column for name, column in named.items() if column is not None}
-        return present | {f"features.{name}": column for name, column in features.items()}
+    def slice(self, start: int, stop: int) -> BarColumns:
+        """Return the bars *start* to *stop* as views of the same memory."""
+        cut = slice(max(0, start), max(0, stop))
+        columns: dict[str, Any] = {
+            name: values[cut]
+            for name in (*INTEGER_COLUMNS, *FLAG_COLUMNS, *OPTIONAL_COLUMNS)
+            if (values := getattr(self, name)) is not None
+        }
+        features = {name: values[cut] for name, values in self.features.items()}
+        return replace(self, **columns, features=features)
 
-    def window(self, start: int, stop: int) -> BarColumns:
-        """Return bars *start* to *stop* (exclusive) as views; nothing is copied."""
-        cut = slice(start, stop)
-        return BarColumns(
-            ts_open=self.ts_open[cut],
-            ts_close=self.ts_close[cut],
-            open=self.open[cut],
-            high=self.high[cut],
-            low=self.low[cut],
-            close=self.close[cut],
-            volume=self.volume[cut],
-            synthetic=self.synthetic[cut],
-            session_start=self.session_start[cut],
-            session_end=self.session_end[cut],
-            vwap=None if self.vwap is None else self.vwap[cut],
-            spread=None if self.spread is None else self.spread[cut],
-            features=MappingProxyType({name: one[cut] for name, one in self.features.items()}),
+    def prefix(self, length: int) -> BarColumns:
+        """Return the first *length* bars."""
+        return self.slice(0, length)
+
+    def row(self, index: int) -> Bar:
+        """Return bar *index* as a record."""
+        return Bar(
+            self.instrument.market,
+            int(self.ts_open[index]),
+            int(self.ts_close[index]),
+            int(self.open[index]),
+            int(self.high[index]),
+            int(self.low[index]),
+            int(self.close[index]),
+            int(self.volume[index]),
         )
+
+    def closes_by(self, ts_ns: int) -> int:
+        """Return how many bars are known at *ts_ns*: those with ``ts_close <= ts_ns``."""
+        return int(np.searchsorted(self.ts_close, ts_ns, side="right"))
+
+    def close_prices(self) -> FloatArray:
+        """Return the closes as float64 prices, for indicators and metrics."""
+        return self.close.astype(np.float64) * float(self.instrument.tick)
+
+    @property
+    def data_hash(self) -> str:
+        """Return the SHA-256 of the integer columns, hexadecimal (DATA-10); computed once."""
+        if not self._hash:
+            self._hash.append(hash_columns(self))
+        return self._hash[0]
+
+
+def _frozen(values: NDArray[Any]) -> NDArray[Any]:
+    """Return a non-writable view of *values* whose base cannot be made writable through it."""
+    view = values.view()
+    view.flags.writeable = False
+    if values.flags.owndata:
+        values.flags.writeable = False
+    return view
+
+
+def hash_columns(columns: BarColumns) -> str:
+    """Return the SHA-256 over grid and integer columns of *columns* (DATA-10).
+
+    The text ``BARS1``, tick, lot, multiplier, number of bars, then each column by name as
+    little-endian int64 (flags as bytes); optional columns only if present. Symbol, path and
+    features are not part of it, so the same bars from CSV and from Parquet hash the same.
+    """
+    grid = columns.instrument
+    steps = (_plain(grid.tick), _plain(grid.lot), _plain(grid.multiplier), str(len(columns)))
+    digest = hashlib.sha256(f"BARS1\n{' '.join(steps)}\n".encode())
+    for name in (*INTEGER_COLUMNS, *OPTIONAL_COLUMNS, "is_synthetic"):
+        values = getattr(columns, name)
+        if values is None:
+            continue
+        digest.update(f"{name}\n".encode())
+        dtype = "|u1" if values.dtype == np.bool_ else "<i8"
+        for start in range(0, len(values), 1 << 20):
+            digest.update(values[start : start + (1 << 20)].astype(dtype, copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def _plain(step: Any) -> str:  # noqa: ANN401 (a Decimal; normalised so that 0.10 is 0.1)
+    return f"{step.normalize():f}"
+
+
+def day_sessions(ts_open: IntArray, ts_close: IntArray) -> tuple[BoolArray, BoolArray]:
+    """Return which bars start and which end a session, a session being a day in UTC.
+
+    A bar's day is the day that contains ``ts_close - 1``; bars of a day or more are sessions of
+    their own.
+    """
+    day = (ts_close - 1) // DAY_NS
+    return session_edges(day, ts_close - ts_open >= DAY_NS)
+
+
+def session_edges(session: IntArray, is_whole: BoolArray) -> tuple[BoolArray, BoolArray]:
+    """Return (starts, ends) of runs of equal *session* numbers; a whole bar is its own session."""
+    count = len(session)
+    starts = np.ones(count, dtype=np.bool_)
+    ends = np.ones(count, dtype=np.bool_)
+    if count > 1:
+        changes = (session[1:] != session[:-1]) | is_whole[1:] | is_whole[:-1]
+        starts[1:] = changes
+        ends[:-1] = changes
+    return starts, ends

@@ -1,0 +1,64 @@
+"""The order in which the bars of several symbols become known (backtest.md TIME-1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.model.bar_columns import BarColumns, IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """Bars of all symbols in the order of their ends.
+
+    Entry i is bar ``bar[i]`` of the columns ``symbol[i]``, known at ``ts_close[i]``. Equal stamps
+    are one instant; ``starts_instant[i]`` says that entry i is the first of its instant.
+    """
+
+    ts_close: IntArray
+    symbol: IntArray
+    bar: IntArray
+
+    def __len__(self) -> int:
+        return len(self.ts_close)
+
+    @property
+    def instants(self) -> IntArray:
+        """Return where each instant starts, and the length as the last entry (TIME-2)."""
+        if not len(self):
+            return np.zeros(1, dtype=np.int64)
+        changes = np.flatnonzero(self.ts_close[1:] != self.ts_close[:-1]) + 1
+        return np.concatenate(([0], changes, [len(self)])).astype(np.int64)
+
+
+def merge_timeline(
+    columns: Sequence[BarColumns],
+    *,
+    starts: Sequence[int] | None = None,
+    stops: Sequence[int] | None = None,
+) -> Timeline:
+    """Return the merged timeline of *columns*.
+
+    Ties: the finer timeframe first, then the order of *columns* (TIME-1). ``starts`` and ``stops``
+    limit the bars of each symbol to ``[start, stop)``.
+    """
+    starts = starts or [0] * len(columns)
+    stops = stops or [len(one) for one in columns]
+    by_fineness = sorted(range(len(columns)), key=lambda index: columns[index].duration_ns)
+    stamps = [columns[index].ts_close[starts[index] : stops[index]] for index in by_fineness]
+    bars = [np.arange(starts[index], stops[index], dtype=np.int64) for index in by_fineness]
+    symbols = [
+        np.full(len(part), index, dtype=np.int64)
+        for index, part in zip(by_fineness, stamps, strict=True)
+    ]
+    if len(columns) == 1:
+        return Timeline(stamps[0], symbols[0], bars[0])
+    if not columns:
+        empty = np.zeros(0, dtype=np.int64)
+        return Timeline(empty, empty, empty)
+    ts_close = np.concatenate(stamps)
+    order = np.argsort(ts_close, kind="stable")
+    return Timeline(ts_close[order], np.concatenate(symbols)[order], np.concatenate(bars)[order])
