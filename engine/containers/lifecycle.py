@@ -26,7 +26,7 @@ class ContainerState(Enum):
 _C = ContainerState
 TRANSITIONS: Final[dict[ContainerState, frozenset[ContainerState]]] = {
     _C.CREATED: frozenset({_C.INITIALIZING, _C.DISPOSING}),
-    _C.INITIALIZING: frozenset({_C.READY, _C.ERROR, _C.DISPOSING}),
+    _C.INITIALIZING: frozenset({_C.READY, _C.ERROR}),
     _C.READY: frozenset({_C.RUNNING, _C.DISPOSING}),
     _C.RUNNING: frozenset({_C.PAUSED, _C.STOPPED, _C.ERROR}),
     _C.PAUSED: frozenset({_C.RUNNING, _C.STOPPED, _C.ERROR}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.containers.bus import BusEvent, BusKind, EventBus
+from engine.containers.context import ContainerContext
 from engine.containers.data_handler import DataHandler
 from engine.execution.order_manager import OrderManager
 from engine.execution.reports import OrderFilled, OrderReport
@@ -45,10 +46,11 @@ class OrderDesk:
         self._budget = budget
         self._bus: EventBus | None = None
 
-    def initialize(self, bus: EventBus) -> None:
+    def initialize(self, ctx: ContainerContext) -> None:
         """Subscribe to ORDER and CANCEL."""
+        bus = ctx.bus
         self._bus = bus
-        bus.subscribe(BusKind.ORDER, self._on_order)
+        bus.subscribe(BusKind.ORDER, self._on_order, component="order_desk")
         bus.subscribe(BusKind.CANCEL, self._on_cancel)
 
     def send(self, bus: EventBus, intent: OrderRequest | CancelRequest) -> None:

@@ -129,7 +129,6 @@ class SessionContainer:
         bus.subscribe(BusKind.TIMER, self._on_timer)
         bus.subscribe(BusKind.RISK_LIMIT, self._on_risk_limit)
         self._scope.start()
-        self._strategies.start()
 
     def close(self) -> None:
         """Stop and give everything back; the reports stay readable."""

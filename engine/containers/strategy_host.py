@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.containers.bus import BusEvent, BusKind, EventBus
+from engine.containers.context import ContainerContext
 from engine.containers.data_handler import DataHandler
 from engine.model.clock import Clock
 from engine.model.instruments import ConnectorPair, Instrument
@@ -41,8 +42,9 @@ class StrategyHost:
         self._bars_seen: dict[ConnectorPair, int] = {}
         self._is_stopped = False
 
-    def initialize(self, bus: EventBus) -> None:
+    def initialize(self, ctx: ContainerContext) -> None:
         """Subscribe to what strategies see."""
+        bus = ctx.bus
         self._bus = bus
         if not self._strategies:
             return

@@ -35,6 +35,10 @@ class SimulatedClock:
         """Move the clock to *now_ns*; an instant that is already past leaves it where it is."""
         self._now_ns = max(self._now_ns, now_ns)
 
+    def rewind(self, now_ns: int = 0) -> None:
+        """Begin again for another run; never within one."""
+        self._now_ns = now_ns
+
 
 def to_iso(ns: int) -> str:
     """Return *ns* as ISO 8601 in UTC with microseconds, ``2017-01-01T22:00:00.000000Z``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.containers.bus import BusEvent, BusKind, EventBus, IsolationViolationError
+from engine.containers.bus import BusEvent, BusKind, EventBus, IsolationViolation
 from engine.model.clock import SimulatedClock
 
 
@@ -50,7 +50,7 @@ def test_an_event_names_its_cause(bus: EventBus) -> None:
 
 def test_an_event_of_another_container_is_refused(bus: EventBus) -> None:
     other = EventBus(container_id="paper_2", clock=SimulatedClock())
-    with pytest.raises(IsolationViolationError, match="paper_2"):
+    with pytest.raises(IsolationViolation, match="paper_2"):
         bus.relay(other.publish(BusKind.TIMER, None))
 
 

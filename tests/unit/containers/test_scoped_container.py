@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from engine import flow
-from engine.containers.bus import EventBus
+from engine.containers.context import ContainerContext
 from engine.containers.lifecycle import (
     TRANSITIONS,
     ContainerState,
@@ -17,7 +17,7 @@ from engine.containers.lifecycle import (
 from engine.containers.scoped_container import (
     DependencyCycleError,
     ScopedContainer,
-    UnresolvedComponentError,
+    UnresolvedComponent,
 )
 from engine.model.clock import SimulatedClock
 
@@ -28,7 +28,7 @@ class Component:
         self.journal = journal
         self.fails = fails
 
-    def initialize(self, bus: EventBus) -> None:
+    def initialize(self, ctx: ContainerContext) -> None:
         self._act("init")
 
     def teardown(self) -> None:
@@ -94,7 +94,7 @@ def test_a_cycle_is_named(container: ScopedContainer) -> None:
 
 def test_an_unknown_component_is_refused_with_near_matches(container: ScopedContainer) -> None:
     container.register("portfolio", object())
-    with pytest.raises(UnresolvedComponentError, match="did you mean portfolio"):
+    with pytest.raises(UnresolvedComponent, match="did you mean portfolio"):
         container.resolve("portfolo")
 
 
