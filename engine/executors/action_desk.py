@@ -86,13 +86,13 @@ class ActionDesk:
         member = self._roster.join(executor)
         match policy:
             case "resume":
-                self._roster.dispatch(member, lambda: executor.on_time(self._strategy.now_ns()))
+                self._roster.dispatch(member, executor.on_time, self._strategy.now_ns())
             case "flatten":
-                self._roster.dispatch(member, lambda: executor.early_stop(keep_position=False))
+                self._roster.dispatch(member, executor.early_stop, keep_position=False)
             case "hold":
-                self._roster.dispatch(member, lambda: executor.early_stop(keep_position=True))
+                self._roster.dispatch(member, executor.early_stop, keep_position=True)
             case "ignore":
-                self._roster.dispatch(member, lambda: executor.fail("ignored at the restart"))
+                self._roster.dispatch(member, executor.fail, "ignored at the restart")
 
     def _create(
         self, action: CreateExecutorAction, controller_id: str, *, is_stopping: bool
@@ -116,7 +116,7 @@ class ActionDesk:
             return self._refused(ActionCode.CREATE_FAILED, str(error), config.id)
         member = self._roster.join(executor)
         now_ns = self._strategy.now_ns()
-        self._roster.dispatch(member, lambda: executor.start(now_ns))
+        self._roster.dispatch(member, executor.start, now_ns)
         message = f"executor {config.id} started"
         if executor.is_done and executor.close_type is not None:
             reason = executor.snapshot().last_error or "nothing to do"
@@ -145,7 +145,7 @@ class ActionDesk:
                 executor_id=action.executor_id,
             )
         keep = action.keep_position
-        self._roster.dispatch(member, lambda: member.executor.early_stop(keep_position=keep))
+        self._roster.dispatch(member, member.executor.early_stop, keep_position=keep)
         return self._done_ok(action.executor_id, "stops")
 
     def _update(self, action: UpdateExecutorAction, controller_id: str) -> ActionResult:

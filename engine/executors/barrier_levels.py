@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.executors.barriers import TrailingStopState
 from engine.executors.fill_ledger import LedgerTotals
@@ -13,8 +12,7 @@ from engine.executors.wake_conditions import PriceField, PriceTrigger
 from engine.model.instruments import ConnectorPair
 
 
-@dataclass(frozen=True, slots=True)
-class BarrierLevels:
+class BarrierLevels(NamedTuple):
     """Marks at which a barrier's condition holds, as *signed* marks: sign times ticks.
 
     Net PnL grows with the signed mark, for longs and shorts alike, and it is linear in it. So
@@ -36,25 +34,32 @@ class BarrierLevels:
         self, market: ConnectorPair, *, is_take_profit_monitored: bool
     ) -> tuple[PriceTrigger, ...]:
         """Return the price triggers that see every one of these levels being reached."""
-        watched = PriceField.BID if self.sign > 0 else PriceField.ASK
-        falling = [level for level in (self.stop_loss, self.trailing_close) if level is not None]
-        rising = [self.trailing_raise] if self.trailing_raise is not None else []
-        if is_take_profit_monitored and self.take_profit is not None:
-            rising.append(self.take_profit)
-        found: list[PriceTrigger] = []
-        if falling:
-            found.append(self._trigger(market, watched, max(falling), is_rising=False))
-        if rising:
-            found.append(self._trigger(market, watched, min(rising), is_rising=True))
-        return tuple(found)
+        sign, low, high, trail, rise = self
+        if trail is not None and (low is None or trail > low):
+            low = trail
+        if not is_take_profit_monitored or (rise is not None and high is not None and rise < high):
+            high = rise
+        if high is None:
+            high = rise
+        if sign > 0:
+            falling = (
+                () if low is None else (PriceTrigger(market, _BID, is_above=False, level=low),)
+            )
+            rising = (
+                () if high is None else (PriceTrigger(market, _BID, is_above=True, level=high),)
+            )
+        else:
+            falling = (
+                () if low is None else (PriceTrigger(market, _ASK, is_above=True, level=-low),)
+            )
+            rising = (
+                () if high is None else (PriceTrigger(market, _ASK, is_above=False, level=-high),)
+            )
+        return falling + rising
 
-    def _trigger(
-        self, market: ConnectorPair, watched: PriceField, level: int, *, is_rising: bool
-    ) -> PriceTrigger:
-        is_above = is_rising == (self.sign > 0)
-        return PriceTrigger(market, watched, is_above=is_above, level=self.sign * level)
 
-
+_BID: Final = PriceField.BID
+_ASK: Final = PriceField.ASK
 NO_LEVELS: Final = BarrierLevels()
 
 
@@ -80,13 +85,21 @@ def barrier_levels(
     )
 
 
-def with_trailing(
-    levels: BarrierLevels, totals: LedgerTotals, trailing: TrailingStopState
-) -> BarrierLevels:
-    """Return *levels* after the trailing trigger has moved; something must be open."""
-    line = (totals.scaled_basis, *totals.net_line())
-    close_at, raise_at = _trailing_levels(line, trailing)
-    return BarrierLevels(levels.sign, levels.stop_loss, levels.take_profit, close_at, raise_at)
+def trailing_reach(totals: LedgerTotals, trailing: TrailingStopState) -> int:
+    """Return how many signed ticks below its best mark the stop closes; something must be open.
+
+    The net PnL is linear in the mark, so the distance in ticks is the same at every mark until the
+    next fill: ``net(x) < net(best) - delta`` is the same as ``x <= best - reach``.
+    """
+    numerator, denominator = trailing.delta_ratio
+    _, slope = totals.net_line()
+    return numerator * totals.scaled_basis // (denominator * slope) + 1
+
+
+def trailed(levels: BarrierLevels, signed_mark: int, reach: int) -> BarrierLevels:
+    """Return *levels* after the trailing trigger was set by *signed_mark*, its best one so far."""
+    sign, stop_loss, take_profit, _, _ = levels
+    return BarrierLevels(sign, stop_loss, take_profit, signed_mark - reach, signed_mark + 1)
 
 
 _Ratio = tuple[int, int]
@@ -101,9 +114,9 @@ def _trailing_levels(
     if trailing is None:
         return None, None
     if trailing.trigger is None:
-        return None, _floor(_at(line, trailing.activation.as_integer_ratio())) + 1
+        return None, _floor(_at(line, trailing.activation_ratio)) + 1
     trigger = trailing.trigger.as_integer_ratio()
-    peak = _sum(trigger, trailing.delta.as_integer_ratio())
+    peak = _sum(trigger, trailing.delta_ratio)
     return _ceil(_at(line, trigger)) - 1, _floor(_at(line, peak)) + 1
 
 

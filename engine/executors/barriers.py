@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from engine.executors.fill_ledger import LedgerTotals
 from engine.executors.form_hints import DURATION, HIDDEN, PERCENT
 from engine.executors.validation import (
     OptionalDecimal,
@@ -121,7 +122,7 @@ class TripleBarrierConfig(BaseModel):
 class TrailingStopState:
     """The simple trailing stop at work. ``trigger`` is a net PnL fraction, None until armed."""
 
-    __slots__ = ("_activation", "_delta", "trigger")
+    __slots__ = ("_activation", "_best", "_delta", "_trigger")
 
     def __init__(
         self,
@@ -131,7 +132,8 @@ class TrailingStopState:
     ) -> None:
         self._activation = activation
         self._delta = delta
-        self.trigger = trigger
+        self._trigger = trigger
+        self._best: tuple[LedgerTotals, int] | None = None
 
     @property
     def activation(self) -> Fraction:
@@ -143,21 +145,59 @@ class TrailingStopState:
         """Return how far it trails the best net PnL."""
         return Fraction(self._delta)
 
+    @property
+    def activation_ratio(self) -> tuple[int, int]:
+        """Return ``activation`` as numerator and denominator."""
+        return self._activation.as_integer_ratio()
+
+    @property
+    def delta_ratio(self) -> tuple[int, int]:
+        """Return ``delta`` as numerator and denominator."""
+        return self._delta.as_integer_ratio()
+
+    @property
+    def trigger(self) -> Fraction | None:
+        """Return the net PnL below which it fires."""
+        if self._best is not None:
+            totals, mark = self._best
+            self._trigger = totals.net_pnl_pct(mark) - self.delta
+            self._best = None
+        return self._trigger
+
+    @trigger.setter
+    def trigger(self, trigger: Fraction | None) -> None:
+        self._best = None
+        self._trigger = trigger
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether there is a trigger."""
+        return self._best is not None or self._trigger is not None
+
     @classmethod
     def of(cls, config: TrailingStop, trigger: Fraction | None = None) -> TrailingStopState:
         """Return the state for *config*; *trigger* is kept from an earlier one."""
         return cls(config.activation_price, config.trailing_delta, trigger)
+
+    def raise_to(self, totals: LedgerTotals, mark_ticks: int) -> None:
+        """Let the trigger trail the net PnL at *mark_ticks*, which is known to raise it.
+
+        The fraction itself is computed when somebody asks: a crowd of stops is raised at every
+        new best price, and most triggers are replaced before anybody has looked at them.
+        """
+        self._best = (totals, mark_ticks)
 
     def update(self, net_pnl_pct: Fraction) -> bool:
         """Take the newest net PnL and return whether the stop fires (4.2).
 
         Arming never fires in the same update. A trigger of exactly 0 is a trigger (DEV-05).
         """
-        if self.trigger is None:
+        trigger = self.trigger
+        if trigger is None:
             if net_pnl_pct > self.activation:
                 self.trigger = net_pnl_pct - self.delta
             return False
-        if net_pnl_pct < self.trigger:
+        if net_pnl_pct < trigger:
             return True
-        self.trigger = max(self.trigger, net_pnl_pct - self.delta)
+        self.trigger = max(trigger, net_pnl_pct - self.delta)
         return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import ClassVar
@@ -239,8 +238,7 @@ class DCAExecutor(DirectionalExecutor):
         levels = barrier_levels(self._totals, None, None, self._trailing)
         line = NetLine.of(self._totals)
         if line is not None:
-            levels = replace(
-                levels,
+            levels = levels._replace(
                 stop_loss=self._stop_level(line),
                 take_profit=None if self._take_profit is None else line.above(self._take_profit),
             )

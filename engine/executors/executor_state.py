@@ -174,6 +174,11 @@ class ExecutorState(ABC):
         self._out = ()
         return step
 
+    @property
+    def has_told(self) -> bool:
+        """Whether there are notices to take."""
+        return bool(self._notices)
+
     def take_notices(self) -> tuple[Notice, ...]:
         """Drain the notices."""
         notices, self._notices = self._notices, ()

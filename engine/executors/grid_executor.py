@@ -504,7 +504,7 @@ class GridExecutor(DirectionalExecutor):
         closed = sum(order.executed_lots for order in self._exits if order.request.role == CLOSE)
         self._part = OpenPart.of(self._grid, closed)
         self._line = self._part.line(self.side.sign, self._instrument.atoms_per_tick_lot)
-        self._levels = replace(NO_LEVELS, sign=self.side.sign)
+        self._levels = NO_LEVELS._replace(sign=self.side.sign)
         if self._line is None and self._trailing is not None:
             self._trailing.trigger = None
 

@@ -155,8 +155,7 @@ class ExecutorOrchestrator:
         """Give an order's new state to its executor; orders of others are ignored."""
         member = self._roster.find(order.request.owner_id)
         if member is not None:
-            executor = member.executor
-            self._roster.dispatch(member, lambda: executor.on_order_update(order))
+            self._roster.dispatch(member, member.executor.on_order_update, order)
 
     def on_fill(self, fill: Fill) -> None:
         """Give a fill to its executor; a late one goes to the position store (6.4)."""
@@ -164,8 +163,7 @@ class ExecutorOrchestrator:
         if member is None:
             self._roster.late_fill(fill)
         else:
-            executor = member.executor
-            self._roster.dispatch(member, lambda: executor.on_fill(fill))
+            self._roster.dispatch(member, member.executor.on_fill, fill)
 
     def next_wake_ns(self) -> int | None:
         """Return when ``on_time`` must be called next; None if nothing waits for the time."""
@@ -213,8 +211,7 @@ class ExecutorOrchestrator:
         keep = self._keep_positions if keep_positions is None else keep_positions
         for member in self._roster.members():
             if member.executor.status in {RunnableStatus.NOT_STARTED, RunnableStatus.RUNNING}:
-                early_stop = member.executor.early_stop
-                self._roster.dispatch(member, lambda call=early_stop: call(keep))  # type: ignore[misc]  # a default binds the loop's value
+                self._roster.dispatch(member, member.executor.early_stop, keep)
         self._poll_stop(self._strategy.now_ns())
 
     def force_stop(self) -> None:

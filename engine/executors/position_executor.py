@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
 
 from engine.executors.activation import ActivationWindow, activation_window
-from engine.executors.barrier_levels import barrier_levels, with_trailing
+from engine.executors.barrier_levels import barrier_levels, trailed, trailing_reach
 from engine.executors.barriers import TrailingStopState
 from engine.executors.base import UpdateRejectedError
 from engine.executors.factory import ExecutorFactory
@@ -38,6 +37,7 @@ class PositionExecutor(SingleEntryExecutor):
     """Works an entry, protects whatever of it is filled, and closes at the first barrier."""
 
     __slots__ = (
+        "_is_resting",
         "_position_config",
         "_stop_loss",
         "_take_profit",
@@ -46,7 +46,9 @@ class PositionExecutor(SingleEntryExecutor):
         "_take_profit_order",
         "_take_profit_target",
         "_take_profit_type",
+        "_take_profit_wanted",
         "_trailing",
+        "_trailing_reach",
     )
 
     def __init__(
@@ -68,7 +70,10 @@ class PositionExecutor(SingleEntryExecutor):
             max_retries=max_retries,
             settings=settings,
         )
+        self._is_resting = False
         self._trailing: TrailingStopState | None = None
+        self._trailing_reach = 0
+        self._take_profit_wanted: int | None = None
         self._take_profit_order: TrackedOrder | None = None
         self._take_profit_target: int | None = None
         self._take_profit_not_before_ns = 0
@@ -151,7 +156,14 @@ class PositionExecutor(SingleEntryExecutor):
         limit = barrier.time_limit
         self._end_ns = None if limit is None else self._created_ns + limit * SECOND_NS
         self._use_trailing(config)
+        self._is_resting = False
         self._version += 1
+
+    def _take_order_event(
+        self, tracked: TrackedOrder, *, was_live: bool, figures: tuple[int, int, int, int]
+    ) -> Step:
+        self._is_resting = False
+        return super()._take_order_event(tracked, was_live=was_live, figures=figures)
 
     def _use_trailing(self, config: PositionExecutorConfig) -> None:
         """Take the trailing stop of *config*; a trigger that is set already is kept."""
@@ -174,10 +186,17 @@ class PositionExecutor(SingleEntryExecutor):
         self._use_config(self._position_config.changed(entry_price=price))
 
     def _run(self, now_ns: int) -> None:
+        quote = self._valid_quote()
+        if self._is_resting and quote is not None and not self._is_stale:
+            close_type = self._due_close(now_ns, quote)
+            if close_type is not None:
+                self._close(now_ns, close_type, quote)
+            if self._is_resting or close_type is not None:
+                return
+        self._is_resting = False
         if self._take_profit_order is not None and self._take_profit_order.is_complete:
             self._begin_shutdown(now_ns, CloseType.TAKE_PROFIT)
             return
-        quote = self._valid_quote()
         self._note_staleness(is_stale=quote is None)
         if quote is None:
             if self._is_time_up(now_ns, None):
@@ -190,24 +209,32 @@ class PositionExecutor(SingleEntryExecutor):
         self._manage_entry(now_ns, quote)
         close_type = self._due_close(now_ns, quote)
         if close_type is not None:
-            self._tell_close(now_ns, close_type, quote)
-            self._begin_shutdown(now_ns, close_type)
+            self._close(now_ns, close_type, quote)
             return
         self._manage_take_profit(now_ns, quote)
 
+    def _close(self, now_ns: int, close_type: CloseType, quote: QuoteTick) -> None:
+        price = self._instrument.price(self._mark_of(quote))
+        self._tell(now_ns, "info", f"{close_type.name} at {price}")
+        self._begin_shutdown(now_ns, close_type)
+
     def _due_close(self, now_ns: int, quote: QuoteTick) -> CloseType | None:
         """Return the first barrier that is hit: SL, TS, TP, TL, in this order (4.1)."""
-        mark = self._mark_of(quote)
+        sign, stop_loss, take_profit, trailing_close, trailing_raise = self._levels
+        mark = quote.bid_ticks if sign > 0 else quote.ask_ticks
         if self._instrument.is_tradable(self._totals.remaining_lots, mark):
-            levels, signed = self._levels, self.side.sign * mark
-            if levels.stop_loss is not None and signed <= levels.stop_loss:
+            signed = sign * mark
+            if stop_loss is not None and signed <= stop_loss:
                 return CloseType.STOP_LOSS
-            if levels.trailing_close is not None and signed <= levels.trailing_close:
+            if trailing_close is not None and signed <= trailing_close:
                 return CloseType.TRAILING_STOP
-            if levels.trailing_raise is not None and signed >= levels.trailing_raise:
+            if trailing_raise is not None and signed >= trailing_raise:
                 self._raise_trailing(now_ns, mark)
-            is_taken = levels.take_profit is not None and signed >= levels.take_profit
-            if is_taken and self._is_take_profit_monitored():
+            if (
+                take_profit is not None
+                and signed >= take_profit
+                and self._is_take_profit_monitored()
+            ):
                 return CloseType.TAKE_PROFIT
         return CloseType.TIME_LIMIT if self._is_time_up(now_ns, mark) else None
 
@@ -217,19 +244,16 @@ class PositionExecutor(SingleEntryExecutor):
         return self._is_expired(now_ns)
 
     def _raise_trailing(self, now_ns: int, mark: int) -> None:
-        if self._trailing is None:
+        """Arm the trailing stop, or let it follow a better *mark*: the levels say that it does."""
+        trailing = self._trailing
+        if trailing is None:
             return
-        was_armed = self._trailing.trigger is not None
-        self._trailing.update(self._totals.net_pnl_pct(mark))
-        self._version += 1
-        self._levels = with_trailing(self._levels, self._totals, self._trailing)
-        if not was_armed:
+        if not trailing.is_armed:
             price = self._instrument.price(mark)
             self._tell(now_ns, "info", f"trailing stop armed at {price}")
-
-    def _tell_close(self, now_ns: int, close_type: CloseType, quote: QuoteTick) -> None:
-        price = self._instrument.price(self._mark_of(quote))
-        self._tell(now_ns, "info", f"{close_type.name} at {price}")
+        trailing.raise_to(self._totals, mark)
+        self._version += 1
+        self._levels = trailed(self._levels, self.side.sign * mark, self._trailing_reach)
 
     def _is_take_profit_monitored(self) -> bool:
         """Whether the take profit is watched here; after too many failures it always is (5.4)."""
@@ -238,7 +262,7 @@ class PositionExecutor(SingleEntryExecutor):
             or self._take_profit_failures > self.max_retries
         )
 
-    def _take_profit_ticks(self) -> int | None:
+    def _find_take_profit(self) -> int | None:
         """Return the price of the resting take profit on the grid, never a worse one."""
         if self._take_profit is None or self._is_take_profit_monitored():
             return None
@@ -251,7 +275,7 @@ class PositionExecutor(SingleEntryExecutor):
 
     def _manage_take_profit(self, now_ns: int, quote: QuoteTick) -> None:
         """Keep a resting take profit for exactly what is open (7.1.5)."""
-        target = self._take_profit_ticks()
+        target = self._take_profit_wanted
         working = self._take_profit_order
         remaining = self._unreserved_lots()
         mid = quote.bid_ticks + quote.ask_ticks
@@ -320,38 +344,76 @@ class PositionExecutor(SingleEntryExecutor):
 
     def _refresh_levels(self) -> None:
         levels = barrier_levels(self._totals, self._stop_loss, self._take_profit, self._trailing)
-        resting = self._take_profit_ticks()
+        resting = self._take_profit_wanted = self._find_take_profit()
         if resting is not None and levels.take_profit is not None:
-            levels = replace(levels, take_profit=self.side.sign * resting)
+            levels = levels._replace(take_profit=self.side.sign * resting)
         self._levels = levels
+        if self._trailing is not None and self._totals.remaining_lots > 0:
+            self._trailing_reach = trailing_reach(self._totals, self._trailing)
 
     def _wake_conditions(self, now_ns: int) -> WakeConditions:
         if self._status is RunnableStatus.SHUTTING_DOWN:
             return self._wakes_after(now_ns, self._shutdown_triggers(), ())
+        if self._is_resting:
+            return self._resting_conditions(now_ns)
         quote = self._valid_quote()
+        if quote is not None and self._is_at_rest():
+            self._is_resting = True
+            return self._resting_conditions(now_ns)
+        prices, barrier_times = self._barrier_conditions(now_ns)
         prices = (
             self._first_quote_triggers()
             if quote is None
-            else self._price_triggers(quote.bid_ticks + quote.ask_ticks)
+            else self._price_triggers(quote.bid_ticks + quote.ask_ticks, prices)
         )
         times = (self._entry_not_before_ns, self._take_profit_not_before_ns, self._end_ns or 0)
-        return self._wakes_after(now_ns, prices, times + self._barrier_times(now_ns))
+        return self._wakes_after(now_ns, prices, times + barrier_times)
 
-    def _barrier_times(self, now_ns: int) -> tuple[int, ...]:
-        """Return the instants at which a barrier that moves with time must be looked at."""
-        del now_ns
-        return ()
+    def _is_at_rest(self) -> bool:
+        """Whether only a barrier can make the executor do anything before its next order event.
 
-    def _barrier_triggers(self) -> tuple[PriceTrigger, ...]:
-        return self._levels.triggers(
-            self.market, is_take_profit_monitored=self._is_take_profit_monitored()
+        Then a quote costs the barriers and nothing else. Most executors are like this most of
+        their lives: the entry is filled, no order works but a resting take profit for all of it.
+        """
+        totals = self._totals
+        if not self._is_checked or totals.exit_lots or totals.entry_lots < self._entry_lots:
+            return False
+        if totals.remaining_lots < self._instrument.min_lots:
+            return False
+        live, working = self._orders.live(), self._take_profit_order
+        target = self._take_profit_wanted
+        if target is None:
+            return not live
+        return (
+            len(live) == 1
+            and live[0] is working
+            and working.cancel_sent_ns is None
+            and self._bounds is None
+            and target == self._take_profit_target
+            and working.pending_lots == self._unreserved_lots()
         )
 
-    def _price_triggers(self, mid_half_ticks: int) -> tuple[PriceTrigger, ...]:
+    def _resting_conditions(self, now_ns: int) -> WakeConditions:
+        prices, times = self._barrier_conditions(now_ns)
+        at_ns = self._end_ns if self._end_ns is not None and self._end_ns > now_ns else None
+        for time in times:
+            if time > now_ns and (at_ns is None or time < at_ns):
+                at_ns = time
+        return WakeConditions(prices, at_ns)
+
+    def _barrier_conditions(self, now_ns: int) -> tuple[tuple[PriceTrigger, ...], tuple[int, ...]]:
+        """Return the prices, and the instants, at which a barrier must be looked at."""
+        del now_ns
+        is_monitored = self._is_take_profit_monitored()
+        return self._levels.triggers(self.market, is_take_profit_monitored=is_monitored), ()
+
+    def _price_triggers(
+        self, mid_half_ticks: int, barriers: tuple[PriceTrigger, ...]
+    ) -> tuple[PriceTrigger, ...]:
         found = self._entry_triggers(mid_half_ticks)
         if self._totals.remaining_lots >= self._instrument.min_lots:
-            found += self._barrier_triggers()
-        target = self._take_profit_ticks()
+            found += barriers
+        target = self._take_profit_wanted
         if target is not None and self._bounds is not None:
             window = self._take_profit_window(target)
             found += window.edge_triggers(self.market, mid_half_ticks)
@@ -381,7 +443,7 @@ class PositionExecutor(SingleEntryExecutor):
             end_ns=self._end_ns,
             trailing_trigger_pct=self._trailing_trigger,
             is_trailing=self._is_trailing,
-            is_take_profit_resting=self._take_profit_ticks() is not None,
+            is_take_profit_resting=self._take_profit_wanted is not None,
             retries=self._retries,
             max_retries=self.max_retries,
             error_count=self._error_count,

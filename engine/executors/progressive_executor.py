@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -12,7 +11,7 @@ from engine.executors.barrier_levels import NO_LEVELS, BarrierLevels
 from engine.executors.base import UpdateRejectedError
 from engine.executors.factory import ExecutorFactory
 from engine.executors.ladder import LadderedTrailingStopState, LadderStep
-from engine.executors.net_line import NetLine
+from engine.executors.net_line import MovingLevel, NetLine
 from engine.executors.order_roles import PARTIAL_CLOSE
 from engine.executors.plain import JsonValue
 from engine.executors.position_config import PositionExecutorConfig
@@ -53,6 +52,8 @@ class ProgressiveExecutor(PositionExecutor):
         "_is_extension_told",
         "_ladder",
         "_line",
+        "_moving_stop",
+        "_moving_target",
         "_progressive_config",
         "_quiet",
         "_stop_pct",
@@ -71,6 +72,8 @@ class ProgressiveExecutor(PositionExecutor):
         self._ladder: LadderedTrailingStopState | None = None
         self._yield_per_ns = Fraction(0)
         self._line: NetLine | None = None
+        self._moving_stop: MovingLevel | None = None
+        self._moving_target: MovingLevel | None = None
         self._quiet: tuple[int | None, int] | None = None
         self._wanted_lots = 0
         self._is_extension_told = False
@@ -206,9 +209,8 @@ class ProgressiveExecutor(PositionExecutor):
 
     def _stop_level(self, now_ns: int) -> int | None:
         """Return the signed mark at or below which the stop loss fires (4.3)."""
-        if self._line is None or self._stop_pct is None:
-            return None
-        return self._line.at_or_below(self._target(now_ns) - self._stop_pct)
+        stop = self._moving_stop
+        return None if stop is None else stop.at(now_ns - self._created_ns)
 
     def _price_of(self, signed_mark: int) -> Decimal:
         return self._instrument.price(self.side.sign * signed_mark)
@@ -216,22 +218,34 @@ class ProgressiveExecutor(PositionExecutor):
     def _refresh_levels(self) -> None:
         """Compute the levels again; between fills only the stop loss moves, with time."""
         self._quiet = None
+        self._take_profit_wanted = self._find_take_profit()
         line = self._line = NetLine.of(self._totals)
         if line is None:
-            self._levels = replace(NO_LEVELS, sign=self.side.sign)
+            self._moving_stop = self._moving_target = None
+            self._levels = NO_LEVELS._replace(sign=self.side.sign)
             return
-        trigger, ladder = self._trailing_trigger, self._ladder
-        arms_at = ladder.activation if ladder is not None and trigger is None else None
+        stop = self._stop_pct
+        self._moving_stop = None if stop is None else line.moving(-stop, self._yield_per_ns)
+        self._moving_target = line.moving(Fraction(0), self._yield_per_ns)
         self._levels = BarrierLevels(
             self.side.sign,
             self._stop_level(self._strategy.now_ns()),
             self._take_profit_level(line),
-            None if trigger is None else line.at_or_below(trigger),
-            None if arms_at is None else line.at_or_above(arms_at),
+            *self._trailing_levels(line),
         )
 
+    def _trailing_levels(self, line: NetLine) -> tuple[int | None, int | None]:
+        """Return where the ladder fires and where it is armed."""
+        ladder = self._ladder
+        if ladder is None:
+            return None, None
+        trigger = ladder.trigger_ratio
+        if trigger is None:
+            return None, line.at_or_above(ladder.activation)
+        return line.floor_of(trigger), None
+
     def _take_profit_level(self, line: NetLine) -> int | None:
-        resting = self._take_profit_ticks()
+        resting = self._take_profit_wanted
         if resting is not None:
             return self.side.sign * resting
         return None if self._take_profit is None else line.at_or_above(Fraction(self._take_profit))
@@ -256,7 +270,7 @@ class ProgressiveExecutor(PositionExecutor):
     def _move_stop(self, now_ns: int) -> None:
         level = self._stop_level(now_ns)
         if level != self._levels.stop_loss:
-            self._levels = replace(self._levels, stop_loss=level)
+            self._levels = self._levels._replace(stop_loss=level)
             self._version += 1
 
     def _is_time_up(self, now_ns: int, mark: int | None) -> bool:
@@ -268,7 +282,9 @@ class ProgressiveExecutor(PositionExecutor):
             return True
         if mark is None:
             return False
-        is_earning = self._line.net_at(self.side.sign * mark) > self._target(now_ns)
+        target = self._moving_target
+        elapsed_ns = now_ns - self._created_ns
+        is_earning = target is not None and self.side.sign * mark > target.at(elapsed_ns)
         if not is_earning or not self._instrument.is_tradable(remaining, mark):
             return True
         if not self._is_extension_told:
@@ -281,16 +297,20 @@ class ProgressiveExecutor(PositionExecutor):
         ladder, line = self._ladder, self._line
         if ladder is None or line is None or self._is_quiet(signed):
             return None
-        before, net = ladder.trigger, line.net_at(signed)
-        ratio = ladder.update(net, self._totals.opened_lots)
-        if ladder.trigger != before:
+        before, net = ladder.trigger_ratio, line.ratio_at(signed)
+        ratio = ladder.update_ratio(net, self._totals.opened_lots)
+        after = ladder.trigger_ratio
+        if after != before:
             self._version += 1
-            self._refresh_levels()
-        if before is None and ladder.trigger is not None:
+            sign, stop_loss, take_profit, _, _ = self._levels
+            levels = self._trailing_levels(line)
+            self._levels = BarrierLevels(sign, stop_loss, take_profit, *levels)
+        if before is None and after is not None:
             self._tell(now_ns, "info", f"trailing stop armed at {self._price_of(signed)}")
-        band = ladder.quiet_band(net)
-        high = line.at_or_above(band.high) if band.is_high_inclusive else line.above(band.high)
-        self._quiet = (None if band.low is None else line.at_or_below(band.low), high)
+        low, high = ladder.quiet_ratios(net)
+        # Armed at an activation inclusively, raised only beyond a peak.
+        far = line.ceil_of(high) if after is None else line.floor_of(high) + 1
+        self._quiet = (None if low is None else line.floor_of(low), far)
         return ratio
 
     def _is_quiet(self, signed: int) -> bool:
@@ -309,6 +329,7 @@ class ProgressiveExecutor(PositionExecutor):
         price, amount = self._instrument.price(mark), self._instrument.qty(lots)
         if self._instrument.is_tradable(lots, mark):
             self._wanted_lots += lots
+            self._is_resting = False
             self._tell(now_ns, "info", f"trailing stop at {price}: closes {amount}")
         else:
             self._tell(now_ns, "info", f"trailing stop at {price}: {amount} is too little to close")
@@ -360,9 +381,14 @@ class ProgressiveExecutor(PositionExecutor):
         elif order.is_failed:
             self._count_retry(f"partial close {order.order_id}: {reason}")
 
-    def _barrier_triggers(self) -> tuple[PriceTrigger, ...]:
-        now_ns, signed = self._strategy.now_ns(), self._signed_mark()
-        falling = [level for level, _ in self._moving_levels(now_ns, signed)]
+    def _barrier_conditions(self, now_ns: int) -> tuple[tuple[PriceTrigger, ...], tuple[int, ...]]:
+        signed = self._signed_mark()
+        falling: list[int] = []
+        times: list[int] = []
+        for level, at_ns in self._watched_levels(now_ns, signed):
+            falling.append(level)
+            if at_ns is not None:
+                times.append(at_ns)
         rising: list[int] = []
         if self._quiet is not None:
             low, high = self._quiet
@@ -380,7 +406,7 @@ class ProgressiveExecutor(PositionExecutor):
             found += (self._trigger(max(falling), is_rising=False),)
         if rising:
             found += (self._trigger(min(rising), is_rising=True),)
-        return found
+        return found, tuple(times)
 
     def _trigger(self, signed_level: int, *, is_rising: bool) -> PriceTrigger:
         is_long = self.side is TradeType.BUY
@@ -391,32 +417,26 @@ class ProgressiveExecutor(PositionExecutor):
             level=self.side.sign * signed_level,
         )
 
-    def _barrier_times(self, now_ns: int) -> tuple[int, ...]:
-        levels = self._moving_levels(now_ns, self._signed_mark())
-        return tuple(at_ns for _, at_ns in levels if at_ns is not None)
-
     def _signed_mark(self) -> int | None:
         mark = self.mark_ticks
         return None if mark is None else self.side.sign * mark
 
-    def _moving_levels(self, now_ns: int, signed: int | None) -> list[tuple[int, int | None]]:
+    def _watched_levels(self, now_ns: int, signed: int | None) -> list[tuple[int, int | None]]:
         """Return what to watch of each threshold that grows by the target yield.
 
         That is a signed mark that the threshold has not passed before the instant beside it.
         """
-        line = self._line
-        if line is None:
-            return []
-        bases = [] if self._stop_pct is None else [-self._stop_pct]
+        moving = [self._moving_stop]
         if self._is_expired(now_ns):
-            bases.append(Fraction(0))
+            moving.append(self._moving_target)
         found: list[tuple[int, int | None]] = []
-        for base in bases:
-            level = line.at_or_below(base + self._target(now_ns))
-            if not self._yield_per_ns or signed is None or signed <= level:
+        for threshold in moving:
+            if threshold is None:
+                continue
+            level = threshold.at(now_ns - self._created_ns)
+            if not threshold.growth or signed is None or signed <= level:
                 found.append((level, None))
                 continue
             watched = level + min((signed - level - 1) // 2, abs(level) // _LARGEST_LAG)
-            needed = (line.net_at(watched + 1) - base) / self._yield_per_ns
-            found.append((watched, self._created_ns - (-needed.numerator // needed.denominator)))
+            found.append((watched, self._created_ns + threshold.reaches(watched + 1)))
         return found

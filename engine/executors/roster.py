@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ParamSpec
 
 from engine.executors.archive import Archive, Archiver
 from engine.executors.base import ExecutorBase
@@ -19,6 +20,8 @@ from engine.executors.wake_index import WakeIndex
 from engine.model.orders import Fill
 from engine.model.quotes import QuoteTick
 
+P = ParamSpec("P")
+
 
 @dataclass(slots=True, eq=False)
 class Member:
@@ -26,6 +29,8 @@ class Member:
 
     executor: ExecutorBase
     sequence: int
+    stale_money: dict[str, None]
+    """Of its controller: the executors whose figures may have changed since the last report."""
     seen_version: int = -1
     errors: int = 0
     is_booked: bool = False
@@ -88,7 +93,8 @@ class Roster:
     def join(self, executor: ExecutorBase) -> Member:
         """Take an executor in."""
         self._sequence += 1
-        member = Member(executor, self._sequence)
+        stale = self._stale_money.setdefault(executor.controller_id, {})
+        member = Member(executor, self._sequence, stale)
         self._members[executor.executor_id] = member
         bucket = self.by_controller.setdefault(executor.controller_id, {})
         bucket[executor.executor_id] = member
@@ -97,29 +103,30 @@ class Roster:
     def wake_by_quote(self, quote: QuoteTick) -> None:
         """Give *quote* to the executors that wait for it, oldest first."""
         for member in self._in_order(self._wakes.fire_quote(quote)):
-            on_quote = member.executor.on_quote
-            self.dispatch(member, lambda call=on_quote: call(quote))  # type: ignore[misc]  # a default binds the loop's value
+            self.dispatch(member, member.executor.on_quote, quote)
 
     def wake_by_time(self, now_ns: int) -> None:
         """Give the time to the executors that wait for it, oldest first."""
         for member in self._in_order(self._wakes.fire_time(now_ns)):
-            on_time = member.executor.on_time
-            self.dispatch(member, lambda call=on_time: call(now_ns))  # type: ignore[misc]  # a default binds the loop's value
+            self.dispatch(member, member.executor.on_time, now_ns)
 
     def next_wake_ns(self) -> int | None:
         """Return the earliest instant that an executor or the archiving waits for."""
         times = (self._wakes.next_time_ns(), self._archive_due_ns)
         return min((time for time in times if time is not None), default=None)
 
-    def dispatch(self, member: Member, event: Callable[[], Step]) -> None:
+    def dispatch(
+        self, member: Member, event: Callable[P, Step], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
         """Let *event* happen to an executor and take over all of its effects."""
         try:
-            step = event()
+            step = event(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 (boundary: one executor must not harm the others)
             step = self._contain(member, error)
         else:
             member.errors = 0
-        self.intents += step.intents
+        if step.intents:
+            self.intents += step.intents
         self._settle(member)
 
     def late_fill(self, fill: Fill) -> None:
@@ -143,16 +150,18 @@ class Roster:
 
     def performance(self, controller_id: str, cached: PerformanceReport) -> PerformanceReport:
         """Return *cached* with the executors of a controller; done ones may be archived now."""
-        for executor_id in self._stale_money.pop(controller_id, ()):
+        stale = self._stale_money.get(controller_id, {})
+        money = self._money.get(controller_id)
+        if money is None and stale:
+            money = self._money[controller_id] = RunningMoney()
+        for executor_id in stale:
             member = self._members.get(executor_id)
-            if member is not None:
-                self._money.setdefault(controller_id, RunningMoney()).put(
-                    member.executor.snapshot()
-                )
+            if member is not None and money is not None:
+                money.put(member.executor.snapshot())
+        stale.clear()
         for member in self._done.values():
             if member.executor.controller_id == controller_id:
                 self._note_reported(member)
-        money = self._money.get(controller_id)
         return cached if money is None else money.added_to(cached, self._strategy.quote)
 
     def archive_one(self, member: Member) -> str:
@@ -218,12 +227,12 @@ class Roster:
     def _settle(self, member: Member) -> None:
         executor = member.executor
         self._collect(executor)
-        if executor.version != member.seen_version:
-            member.seen_version = executor.version
+        version = executor.version
+        if version != member.seen_version:
+            member.seen_version = version
             member.final_info = None
             self.changed[executor.executor_id] = None
-            stale = self._stale_money.setdefault(executor.controller_id, {})
-            stale[executor.executor_id] = None
+            member.stale_money[executor.executor_id] = None
         if executor.is_active:
             self._register(member)
             return
@@ -252,7 +261,8 @@ class Roster:
         return WakeConditions(wakes.prices, at_ns)
 
     def _collect(self, executor: ExecutorBase) -> None:
-        self.notices += executor.take_notices()
+        if executor.has_told:
+            self.notices += executor.take_notices()
         late = executor.take_late_fills()
         if late:
             self._positions.add(executor, executor.controller_id, late)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum, unique
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.model.instruments import ConnectorPair
 
@@ -18,11 +17,11 @@ class PriceField(IntEnum):
     MID = 2
 
 
-@dataclass(frozen=True, slots=True)
-class PriceTrigger:
+class PriceTrigger(NamedTuple):
     """Wake when the price is at or above (``is_above``), or at or below, *level*.
 
     ``level`` is in ticks, for MID in half ticks (bid + ask), so that every level is exact.
+    A tuple, because every woken executor makes two or three of them.
     """
 
     market: ConnectorPair
@@ -31,8 +30,7 @@ class PriceTrigger:
     level: int
 
 
-@dataclass(frozen=True, slots=True)
-class WakeConditions:
+class WakeConditions(NamedTuple):
     """Any of *prices*, or the instant ``at_ns``, wakes the executor."""
 
     prices: tuple[PriceTrigger, ...] = ()

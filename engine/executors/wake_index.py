@@ -15,76 +15,81 @@ _SLOTS: Final = 2 * len(PriceField)
 
 
 class _Registration:
-    """What one owner waits for: ``entries[i]`` stands in the heap ``heaps[i]``, None once fired."""
+    """What one owner waits for: ``keys[i]`` in ``places[i]``, None once it has fired."""
 
-    __slots__ = ("entries", "heaps", "owner")
+    __slots__ = ("keys", "owner", "places")
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
-        self.entries: tuple[_Entry | None, ...] = ()
-        self.heaps: tuple[_Waiting, ...] = ()
-
-    def __lt__(self, other: _Registration) -> bool:
-        """Equal levels fire together: which of them comes first in a heap does not matter."""
-        return False
-
-    def wants(self, entry: _Entry) -> bool:
-        """Whether *entry* is neither fired nor withdrawn."""
-        for kept in self.entries:  # noqa: SIM110 (every fired and withdrawn entry passes here)
-            if kept is entry:  # equal entries of two heaps are different ones
-                return True
-        return False
-
-    def forget(self, entry: _Entry) -> None:
-        """Note that *entry* has fired."""
-        self.entries = tuple([None if kept is entry else kept for kept in self.entries])
-
-
-_Entry = tuple[int, _Registration]
-"""A level and who waits for it. Tuples, because a heap compares them without calling Python."""
+        self.keys: list[int | None] = []
+        self.places: tuple[_Waiting, ...] = ()
 
 
 class _Waiting:
-    """Heap of entries, least key first, that forgets withdrawn entries lazily.
+    """Who waits for which key, least key first.
 
-    No waiting key is below ``bound``: most quotes are done with one comparison.
+    The heap holds each key once, as a bare integer: so it is ordered without calling Python, and
+    any number of owners with one key (a crowd of trailing stops that follow the same best price)
+    cost one entry. A key that is withdrawn is forgotten by the heap later. No waiting key is below
+    ``bound``: most quotes are done with one comparison.
     """
 
-    __slots__ = ("_dead", "_heap", "bound")
+    __slots__ = ("_at", "_dead", "_heap", "bound")
 
     def __init__(self) -> None:
-        self._heap: list[_Entry] = []
+        self._at: dict[int, _Registration | dict[_Registration, None]] = {}
+        self._heap: list[int] = []
         self._dead = 0
         self.bound: float = inf
 
-    def push(self, entry: _Entry) -> None:
-        heappush(self._heap, entry)
-        self.bound = self._heap[0][0]
+    def push(self, key: int, registration: _Registration) -> None:
+        """Let *registration* wait for *key*."""
+        there = self._at.get(key)
+        if there is None:
+            self._at[key] = registration
+            heappush(self._heap, key)
+            if key < self.bound:
+                self.bound = key
+        elif isinstance(there, _Registration):
+            self._at[key] = {there: None, registration: None}
+        else:
+            there[registration] = None
 
-    def note_withdrawn(self) -> None:
-        """Take account of an entry that its registration does not want any more."""
+    def withdraw(self, key: int, registration: _Registration) -> None:
+        """Let *registration* wait for *key* no more."""
+        there = self._at[key]
+        if isinstance(there, dict):
+            del there[registration]
+            if there:
+                return
+        del self._at[key]
         self._dead += 1
         if self._dead > _COMPACT_ABOVE and 2 * self._dead > len(self._heap):
-            self._heap = [kept for kept in self._heap if kept[1].wants(kept)]
+            self._heap = list(self._at)
             heapify(self._heap)
             self._dead = 0
 
-    def head(self) -> _Entry | None:
+    def head(self) -> int | None:
+        """Return the least key that is waited for."""
         heap = self._heap
-        while heap and not heap[0][1].wants(heap[0]):
+        while heap and heap[0] not in self._at:
             heappop(heap)
             self._dead -= 1
         return heap[0] if heap else None
 
-    def pop_up_to(self, key: int) -> list[str]:
-        """Remove and return the owners of all entries whose key is at most *key*."""
+    def pop_up_to(self, value: int) -> list[str]:
+        """Remove and return the owners of all keys that are at most *value*."""
         owners: list[str] = []
-        while (entry := self.head()) is not None and entry[0] <= key:
-            heappop(self._heap)
-            registration = entry[1]
-            registration.forget(entry)
-            owners.append(registration.owner)
-        self.bound = self._heap[0][0] if self._heap else inf
+        heap = self._heap
+        while heap and heap[0] <= value:
+            there = self._at.pop(heappop(heap), None)
+            if there is None:
+                self._dead -= 1
+                continue
+            for registration in (there,) if isinstance(there, _Registration) else there:
+                registration.keys[registration.places.index(self)] = None
+                owners.append(registration.owner)
+        self.bound = heap[0] if heap else inf
         return owners
 
 
@@ -98,7 +103,7 @@ class WakeIndex:
         self._owners: dict[str, _Registration] = {}
         self._markets: dict[ConnectorPair, tuple[_Waiting, ...]] = {}
         self._times = _Waiting()
-        self._heap_tuples: dict[tuple[_Waiting, ...], tuple[_Waiting, ...]] = {}
+        self._known_places: dict[tuple[_Waiting, ...], tuple[_Waiting, ...]] = {}
 
     def __len__(self) -> int:
         return len(self._owners)
@@ -111,38 +116,28 @@ class WakeIndex:
         wanted = self._tightest(conditions.prices)
         if conditions.at_ns is not None:
             wanted[self._times] = conditions.at_ns
-        before = zip(registration.heaps, registration.entries, strict=True)
-        kept: dict[_Waiting, _Entry] = {}
-        gone: list[_Waiting] = []
-        for waiting, entry in before:
-            if entry is None:
-                continue
-            if wanted.get(waiting) == entry[0]:
-                kept[waiting] = entry
-            else:
-                gone.append(waiting)
-        entries = tuple(
-            [kept.get(waiting) or (key, registration) for waiting, key in wanted.items()]
-        )
-        heaps = tuple(wanted)
-        registration.entries = entries
-        registration.heaps = self._heap_tuples.setdefault(heaps, heaps)
-        for waiting in gone:
-            waiting.note_withdrawn()
-        for waiting, entry in zip(heaps, entries, strict=True):
-            if waiting not in kept:
-                waiting.push(entry)
+        places = tuple(wanted)
+        if places == registration.places:  # most often: other levels of the same kinds
+            keys = registration.keys
+            for index, (place, key) in enumerate(wanted.items()):
+                known = keys[index]
+                if known != key:
+                    if known is not None:
+                        place.withdraw(known, registration)
+                    keys[index] = key
+                    place.push(key, registration)
+            return
+        self._withdraw(registration)
+        registration.places = self._known_places.setdefault(places, places)
+        registration.keys = list(wanted.values())
+        for place, key in wanted.items():
+            place.push(key, registration)
 
     def remove(self, owner: str) -> None:
         """Forget *owner*; one that is unknown is ignored."""
         registration = self._owners.pop(owner, None)
-        if registration is None:
-            return
-        before = zip(registration.heaps, registration.entries, strict=True)
-        registration.entries = registration.heaps = ()
-        for waiting, entry in before:
-            if entry is not None:
-                waiting.note_withdrawn()
+        if registration is not None:
+            self._withdraw(registration)
 
     def fire_quote(self, quote: QuoteTick) -> list[str]:
         """Return the owners that *quote* wakes, each once; what fired waits no more."""
@@ -159,29 +154,34 @@ class WakeIndex:
 
     def fire_time(self, now_ns: int) -> list[str]:
         """Return the owners whose instant is not after *now_ns*; what fired waits no more."""
-        return self._times.pop_up_to(now_ns)
+        return self._times.pop_up_to(now_ns) if self._times.bound <= now_ns else []
 
     def next_time_ns(self) -> int | None:
         """Return the earliest instant that an owner waits for."""
-        head = self._times.head()
-        return None if head is None else head[0]
+        return self._times.head()
+
+    def _withdraw(self, registration: _Registration) -> None:
+        for place, key in zip(registration.places, registration.keys, strict=True):
+            if key is not None:
+                place.withdraw(key, registration)
 
     def _tightest(self, prices: tuple[PriceTrigger, ...]) -> dict[_Waiting, int]:
-        """Return the least key for each heap; the key of a level to fall to is its negative."""
+        """Return the least key for each place; the key of a level to fall to is its negative."""
         wanted: dict[_Waiting, int] = {}
         market: ConnectorPair | None = None
-        heaps: tuple[_Waiting, ...] = ()
-        for trigger in prices:
-            if trigger.market is not market:
-                market = trigger.market
-                heaps = self._heaps(market)
-            waiting = heaps[2 * trigger.field + trigger.is_above]
-            key = trigger.level if trigger.is_above else -trigger.level
-            known = wanted.get(waiting)
-            wanted[waiting] = key if known is None else min(known, key)
+        places: tuple[_Waiting, ...] = ()
+        for where, field, is_above, level in prices:
+            if where is not market:
+                market = where
+                places = self._places(market)
+            place = places[2 * field + is_above]
+            key = level if is_above else -level
+            known = wanted.get(place)
+            if known is None or key < known:
+                wanted[place] = key
         return wanted
 
-    def _heaps(self, market: ConnectorPair) -> tuple[_Waiting, ...]:
+    def _places(self, market: ConnectorPair) -> tuple[_Waiting, ...]:
         if market not in self._markets:
             self._markets[market] = tuple(_Waiting() for _ in range(_SLOTS))
         return self._markets[market]
