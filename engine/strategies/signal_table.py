@@ -34,12 +34,18 @@ DEFAULTS: Final[Mapping[str, tuple[str, int]]] = {
     "sl_unit": ("int8", 1),
     "tp_unit": ("int8", 1),
     "sl_trail_unit": ("int8", 0),
+    "trail_n": ("int64", 14),
+    "sl_n": ("int64", 14),
+    "tp_n": ("int64", 14),
+    "sl_trail_n": ("int64", 14),
+    "off_grid": ("int8", 0),
     "reduce_only": ("int8", 0),
     "post_only": ("int8", 0),
     "size_ppb": ("int64", 0),
     "oco_group": ("int64", 0),
     "oco_mode": ("int8", 0),
     "cancel_tag": ("int64", 0),
+    "replace_tag": ("int64", 0),
     "tag": ("int64", 0),
 }
 """Columns with their type and what stands in them when a strategy says nothing."""

@@ -8,6 +8,13 @@ from enum import StrEnum, unique
 
 from engine.model.instruments import ConnectorPair
 from engine.model.orders import OrderType
+from engine.strategies.signal_codes import (
+    BarOrderType,
+    BracketBasis,
+    OcoMode,
+    OffsetUnit,
+    TimeInForce,
+)
 
 
 @unique
@@ -22,31 +29,90 @@ class SignalKind(StrEnum):
     """The sign of the value; the risk manager's sizer says how much."""
     EXIT = "exit"
     """No position; the value is ignored."""
+    ORDER = "order"
+    """Quantity in base to be ordered, signed, whatever the position is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """A distance from a price.
+
+    ``amount`` is a price difference (PRICE), a fraction (PPB: 0.03 is 3 %), a number of ticks
+    (TICKS), or a multiple of the ATR over ``atr_length`` bars (ATR).
+    """
+
+    amount: Decimal
+    unit: OffsetUnit
+    atr_length: int = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """Exits that are declared with an entry (FILL-20, FILL-21).
+
+    Stop and target are prices, or distances from the fill: each by its type.
+    """
+
+    stop: Decimal | Offset | None = None
+    target: Decimal | Offset | None = None
+    trail: Offset | None = None
+
+    @property
+    def basis(self) -> BracketBasis:
+        """Return whether prices or distances are given; a mixture counts from the fill."""
+        parts = [part for part in (self.stop, self.target) if part is not None]
+        absolute = parts and all(isinstance(part, Decimal) for part in parts)
+        return BracketBasis.ABSOLUTE if absolute else BracketBasis.FILL
+
+    def __post_init__(self) -> None:
+        kinds = {type(part) for part in (self.stop, self.target) if part is not None}
+        if len(kinds) > 1:
+            raise ValueError("a bracket has a price and a distance: give both exits the same way")
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
     """A wish about the position of one market.
 
-    ``strength`` in [0, 1] multiplies the size. ``limit`` is the price of a limit order; off the
-    grid it is rounded to the passive side.
+    ``strength`` in [0, 1] multiplies the size. Prices off the grid are rounded: a limit to the
+    passive side, a stop away from the market (UNIT-5). With ``only_flat`` the signal counts only
+    while neither a position nor a working order of the market exists. ``cancel`` names the tag of
+    own working orders to be cancelled instead of ordering anything; ``replace`` the tag of one to
+    be changed to this signal's quantity and prices. Paper sessions carry out MARKET and LIMIT.
 
     Raises:
-        ValueError: the strength is outside [0, 1], or a limit order has no limit price.
+        ValueError: the strength is outside [0, 1], or prices and order type do not belong together.
     """
 
     market: ConnectorPair
     kind: SignalKind
     value: Decimal = Decimal(0)
     strength: Decimal = Decimal(1)
-    order_type: OrderType = OrderType.MARKET
+    order_type: OrderType | BarOrderType = OrderType.MARKET
     limit: Decimal | None = None
     tag: str = ""
+    stop: Decimal | None = None
+    trail: Offset | None = None
+    limit_offset: Decimal | None = None
+    activation: Decimal | None = None
+    tif: TimeInForce = TimeInForce.GTC
+    expire_ns: int = 0
+    bracket: Bracket | None = None
+    reduce_only: bool = False
+    post_only: bool = False
+    size_pct: Decimal | None = None
+    """Fraction of the free funds that a market order may use, resolved at the fill (FILL-30)."""
+    oco_group: int = 0
+    oco_mode: OcoMode = OcoMode.DEFAULT
+    only_flat: bool = False
+    cancel: str = ""
+    replace: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:
             raise ValueError(f"signal strength {self.strength} is outside 0 to 1")
         if not self.value.is_finite():
             raise ValueError(f"signal value {self.value} is not a finite number")
-        if self.order_type.is_limit_type != (self.limit is not None):
-            raise ValueError(f"signal with {self.order_type.name} and limit {self.limit}")
+        kind = self.order_type
+        if isinstance(kind, OrderType) and kind.is_limit_type != (self.limit is not None):
+            raise ValueError(f"signal with {kind.name} and limit {self.limit}")
