@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil, floor
 from typing import ClassVar, Self
 
 from engine.executors.accumulating import AccumulatingExecutor
@@ -85,11 +84,11 @@ class OrderExecutor(AccumulatingExecutor):
 
     __slots__ = (
         "_amount_lots",
-        "_distance",
         "_is_checked",
+        "_leaving",
         "_not_before_ns",
         "_order_config",
-        "_threshold",
+        "_placing",
         "_working",
         "_working_price",
     )
@@ -114,10 +113,13 @@ class OrderExecutor(AccumulatingExecutor):
         )
         self._order_config = config
         self._amount_lots = self._instrument.floor_lots(config.amount)
-        self._distance = self._threshold = Fraction(0)
+        # An order goes to the touch times the first factor; it is left behind when the touch times
+        # the second one has passed it. Numerators and denominators: a chaser asks at every quote.
+        self._placing = self._leaving = (1, 1)
         if config.chaser_config is not None:
-            self._distance = Fraction(config.chaser_config.distance)
-            self._threshold = Fraction(config.chaser_config.refresh_threshold)
+            sign, chaser = self.side.sign, config.chaser_config
+            self._placing = (1 - sign * Fraction(chaser.distance)).as_integer_ratio()
+            self._leaving = (1 - sign * Fraction(chaser.refresh_threshold)).as_integer_ratio()
         self._working: TrackedOrder | None = None
         self._working_price: Decimal | None = None
         self._not_before_ns = 0
@@ -238,17 +240,19 @@ class OrderExecutor(AccumulatingExecutor):
         return quote.bid_ticks if self.side is TradeType.BUY else quote.ask_ticks
 
     def _chasing_ticks(self, touch: int) -> int:
+        numerator, denominator = self._placing
         if self.side is TradeType.BUY:
-            return max(1, floor(touch * (1 - self._distance)))
-        return ceil(touch * (1 + self._distance))
+            return max(1, touch * numerator // denominator)
+        return -(-touch * numerator // denominator)
 
     def _chase_edge(self, order_ticks: int) -> int | None:
         """Return the first touch that is too far from an order; None if there is none (7.8)."""
+        numerator, denominator = self._leaving
         if self.side is TradeType.SELL:
-            return ceil(order_ticks / (1 + self._threshold)) - 1
-        if self._threshold >= 1:
+            return -(-order_ticks * denominator // numerator) - 1
+        if numerator <= 0:
             return None
-        return floor(order_ticks / (1 - self._threshold)) + 1
+        return order_ticks * denominator // numerator + 1
 
     def _size_problem(self, ticks: int | None) -> str:
         """Return why the amount can never be placed, or nothing."""

@@ -34,7 +34,6 @@ class Member:
     seen_version: int = -1
     errors: int = 0
     is_booked: bool = False
-    is_reported: bool = False
     final_info: ExecutorInfo | None = None
 
 
@@ -60,6 +59,8 @@ class Roster:
         self._update_interval_ns = update_interval_ns
         self._members: dict[str, Member] = {}
         self._done: dict[str, Member] = {}
+        self._unreported: dict[str, dict[str, Member]] = {}
+        self._reported: dict[str, Member] = {}
         self._sequence = 0
         self._wakes = WakeIndex()
         self._archive_due_ns: int | None = None
@@ -159,9 +160,8 @@ class Roster:
             if member is not None and money is not None:
                 money.put(member.executor.snapshot())
         stale.clear()
-        for member in self._done.values():
-            if member.executor.controller_id == controller_id:
-                self._note_reported(member)
+        for member in tuple(self._unreported.get(controller_id, {}).values()):
+            self._note_reported(member)
         return cached if money is None else money.added_to(cached, self._strategy.quote)
 
     def archive_one(self, member: Member) -> str:
@@ -177,6 +177,7 @@ class Roster:
         del self._members[executor_id]
         del self.by_controller[executor.controller_id][executor_id]
         self._done.pop(executor_id, None)
+        self._reported.pop(executor_id, None)
         money = self._money.get(executor.controller_id)
         if money is not None:
             money.remove(executor_id)
@@ -187,9 +188,7 @@ class Roster:
     def archive_done(self, *, only_reported: bool) -> None:
         """Archive the terminated executors, all or those that a report has shown (11.3)."""
         self._archive_due_ns = None
-        for member in tuple(self._done.values()):
-            if only_reported and not member.is_reported:
-                continue
+        for member in tuple((self._reported if only_reported else self._done).values()):
             problem = self.archive_one(member)
             if problem:
                 self.tell("error", problem, member.executor.executor_id)
@@ -200,8 +199,10 @@ class Roster:
         self.notices.append(Notice(self._strategy.now_ns(), level, executor_id, text))
 
     def _note_reported(self, member: Member) -> None:
-        if member.executor.is_done and not member.is_reported:
-            member.is_reported = True
+        executor = member.executor
+        if executor.is_done and executor.executor_id not in self._reported:
+            self._unreported.get(executor.controller_id, {}).pop(executor.executor_id, None)
+            self._reported[executor.executor_id] = member
             self._archive_due_ns = self._strategy.now_ns() + self._update_interval_ns
 
     def _in_order(self, owners: list[str]) -> list[Member]:
@@ -236,10 +237,12 @@ class Roster:
         if executor.is_active:
             self._register(member)
             return
-        self._done[executor.executor_id] = member
         self._wakes.remove(executor.executor_id)
         if not member.is_booked:
             member.is_booked = True
+            self._done[executor.executor_id] = member
+            ended = self._unreported.setdefault(executor.controller_id, {})
+            ended[executor.executor_id] = member
             held = executor.held_position_orders
             self._positions.add(executor, executor.controller_id, held)
 

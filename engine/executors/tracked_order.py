@@ -22,6 +22,7 @@ class TrackedOrder:
     __slots__ = (
         "_fees",
         "_fill_ids",
+        "_is_over",
         "_lots",
         "_notional",
         "_reported_fees",
@@ -42,6 +43,7 @@ class TrackedOrder:
         self.placed_ns = placed_ns
         self.updated_ns = placed_ns
         self.status = OrderStatus.RECEIVED
+        self._is_over = False
         self.reason = ""
         self.fills: tuple[Fill, ...] = ()
         self._fill_ids: set[str] | None = None
@@ -78,12 +80,12 @@ class TrackedOrder:
     @property
     def is_complete(self) -> bool:
         """Whether everything that was asked is executed."""
-        return self.executed_lots >= self.request.lots
+        return max(self._lots, self._reported_lots) >= self.request.lots
 
     @property
     def is_live(self) -> bool:
         """Whether it may still fill: no terminal state is confirmed and something is left."""
-        return not self.status.is_terminal and not self.is_complete
+        return not self._is_over and not self.is_complete
 
     @property
     def is_failed(self) -> bool:
@@ -104,7 +106,7 @@ class TrackedOrder:
             return OrderState.PENDING_CANCEL
         if self.is_failed:
             return OrderState.FAILED
-        if self.status.is_terminal:
+        if self._is_over:
             return OrderState.CANCELED
         if self.executed_lots:
             return OrderState.PARTIALLY_FILLED
@@ -124,9 +126,10 @@ class TrackedOrder:
 
     def apply_status(self, order: Order) -> bool:
         """Take only the status of an update; return whether it changed."""
-        if self.status.is_terminal or order.status.value <= self.status.value:
+        if self._is_over or order.status.value <= self.status.value:
             return False
         self.status = order.status
+        self._is_over = order.status.is_terminal
         self.reason = order.reason
         self.updated_ns = max(self.updated_ns, order.updated_ns)
         return True
