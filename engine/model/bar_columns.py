@@ -85,7 +85,11 @@ class BarColumns:
             if (values := getattr(self, name)) is not None
         }
         features = {name: values[cut] for name, values in self.features.items()}
-        return replace(self, **columns, features=features)
+        return self.with_columns(**columns, features=features)
+
+    def with_columns(self, **changes: Any) -> BarColumns:  # noqa: ANN401 (columns by name)
+        """Return the bars with other columns of the same names."""
+        return replace(self, **changes)
 
     def prefix(self, length: int) -> BarColumns:
         """Return the first *length* bars."""

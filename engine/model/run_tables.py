@@ -60,11 +60,19 @@ ORDER_DTYPE: Final = np.dtype(
         ("state", "<u1"),
         ("lots", "<i8"),
         ("filled_lots", "<i8"),
+        ("filled_atoms", "<i8"),
+        ("fee_atoms", "<i8"),
+        ("limit", "<i8"),
+        ("stop", "<i8"),
+        ("bar_created", "<i8"),
         ("ts_created", "<i8"),
         ("ts_updated", "<i8"),
     ]
 )
-"""Orders by ``seq``; ``state`` is the number of the state in the life cycle's order."""
+"""Orders by ``seq``; ``state`` is the number of the state in the life cycle's order, ``limit`` and
+``stop`` are ticks or `NO_PRICE`, ``filled_atoms`` is the notional of the fills."""
+
+NO_PRICE: Final = -(2**63)
 
 _FILL_BYTES: Final = np.dtype(
     [
