@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from engine.executors.fill_ledger import LedgerTotals
 from engine.executors.form_hints import DURATION, HIDDEN, PERCENT
 from engine.executors.validation import (
     OptionalDecimal,
@@ -119,6 +118,14 @@ class TripleBarrierConfig(BaseModel):
         )
 
 
+class NetSource(Protocol):
+    """Something that knows the net PnL at a mark."""
+
+    def net_pnl_pct(self, mark: int, /) -> Fraction:
+        """Return the net PnL fraction at *mark*."""
+        ...
+
+
 class TrailingStopState:
     """The simple trailing stop at work. ``trigger`` is a net PnL fraction, None until armed."""
 
@@ -133,7 +140,7 @@ class TrailingStopState:
         self._activation = activation
         self._delta = delta
         self._trigger = trigger
-        self._best: tuple[LedgerTotals, int] | None = None
+        self._best: tuple[NetSource, int] | None = None
 
     @property
     def activation(self) -> Fraction:
@@ -159,8 +166,8 @@ class TrailingStopState:
     def trigger(self) -> Fraction | None:
         """Return the net PnL below which it fires."""
         if self._best is not None:
-            totals, mark = self._best
-            self._trigger = totals.net_pnl_pct(mark) - self.delta
+            source, mark = self._best
+            self._trigger = source.net_pnl_pct(mark) - self.delta
             self._best = None
         return self._trigger
 
@@ -179,13 +186,13 @@ class TrailingStopState:
         """Return the state for *config*; *trigger* is kept from an earlier one."""
         return cls(config.activation_price, config.trailing_delta, trigger)
 
-    def raise_to(self, totals: LedgerTotals, mark_ticks: int) -> None:
-        """Let the trigger trail the net PnL at *mark_ticks*, which is known to raise it.
+    def raise_to(self, source: NetSource, mark: int) -> None:
+        """Let the trigger trail the net PnL of *source* at *mark*, which is known to raise it.
 
         The fraction itself is computed when somebody asks: a crowd of stops is raised at every
         new best price, and most triggers are replaced before anybody has looked at them.
         """
-        self._best = (totals, mark_ticks)
+        self._best = (source, mark)
 
     def update(self, net_pnl_pct: Fraction) -> bool:
         """Take the newest net PnL and return whether the stop fires (4.2).

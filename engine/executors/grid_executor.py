@@ -10,7 +10,6 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Final
 
-from engine.executors.activation import ActivationWindow
 from engine.executors.barrier_levels import NO_LEVELS
 from engine.executors.barriers import TrailingStopState
 from engine.executors.base import UpdateRejectedError
@@ -23,6 +22,7 @@ from engine.executors.grid_info import GridCustomInfo, GridSnapshot, LevelRow
 from engine.executors.grid_level import GridLevel, GridLevelStates
 from engine.executors.grid_metrics import GridFigures, OpenPart
 from engine.executors.grid_plan import GridTooSmallError, PlannedLevel, plan_grid
+from engine.executors.grid_work import GridWindows, GridWork, MidEdges
 from engine.executors.held_order import HeldOrder
 from engine.executors.info import ExecutorInfo
 from engine.executors.net_line import NetLine
@@ -72,9 +72,13 @@ class GridExecutor(DirectionalExecutor):
             settings=settings,
         )
         self._grid: tuple[GridLevel, ...] = ()
+        self._known_work: GridWork | None = None
         self._book = GridBook(self.side, self._instrument.atoms_per_tick_lot)
         self._part = OpenPart()
         self._line: NetLine | None = None
+        self._stop_level: int | None = None
+        self._trail: tuple[int | None, int | None] = (None, None)
+        self._trail_reach = 0
         self._trailing: TrailingStopState | None = None
         self._batch_not_before_ns = 0
         self._is_checked = False
@@ -202,8 +206,10 @@ class GridExecutor(DirectionalExecutor):
         super()._on_restored(state)
         if self._trailing is not None and self._line is not None and isinstance(trigger, str):
             self._trailing.trigger = Fraction(trigger)
+            self._refresh_line()
         if self.is_done:
-            self._part, self._line = OpenPart(), None
+            self._part = OpenPart()
+            self._refresh_line()
             if self._close_type in _ENDED_WITH_EXPOSURE and not self._is_handed_over:
                 self._keep_booked_part(self._strategy.now_ns())
             self._held = ()
@@ -216,7 +222,7 @@ class GridExecutor(DirectionalExecutor):
         self._open_type = barrier.open_order_type
         self._exit_type = barrier.take_profit_order_type
         bounds = config.activation_bounds
-        self._bounds = None if bounds is None else Fraction(bounds)
+        self._windows = GridWindows(self.side, None if bounds is None else Fraction(bounds))
         self._extra_spread = Fraction(config.safe_extra_spread)
         limit = barrier.time_limit
         self._end_ns = None if limit is None else self._created_ns + limit * SECOND_NS
@@ -231,6 +237,7 @@ class GridExecutor(DirectionalExecutor):
             exact = 2 * limit_price / tick
             self._limit_level = floor(exact) if is_buy else -ceil(exact)
         self._end_level = floor(2 * end / tick) + 1 if is_buy else -ceil(2 * start / tick) + 1
+        self._refresh_line()
         self._version += 1
 
     def _make_levels(self, now_ns: int, quote: QuoteTick) -> None:
@@ -251,6 +258,7 @@ class GridExecutor(DirectionalExecutor):
             GridLevel(index, plan, self._instrument, self.side, deducts_base_fees=deducts)
             for index, plan in enumerate(plans)
         )
+        self._known_work = None
         self._version += 1
 
     def _end_with(self, now_ns: int, close_type: CloseType, problem: str) -> None:
@@ -316,56 +324,49 @@ class GridExecutor(DirectionalExecutor):
         self._place_exits(now_ns, quote)
         self._cancel_far_orders(now_ns, quote)
 
+    def _work(self) -> GridWork:
+        """Return what the levels have to do."""
+        work = self._known_work
+        if work is None:
+            work = self._known_work = GridWork.of(self._grid)
+        return work
+
     def _due_close(self, now_ns: int, quote: QuoteTick) -> CloseType | None:
         """Return the first barrier that is hit: SL, limit, TL, TS, end of the range."""
         signed = self.side.sign * (quote.bid_ticks + quote.ask_ticks)
-        line = self._line
-        is_open = self._instrument.is_tradable(self._part.lots, self._mark_of(quote))
-        stop = self._stop_loss
-        if line is not None and is_open and stop is not None and signed <= line.at_or_below(-stop):
+        is_open = self._line is not None and self._instrument.is_tradable(
+            self._part.lots, self._mark_of(quote)
+        )
+        if is_open and self._stop_level is not None and signed <= self._stop_level:
             return CloseType.STOP_LOSS
         if self._limit_level is not None and signed <= self._limit_level:
             keeps = self._grid_config.keep_position
             return CloseType.POSITION_HOLD if keeps else CloseType.STOP_LOSS
         if self._is_expired(now_ns):
             return CloseType.TIME_LIMIT
-        if line is not None and is_open and self._trail(now_ns, line, signed):
+        if is_open and self._is_trailing_hit(now_ns, signed):
             return CloseType.TRAILING_STOP
         return CloseType.TAKE_PROFIT if signed >= self._end_level else None
 
-    def _trail(self, now_ns: int, line: NetLine, signed: int) -> bool:
-        trailing = self._trailing
-        if trailing is None:
+    def _is_trailing_hit(self, now_ns: int, signed: int) -> bool:
+        """Arm or raise the trailing stop; return whether it fires."""
+        trailing, line, (close_at, raise_at) = self._trailing, self._line, self._trail
+        if trailing is None or line is None:
             return False
-        before = trailing.trigger
-        has_fired = trailing.update(line.net_at(signed))
-        if trailing.trigger != before:
+        if close_at is not None and signed <= close_at:
+            return True
+        if raise_at is not None and signed >= raise_at:
+            if not trailing.is_armed:
+                price = self._instrument.tick * signed * self.side.sign / 2
+                self._tell(now_ns, "info", f"trailing stop armed at {price}")
+            trailing.raise_to(line, signed)
             self._version += 1
-        if before is None and trailing.trigger is not None:
-            price = self._instrument.tick * signed * self.side.sign / 2
-            self._tell(now_ns, "info", f"trailing stop armed at {price}")
-        return has_fired
+            self._trail = signed - self._trail_reach, signed + 1
+        return False
 
     def _room(self) -> int:
         """Return how many entries may be placed beside those that work."""
-        working = sum(level.state is S.OPEN_ORDER_PLACED for level in self._grid)
-        return max(0, self._grid_config.max_open_orders - working)
-
-    def _entry_high(self, level: GridLevel) -> int | None:
-        """Return the signed mid up to which the level may be opened; None without bounds."""
-        x = self._bounds
-        if x is None:
-            return None
-        twice = 2 * level.plan.ticks
-        if self.side is TradeType.BUY:
-            # floor(2 * level / (1 - x)) in whole numbers
-            left = x.denominator - x.numerator
-            return None if left <= 0 else twice * x.denominator // left
-        return twice * x.denominator // -(x.denominator + x.numerator)
-
-    def _is_near(self, level: GridLevel, signed_mid: int) -> bool:
-        high = self._entry_high(level)
-        return high is None or signed_mid <= high
+        return max(0, self._grid_config.max_open_orders - self._work().entries)
 
     def _place_entries(self, now_ns: int, quote: QuoteTick) -> None:
         """Open the levels nearest to the mid, as many as there is room for (7.4 a)."""
@@ -375,10 +376,9 @@ class GridExecutor(DirectionalExecutor):
         mid = quote.bid_ticks + quote.ask_ticks
         levels = [
             level
-            for level in self._grid
-            if level.state is S.NOT_ACTIVE
-            and now_ns >= level.entry_not_before_ns
-            and self._is_near(level, self.side.sign * mid)
+            for level in self._work().idle
+            if now_ns >= level.entry_not_before_ns
+            and self._windows.entry(level.plan.ticks).contains(mid)
         ]
         levels.sort(key=lambda level: (abs(2 * level.plan.ticks - mid), level.index))
         most = min(room, self._grid_config.max_orders_per_batch or room)
@@ -407,26 +407,18 @@ class GridExecutor(DirectionalExecutor):
             limit_ticks=ticks,
         )
         level.follow(order, is_entry=True)
+        self._known_work = None
         return True
-
-    def _exit_window(self, level: GridLevel) -> ActivationWindow | None:
-        """Return the mids strictly nearer to the target than the bounds; None without bounds."""
-        if self._bounds is None:
-            return None
-        twice, x = 2 * Fraction(level.target_ticks), self._bounds
-        high = None if x >= 1 else ceil(twice / (1 - x)) - 1
-        return ActivationWindow(floor(twice / (1 + x)) + 1, high)
 
     def _place_exits(self, now_ns: int, quote: QuoteTick) -> None:
         """Close the levels that are filled, by a resting order or once it is there (7.4 b)."""
         mid = quote.bid_ticks + quote.ask_ticks
-        for level in self._grid:
-            if level.state is not S.OPEN_ORDER_FILLED or now_ns < level.exit_not_before_ns:
+        for level in self._work().filled:
+            if now_ns < level.exit_not_before_ns:
                 continue
             if level.deducts_base_fees and not level.has_all_fills:
                 continue
-            window = self._exit_window(level)
-            if window is not None and not window.contains(mid):
+            if not self._windows.exit(level.target_ticks).contains(mid):
                 continue
             ticks = None
             if self._exit_type.is_limit_type:
@@ -441,29 +433,17 @@ class GridExecutor(DirectionalExecutor):
                 limit_ticks=ticks,
             )
             level.follow(order, is_entry=False)
-
-    def _keep_window(self, order: TrackedOrder) -> ActivationWindow | None:
-        """Return the mids at which a working order stays; None if it always does."""
-        ticks, x = order.request.limit_ticks, self._bounds
-        if x is None or ticks is None:
-            return None
-        high = None if x >= 1 else floor(2 * Fraction(ticks) / (1 - x))
-        return ActivationWindow(ceil(2 * Fraction(ticks) / (1 + x)), high)
-
-    def _working(self) -> list[TrackedOrder]:
-        orders = [level.entry for level in self._grid] + [level.exit for level in self._grid]
-        return [order for order in orders if order is not None]
+            self._known_work = None
 
     def _cancel_far_orders(self, now_ns: int, quote: QuoteTick) -> None:
         """Withdraw the orders that the market has left (7.4 c, d)."""
-        if self._bounds is None:
+        if not self._windows.has_bounds:
             return
         mid = quote.bid_ticks + quote.ask_ticks
-        for order in self._working():
-            window = self._keep_window(order)
-            if order.cancel_sent_ns is not None or (
-                window is not None and not window.contains(mid)
-            ):
+        for order in self._work().orders:
+            ticks = order.request.limit_ticks
+            is_left = ticks is not None and not self._windows.keep(ticks).contains(mid)
+            if is_left or order.cancel_sent_ns is not None:
                 self._cancel(now_ns, order)
 
     def _take_order_event(
@@ -472,6 +452,7 @@ class GridExecutor(DirectionalExecutor):
         level = self._level_of(tracked)
         if level is not None:
             level.refresh()
+            self._known_work = None
         return super()._take_order_event(tracked, was_live=was_live, figures=figures)
 
     def _level_of(self, order: TrackedOrder) -> GridLevel | None:
@@ -483,7 +464,7 @@ class GridExecutor(DirectionalExecutor):
         return level is None or order in level.entries or order in level.exits
 
     def _book_complete(self) -> None:
-        complete = [level for level in self._grid if level.state is S.COMPLETE]
+        complete = self._work().complete
         for level in complete:
             self._book_level(level)
         if complete:
@@ -494,6 +475,7 @@ class GridExecutor(DirectionalExecutor):
         for order in self._book.add(level.take_orders()):
             self._orders.forget(order.order_id)
             self._unfollow(order)
+        self._known_work = None
         self._version += 1
 
     def _refresh_totals(self) -> None:
@@ -503,10 +485,26 @@ class GridExecutor(DirectionalExecutor):
     def _refresh_levels(self) -> None:
         closed = sum(order.executed_lots for order in self._exits if order.request.role == CLOSE)
         self._part = OpenPart.of(self._grid, closed)
-        self._line = self._part.line(self.side.sign, self._instrument.atoms_per_tick_lot)
         self._levels = NO_LEVELS._replace(sign=self.side.sign)
-        if self._line is None and self._trailing is not None:
-            self._trailing.trigger = None
+        self._refresh_line()
+
+    def _refresh_line(self) -> None:
+        """Compute the signed mids of the barriers on the open part again."""
+        line = self._line = self._part.line(self.side.sign, self._instrument.atoms_per_tick_lot)
+        trailing, stop = self._trailing, self._stop_loss
+        self._stop_level = None if line is None or stop is None else line.at_or_below(-stop)
+        self._trail = None, None
+        if trailing is None:
+            return
+        if line is None:
+            trailing.trigger = None
+            return
+        self._trail_reach = line.reach(trailing.delta)
+        trigger = trailing.trigger
+        if trigger is None:
+            self._trail = None, line.above(trailing.activation)
+        else:
+            self._trail = line.at_or_above(trigger) - 1, line.above(trigger + trailing.delta)
 
     def _on_working_order_ended(self, now_ns: int, order: TrackedOrder, reason: str) -> None:
         level = self._level_of(order)
@@ -542,7 +540,8 @@ class GridExecutor(DirectionalExecutor):
     def _keep_booked_part(self, now_ns: int) -> None:
         """Let the totals be those of finished round trips; what they left over is dust."""
         self._totals = self._book.totals
-        self._part, self._line = OpenPart(), None
+        self._part = OpenPart()
+        self._refresh_line()
         remaining = self._totals.remaining_lots
         if remaining:
             held = self._held
@@ -552,7 +551,8 @@ class GridExecutor(DirectionalExecutor):
     def _finish(self, now_ns: int) -> None:
         self._book_complete()
         super()._finish(now_ns)
-        self._part, self._line = OpenPart(), None
+        self._part = OpenPart()
+        self._refresh_line()
 
     def _freeze(self) -> None:
         self._frozen_mid = self.mid_half_ticks
@@ -562,9 +562,10 @@ class GridExecutor(DirectionalExecutor):
         if self._status is RunnableStatus.SHUTTING_DOWN:
             return self._wakes_after(now_ns, self._shutdown_triggers(), ())
         quote = self._valid_quote()
+        work = self._work()
         times = [self._end_ns or 0, self._batch_not_before_ns]
-        times += [level.entry_not_before_ns for level in self._grid]
-        times += [level.exit_not_before_ns for level in self._grid]
+        times += [level.entry_not_before_ns for level in work.idle]
+        times += [level.exit_not_before_ns for level in work.filled]
         if quote is None:
             prices = tuple(
                 PriceTrigger(self.market, field, is_above=True, level=1)
@@ -572,59 +573,60 @@ class GridExecutor(DirectionalExecutor):
             )
             return self._wakes_after(now_ns, prices, times)
         mid = quote.bid_ticks + quote.ask_ticks
-        return self._wakes_after(now_ns, self._stop_triggers() + self._level_triggers(mid), times)
+        edges = MidEdges()
+        self._watch_barriers(edges)
+        found = self._watch_levels(edges, mid)
+        for level, is_above in ((edges.low, False), (edges.high, True)):
+            if level is not None:
+                found.append(PriceTrigger(self.market, PriceField.MID, is_above, level))
+        return self._wakes_after(now_ns, tuple(found), times)
 
-    def _stop_triggers(self) -> tuple[PriceTrigger, ...]:
+    def _watch_barriers(self, edges: MidEdges) -> None:
         """Watch the barriers: the nearest below and the nearest above the mid."""
-        falling: list[int] = []
-        rising = [self._end_level]
-        if self._limit_level is not None:
-            falling.append(self._limit_level)
-        line, trailing = self._line, self._trailing
-        if line is not None and self._part.lots >= self._instrument.min_lots:
-            if self._stop_loss is not None:
-                falling.append(line.at_or_below(-self._stop_loss))
-            if trailing is not None:
-                peak = trailing.activation
-                if trailing.trigger is not None:
-                    falling.append(line.at_or_above(trailing.trigger) - 1)
-                    peak = trailing.trigger + trailing.delta
-                rising.append(line.above(peak))
-        found = (self._mid_trigger(min(rising), is_rising=True),)
-        return (*found, self._mid_trigger(max(falling), is_rising=False)) if falling else found
+        falling, rising = [self._limit_level], [self._end_level]
+        if self._line is not None and self._part.lots >= self._instrument.min_lots:
+            close_at, raise_at = self._trail
+            falling += [self._stop_level, close_at]
+            if raise_at is not None:
+                rising.append(raise_at)
+        low = max((level for level in falling if level is not None), default=None)
+        if self.side is TradeType.BUY:
+            edges.rise_to(min(rising))
+            if low is not None:
+                edges.fall_to(low)
+            return
+        edges.fall_to(-min(rising))
+        if low is not None:
+            edges.rise_to(-low)
 
-    def _mid_trigger(self, signed_level: int, *, is_rising: bool) -> PriceTrigger:
-        is_above = is_rising is (self.side is TradeType.BUY)
-        return PriceTrigger(
-            self.market, PriceField.MID, is_above=is_above, level=self.side.sign * signed_level
-        )
+    def _watch_levels(self, edges: MidEdges, mid: int) -> list[PriceTrigger]:
+        """Watch for what would place or withdraw an order of a level.
 
-    def _level_triggers(self, mid: int) -> tuple[PriceTrigger, ...]:
-        """Watch for what would place or withdraw an order of a level."""
+        Returns: what must be seen at a touch instead of the mid.
+        """
+        work, windows = self._work(), self._windows
         found: list[PriceTrigger] = []
-        is_open_for_more = bool(self._room())
-        for level in self._grid:
-            if level.state is S.NOT_ACTIVE and is_open_for_more:
-                high = self._entry_high(level)
-                if high is not None and self.side.sign * mid > high:
-                    found.append(self._mid_trigger(high, is_rising=False))
-            elif level.state is S.OPEN_ORDER_FILLED:
-                found += self._exit_triggers(level, mid)
-        for order in self._working():
-            window = self._keep_window(order)
-            if window is not None and order.cancel_sent_ns is None:
-                found += window.edge_triggers(self.market, mid)
-        return tuple(found)
-
-    def _exit_triggers(self, level: GridLevel, mid: int) -> tuple[PriceTrigger, ...]:
-        window = self._exit_window(level)
-        if window is not None and not window.contains(mid):
-            return window.edge_triggers(self.market, mid)
-        if self._exit_type.is_limit_type:
-            return ()
-        is_long = self.side is TradeType.BUY
-        field = PriceField.BID if is_long else PriceField.ASK
-        return (PriceTrigger(self.market, field, is_above=is_long, level=level.target_ticks),)
+        if windows.has_bounds and self._room():
+            for level in work.idle:
+                edges.enter(windows.entry(level.plan.ticks), mid)
+        for level in work.filled:
+            window = windows.exit(level.target_ticks)
+            if not window.contains(mid):
+                edges.enter(window, mid)
+            elif not self._exit_type.is_limit_type:
+                is_long = self.side is TradeType.BUY
+                field = PriceField.BID if is_long else PriceField.ASK
+                found.append(PriceTrigger(self.market, field, is_long, level.target_ticks))
+        if windows.has_bounds:
+            for order in work.orders:
+                ticks = order.request.limit_ticks
+                if ticks is not None and order.cancel_sent_ns is None:
+                    window = windows.keep(ticks)
+                    if window.contains(mid):
+                        edges.leave(window)
+                    else:
+                        edges.enter(window, mid)
+        return found
 
     def snapshot(self) -> GridSnapshot:
         """Return the immutable state; the same object until something but the mid changes."""
@@ -677,19 +679,17 @@ class GridExecutor(DirectionalExecutor):
 
     def _lines(self) -> list[tuple[str, int, str]]:
         """Return the barriers as kind, mid in half ticks and note."""
-        sign, line, trailing = self.side.sign, self._line, self._trailing
+        sign, (close_at, raise_at) = self.side.sign, self._trail
         found: list[tuple[str, int, str]] = []
-        if line is not None and self._stop_loss is not None:
-            found.append(("stop_loss", sign * line.at_or_below(-self._stop_loss), ""))
+        if self._stop_level is not None:
+            found.append(("stop_loss", sign * self._stop_level, ""))
         if self._limit_level is not None:
             found.append(("stop_loss", sign * self._limit_level, "limit price"))
         found.append(("take_profit", sign * self._end_level, "end of the range"))
-        if line is not None and trailing is not None:
-            if trailing.trigger is None:
-                level, note = line.above(trailing.activation), "arms at this price"
-            else:
-                level, note = line.at_or_above(trailing.trigger) - 1, "armed: closes at this price"
-            found.append(("trailing_stop", sign * level, note))
+        if close_at is not None:
+            found.append(("trailing_stop", sign * close_at, "armed: closes at this price"))
+        elif raise_at is not None:
+            found.append(("trailing_stop", sign * raise_at, "arms at this price"))
         return found
 
 

@@ -28,7 +28,7 @@ class NetLine:
         basis = totals.scaled_basis
         return cls(basis, constant, slope) if slope > 0 and basis > 0 else None
 
-    def net_at(self, signed_mark: int) -> Fraction:
+    def net_pnl_pct(self, signed_mark: int) -> Fraction:
         """Return the net PnL fraction at *signed_mark*."""
         return Fraction(self.constant + self.slope * signed_mark, self.basis)
 
@@ -47,6 +47,11 @@ class NetLine:
     def above(self, net: Fraction) -> int:
         """Return the least signed mark whose net PnL is more than *net*."""
         return self.at_or_below(net) + 1
+
+    def reach(self, delta: Fraction) -> int:
+        """Return how far below any signed mark the net PnL is more than *delta* less."""
+        numerator, denominator = delta.as_integer_ratio()
+        return numerator * self.basis // (denominator * self.slope) + 1
 
     def floor_of(self, net: tuple[int, int]) -> int:
         """Return ``at_or_below`` of a fraction given as numerator and denominator."""
