@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from benchmarks.harness import Finding, repeat
 from benchmarks.polling_peer import poll_all, polled
+from benchmarks.woken_types import woken_findings
 from engine.executors.actions import ExecutorAction
 from engine.executors.performance import performance_report
 from engine.executors.snapshot import ExecutorSnapshot
@@ -56,7 +57,7 @@ def measure() -> list[Finding]:
             is_met=most <= 2 * fewest,
         )
     )
-    return findings + _memory_findings()
+    return findings + woken_findings() + _memory_findings()
 
 
 class _Crowd:
@@ -120,11 +121,12 @@ class _Crowd:
             price += draw.choice((-30, 10, 20, 30))
             quote = venue.set_quote(BENCH_MARKET, price, price + 1)
             venue.clock.advance_to(venue.now_ns() + STEP_NS)
+            before = orchestrator.woken
             started = time.perf_counter()
             orchestrator.on_quote(quote)
             orchestrator.on_time(venue.now_ns())
             took = time.perf_counter() - started
-            count = len(orchestrator.take_changed())
+            count = orchestrator.woken - before
             spent, woken = spent + took, woken + count
             if count:
                 costs.append(took / count * 1e6)

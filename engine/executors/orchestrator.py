@@ -108,6 +108,11 @@ class ExecutorOrchestrator:
         """Whether a stop has been asked for and nothing is active any more."""
         return self._stop is not None and not self._roster.has_active
 
+    @property
+    def woken(self) -> int:
+        """Return how often a price or an instant has woken an executor so far."""
+        return self._roster.woken
+
     def execute_actions(self, actions: Iterable[ExecutorAction]) -> list[ActionResult]:
         """Execute *actions* in order; one failure does not stop the rest."""
         return [self.execute_action(action) for action in actions]

@@ -67,6 +67,7 @@ class Roster:
         self._money: dict[str, RunningMoney] = {}
         self._stale_money: dict[str, dict[str, None]] = {}
         self.by_controller: dict[str, dict[str, Member]] = {}
+        self.woken = 0
         self.intents: list[Intent] = []
         self.notices: list[Notice] = []
         self.changed: dict[str, None] = {}
@@ -103,12 +104,16 @@ class Roster:
 
     def wake_by_quote(self, quote: QuoteTick) -> None:
         """Give *quote* to the executors that wait for it, oldest first."""
-        for member in self._in_order(self._wakes.fire_quote(quote)):
+        members = self._in_order(self._wakes.fire_quote(quote))
+        self.woken += len(members)
+        for member in members:
             self.dispatch(member, member.executor.on_quote, quote)
 
     def wake_by_time(self, now_ns: int) -> None:
         """Give the time to the executors that wait for it, oldest first."""
-        for member in self._in_order(self._wakes.fire_time(now_ns)):
+        members = self._in_order(self._wakes.fire_time(now_ns))
+        self.woken += len(members)
+        for member in members:
             self.dispatch(member, member.executor.on_time, now_ns)
 
     def next_wake_ns(self) -> int | None:
