@@ -51,7 +51,7 @@ class ColumnSpool:
         """Return the whole column *name*, writable, and forget it here."""
         if not self._on_disk:
             parts = self._parts.pop(name)
-            return parts[0].copy() if len(parts) == 1 else np.concatenate(parts)
+            return np.concatenate(parts)
         file, dtype = self._files.pop(name)
         with file:
             file.flush()

@@ -13,6 +13,8 @@ import polars as pl
 from engine.markets.data_report import MarketDataError
 
 BATCH_ROWS: Final = 131_072
+_BLOCK_BYTES: Final = 2**20
+_BOM: Final = b"\xef\xbb\xbf"
 TEXT_SUFFIXES: Final = (".csv", ".txt")
 PARQUET_SUFFIXES: Final = (".parquet", ".pq")
 IPC_SUFFIXES: Final = (".arrow", ".ipc", ".feather")
@@ -123,29 +125,37 @@ class CsvRecords:
                 continue
             if frame is None:
                 return
+            frame = self._without_blank_rows(frame)
             records += len(frame)
-            yield self._without_blank_rows(frame)
+            yield frame
 
     def locate(self, row: int) -> tuple[int, list[str]]:
         return next(islice(self._cells(), row + 1, None), (1, []))
 
     def _fast_frames(self, names: list[str]) -> Iterator[pl.DataFrame]:
-        if self._path.stat().st_size == 0:
-            return iter(())
-        scan = pl.scan_csv(
-            self._path,
-            infer_schema=False,
-            empty_string_is_null=False,
-            glob=False,
-            with_column_names=lambda found: names if len(found) == len(names) else found,
-        )
-        return iter(scan.collect_batches(chunk_size=BATCH_ROWS))
+        """Yield the rows block by block; a block ends where no quotation is open."""
+        schema = dict.fromkeys(names, pl.String)
+        for block in self._blocks():
+            yield pl.read_csv(block, has_header=False, schema=schema, empty_string_is_null=False)
+
+    def _blocks(self) -> Iterator[bytes]:
+        with self._path.open("rb") as file:
+            header = file.readline()
+            while header and not header.removeprefix(_BOM).strip():
+                header = file.readline()
+            if header.count(b'"') % 2 or b"\r" in header.rstrip(b"\r\n"):
+                raise pl.exceptions.ComputeError("a header of several lines")
+            while block := file.read(_BLOCK_BYTES):
+                block += file.readline()
+                while block.count(b'"') % 2 and (more := file.readline()):
+                    block += more
+                yield block
 
     def _slow_frames(self, names: list[str], skipped: int) -> Iterator[pl.DataFrame]:
-        """Yield the rows after the first *skipped* records, split by the standard library."""
-        rows = islice(self._cells(with_blanks=True), skipped + 1, None)
+        """Yield the rows after the first *skipped*, split by the standard library."""
+        rows = islice(self._cells(), skipped + 1, None)
         schema = dict.fromkeys(names, pl.String)
-        while part := [cells or [""] * len(names) for _, cells in islice(rows, BATCH_ROWS)]:
+        while part := [cells for _, cells in islice(rows, BATCH_ROWS)]:
             yield pl.DataFrame(part, schema=schema, orient="row")
 
     def _without_blank_rows(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -174,15 +184,13 @@ class CsvRecords:
                     f"{self._path}:{line}: row: has only blank values: delete the row"
                 )
 
-    def _cells(self, *, with_blanks: bool = False) -> Iterator[tuple[int, list[str]]]:
-        """Yield (line, cells) of each row, the header first; blank lines before it never."""
+    def _cells(self) -> Iterator[tuple[int, list[str]]]:
+        """Yield (line, cells) of each row that is not blank, the header first."""
         with self._path.open("r", encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
-            has_header = False
             try:
                 for cells in reader:
-                    if cells or (has_header and with_blanks):
-                        has_header = True
+                    if cells:
                         yield reader.line_num, cells
             except csv.Error as error:
                 raise MarketDataError(
