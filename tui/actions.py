@@ -22,6 +22,7 @@ class Scope(Enum):
     SCREEN = "this screen"
     LIST = "lists"
     EXECUTORS = "executors"
+    AGENTS = "agents"
     LOGS = "logs"
     DETAIL = "detail of an executor"
     TEXT = "scrolling text"
@@ -59,12 +60,14 @@ class Action:
 
 
 _E, _S, _L, _X, _G = Scope.EVERYWHERE, Scope.SCREEN, Scope.LIST, Scope.EXECUTORS, Scope.LOGS
+_A = Scope.AGENTS
 
 ACTIONS: Final[tuple[Action, ...]] = (
     Action("mode.dashboard", "1", "dashboard", "Go to the dashboard", _E, "mode('dashboard')",
            group="Modes"),
     Action("mode.executors", "2", "executors", "Go to the executors", _E, "mode('executors')",
            group="Modes"),
+    Action("mode.agents", "5", "agents", "Go to the agents", _E, "mode('agents')", group="Modes"),
     Action("mode.flow", "6", "flow", "Go to the event flow and the commands", _E, "mode('flow')",
            group="Modes"),
     Action("mode.logs", "0", "logs", "Go to the logs", _E, "mode('logs')", group="Modes"),
@@ -138,6 +141,18 @@ ACTIONS: Final[tuple[Action, ...]] = (
            "exec_duplicate", danger=1, group="Executors", bar=48),
     Action("exec.store", "S", "store", "Move a terminated executor into the archive", _X,
            "exec_store", danger=2, group="Executors"),
+    Action("agent.start", "s", "start", "Start the agent, or all marked ones", _A, "agent_start",
+           danger=1, group="Agents", bar=28),
+    Action("agent.stop", "x,ctrl+k", "stop", "Stop the agent, or all marked ones", _A,
+           "agent_stop", danger=2, group="Agents", bar=30),
+    Action("agent.run", "R", "run now", "Run one cycle now", _A, "agent_run", danger=1,
+           group="Agents", bar=25),
+    Action("agent.priority", "P", "priority", "Change the priority, then its letter", _A,
+           "agent_priority", danger=1, group="Agents", bar=46),
+    Action("agent.edit", "e", "edit", "Change base interval and priority", _A, "agent_edit",
+           danger=1, group="Agents", bar=45),
+    Action("agent.actions", "a", "actions", "List what can be done with the agent", _A,
+           "agent_actions", group="Agents", bar=47),
     Action("log.level", "L", "level", "Lowest level shown: all, info, warning, error", _G,
            "log_level", group="Logs", bar=55),
     Action("detail.tab_next", "right_square_bracket", "next tab", "Next tab", Scope.DETAIL,

@@ -142,6 +142,11 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
         return ExecutorsScreen(self.console_state)
 
+    def _agents(self) -> Screen[Any]:
+        from tui.screens.agents import AgentsScreen
+
+        return AgentsScreen(self.console_state)
+
     def _flow(self) -> Screen[Any]:
         from tui.screens.flow import FlowScreen
 
@@ -159,6 +164,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.run_worker(self._key_gate.run(), group=_KEYS)
         self.add_mode("dashboard", self.get_default_screen)
         self.add_mode("executors", self._executors)
+        self.add_mode("agents", self._agents)
         self.add_mode("flow", self._flow)
         self.add_mode("logs", self._logs)
         self.set_interval(1.0, self._look_at_engine)

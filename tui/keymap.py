@@ -27,7 +27,9 @@ _MODE: Final = frozenset({Scope.EVERYWHERE, Scope.SCREEN, Scope.LIST})
 _TOGETHER: Final = (
     _MODE | {Scope.EXECUTORS},
     _MODE | {Scope.LOGS},
+    _MODE | {Scope.AGENTS},
     frozenset({Scope.EVERYWHERE, Scope.SCREEN, Scope.EXECUTORS, Scope.DETAIL, Scope.TEXT}),
+    frozenset({Scope.EVERYWHERE, Scope.SCREEN, Scope.AGENTS, Scope.DETAIL, Scope.TEXT}),
     frozenset({Scope.DIALOG, Scope.CONFIRM, Scope.STOP}),
     frozenset({Scope.DIALOG, Scope.CONFIRM, Scope.QUIT}),
     frozenset({Scope.DIALOG, Scope.FORM}),

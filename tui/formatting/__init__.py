@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tui.formatting.clock import format_clock, format_date_time, format_duration
+from tui.formatting.clock import (
+    format_clock,
+    format_date_time,
+    format_duration,
+    format_run_time,
+)
 from tui.formatting.modes import mode_badge, mode_role
 from tui.formatting.money import Direction, direction, format_money, format_signed_money
 from tui.formatting.numbers import UNKNOWN, Number, format_compact, format_decimal
@@ -35,6 +40,7 @@ __all__ = [
     "format_duration",
     "format_money",
     "format_percent",
+    "format_run_time",
     "format_share",
     "format_signed_money",
     "mode_badge",

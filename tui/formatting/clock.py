@@ -47,6 +47,26 @@ def format_duration(seconds: float | None) -> str:
     return f"{sign}{whole // _DAY}d{whole % _DAY // _HOUR:02d}h"
 
 
+def format_run_time(seconds: float | None) -> str:
+    """Return how long something ran, with two digits that count: ``0.81ms``, ``412ms``, ``3.9s``.
+
+    From a minute on it is as ``format_duration`` writes it.
+    """
+    if seconds is None or not math.isfinite(seconds):
+        return UNKNOWN
+    length = abs(seconds)
+    sign = "-" if seconds < 0 else ""
+    if length >= _MINUTE:
+        return format_duration(seconds)
+    if length >= 1:
+        return f"{sign}{length:.1f}s"
+    millis = length * 1_000
+    if not millis:
+        return "0ms"
+    decimals = 0 if millis >= 10 else 1 if millis >= 1 else 2
+    return f"{sign}{millis:.{decimals}f}ms"
+
+
 def _moment(at_ns: int | None) -> datetime | None:
     """Return *at_ns* as a datetime, or None outside of 1970 to 9999."""
     if at_ns is None or not 0 <= at_ns <= _MAX_NS:

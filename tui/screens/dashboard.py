@@ -10,6 +10,7 @@ from textual.widget import Widget
 from tui.screens.executor_actions import ExecutorScreen
 from tui.state.console import ConsoleState
 from tui.state.log_source import LogSource
+from tui.widgets.agent_panels import HealthPanel
 from tui.widgets.log_table import LogTable
 from tui.widgets.panels import FlowPanel, MarketsPanel, SessionPanel
 
@@ -25,10 +26,18 @@ class DashboardScreen(ExecutorScreen):
         self._markets = MarketsPanel(console, title="Markets", id="markets")
         self._flow = FlowPanel(console, title="Event flow", id="flow")
         self._log = LogTable(LogSource(console, compact=True), console, show_header=False)
-        for panel in (self._session_panel, self._markets, self._flow):
+        self._health = HealthPanel(console)
+        for panel in (self._session_panel, self._markets, self._flow, self._health):
             self.drive(panel, panel.every)
         self.drive(self._log, 3)
 
     def body(self) -> Iterable[Widget]:
-        """Return the five panels."""
-        return (self._session_panel, self._markets, self.table, self._flow, self._log)
+        """Return the five panels and the line of health."""
+        return (
+            self._session_panel,
+            self._markets,
+            self.table,
+            self._flow,
+            self._log,
+            self._health,
+        )

@@ -21,13 +21,17 @@ COMMANDS: Final[dict[str, str]] = {
     "theme": "switch the theme: :theme quarterdeck-light",
     "session": "look at another session: :session main",
     "dash": "go to the dashboard",
+    "agents": "go to the agents",
     "flow": "go to the event flow",
     "logs": "go to the logs",
     "settings": "choose how things are shown",
     "help": "list all keys",
     "q": "quit",
 }
-_MODES: Final = {"dash": "dashboard", "dashboard": "dashboard", "flow": "flow", "logs": "logs"}
+_MODES: Final = {
+    "dash": "dashboard", "dashboard": "dashboard", "agents": "agents", "flow": "flow",
+    "logs": "logs",
+}  # fmt: skip
 _OTHER_NAMES: Final = {"quit": "q", "wq": "q", "executors": "exec", "h": "help", "set": "settings"}
 
 

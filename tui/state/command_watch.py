@@ -57,7 +57,8 @@ def _outcome(rows: list[CommandRow]) -> Outcome:
     names = ", ".join(target_name(row) for row in rows[:_NAMED])
     if len(rows) > _NAMED:
         names += f" and {len(rows) - _NAMED:,} more"
-    several = f" for {plural(len(rows), 'executor')}:" if len(rows) > 1 else ""
+    noun = "agent" if "Agent" in first.kind else "executor"
+    several = f" for {plural(len(rows), noun)}:" if len(rows) > 1 else ""
     reason = f": {first.reason}" if first.reason else ""
     if several:
         text = f"{first.kind} {first.status}{several} {names}{reason}"

@@ -22,6 +22,7 @@ class ModeEntry:
 MODE_ENTRIES: Final[tuple[ModeEntry, ...]] = (
     ModeEntry("dashboard", "1", "Dashboard", "Dash"),
     ModeEntry("executors", "2", "Executors", "Exec"),
+    ModeEntry("agents", "5", "Agents", "Agents"),
     ModeEntry("flow", "6", "Flow", "Flow"),
     ModeEntry("logs", "0", "Logs", "Logs"),
 )

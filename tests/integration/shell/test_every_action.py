@@ -319,6 +319,104 @@ async def stores_only_what_has_ended(console: Console) -> None:
     assert top(console) == "StoreExecutorModal"
 
 
+def agents(console: Console) -> LiveTable[Any]:
+    return console.app.screen.query_one("#agents", LiveTable)
+
+
+def sent(console: Console) -> list[tuple[str, str]]:
+    return [
+        (type(command).__name__, getattr(command, "agent_id", ""))
+        for command in console.engine.submitted
+    ]
+
+
+@checks("mode.agents")
+async def goes_to_the_agents(console: Console) -> None:
+    assert screen(console).mode == "agents"
+    assert agents(console).model.window.total == 9
+    assert "watches that every stop can fire" in console.shown("#agent")
+    assert "57/60" in console.shown("#scheduling")
+    await console.press("j")
+    assert "watches over the session's pace" in console.shown("#agent")
+
+
+@checks("agent.start")
+async def starts_what_does_not_run(console: Console) -> None:
+    await console.press("escape", "5", "g", "s")
+    assert "runs already" in console.hint()
+    await console.press("G", "s")
+    assert sent(console) == [("StartAgent", "rebalance")]
+    assert "StartAgent rebalance completed" in console.hint()
+    await console.press("g", "space", "G", "space", "s")
+    assert sent(console)[1:] == [("StartAgent", "rebalance")]
+    assert not agents(console).model.marks
+
+
+@checks("agent.run")
+async def runs_a_cycle_now(console: Console) -> None:
+    await console.press("escape", "5", "G", "R")
+    assert "does not run" in console.hint()
+    await console.press("g", "R")
+    assert sent(console) == [("RunAgentNow", "stop-guard:main")]
+
+
+@checks("agent.stop")
+async def asks_before_stopping_an_agent(console: Console) -> None:
+    await console.press("escape", "5", "g", "x")
+    assert top(console) == "StopAgentModal"
+    await console.press("enter")
+    assert not console.engine.submitted
+    await console.press("x")
+    await console.press("y")
+    assert sent(console) == [("StopAgent", "stop-guard:main")]
+    await console.press("space", "space", "G", "space", "ctrl+k")
+    assert "1 agent does not run: left out" in console.shown("#head")
+    await console.press("y")
+    assert len(sent(console)) == 3
+    await console.press("G", "x")
+    assert "does not run" in console.hint()
+
+
+@checks("agent.priority")
+async def changes_the_priority_by_a_letter(console: Console) -> None:
+    await console.press("escape", "5", "g", "P")
+    assert top(console) == "PriorityMenu"
+    await console.press("escape")
+    assert not console.engine.submitted
+    await console.press("P", "h")
+    (command,) = console.engine.submitted
+    assert command.model_dump() == {
+        "session": console.app.console_state.session,
+        "actor": "operator",
+        "agent_id": "stop-guard:main",
+        "priority": "high",
+    }
+
+
+@checks("agent.edit")
+async def changes_interval_and_priority_in_a_form(console: Console) -> None:
+    await console.press("escape", "5", "g", "e")
+    assert top(console) == "EditAgentModal"
+    console.app.screen.query_one(Input).value = "4 parsecs"
+    await console.press("enter")
+    assert "is not a duration" in console.shown("FormRow")
+    console.app.screen.query_one(Input).value = "500ms"
+    await console.press("enter", "enter", "enter")
+    (command,) = console.engine.submitted
+    assert getattr(command, "interval", None) == 0.5
+
+
+@checks("agent.actions")
+async def lists_what_can_be_done_with_an_agent(console: Console) -> None:
+    await console.press("escape", "5", "g", "a")
+    assert top(console) == "ActionMenu"
+    assert "runs already" in console.shown(".actions")
+    await console.press("x")
+    assert top(console) == "StopAgentModal"
+    await console.press("escape", "a", "escape")
+    assert top(console) == "AgentsScreen"
+
+
 @checks("log.level")
 async def raises_the_level(console: Console) -> None:
     await console.press("0", "L")
@@ -341,7 +439,9 @@ async def opens_the_form_with_the_values_of_the_executor(console: Console) -> No
     assert modal.form_values["amount"] == str(row.amount)
 
 
-SCREENS = {Scope.EVERYWHERE, Scope.SCREEN, Scope.LIST, Scope.EXECUTORS, Scope.LOGS}
+SCREENS = {
+    Scope.EVERYWHERE, Scope.SCREEN, Scope.LIST, Scope.EXECUTORS, Scope.AGENTS, Scope.LOGS,
+}  # fmt: skip
 OWNERS: dict[Scope, type[Any]] = {
     Scope.DETAIL: ExecutorDetailScreen,
     Scope.TEXT: LineView,

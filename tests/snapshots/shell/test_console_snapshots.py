@@ -14,7 +14,7 @@ from tui.settings import Settings
 
 THEMES = Path(__file__).parents[3] / "themes"
 SIZES = [(80, 24), (120, 40), (200, 60)]
-MODES = {"dashboard": "1", "executors": "2", "flow": "6", "logs": "0"}
+MODES = {"dashboard": "1", "executors": "2", "agents": "5", "flow": "6", "logs": "0"}
 Compare = Callable[..., bool]
 
 
@@ -33,6 +33,15 @@ def console(theme: str = "quarterdeck-dark", **engine: Any) -> ConsoleApp:
 @pytest.mark.parametrize("mode", MODES)
 def test_mode(mode: str, size: tuple[int, int], theme: str, snap_compare: Compare) -> None:
     assert snap_compare(console(theme), terminal_size=size, press=[MODES[mode]])
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [["5", "enter"], ["5", "a"], ["5", "P"], ["5", "x"], ["5", "e"]],
+    ids=["detail", "actions", "priority", "stop", "edit"],
+)
+def test_agent(keys: list[str], snap_compare: Compare) -> None:
+    assert snap_compare(console(), terminal_size=(80, 24), press=keys)
 
 
 @pytest.mark.parametrize("theme", ["quarterdeck-cb", "quarterdeck-mono"])
