@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from engine.containers.bus import BusEvent, BusKind, EventBus
 from engine.containers.context import ContainerContext
 from engine.containers.data_handler import DataHandler
+from engine.containers.paper_indicator import PaperIndicator
 from engine.model.clock import Clock
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import STRATEGY_ROLE, Fill, Order, OrderRequest
@@ -14,6 +16,7 @@ from engine.model.quotes import Bar, QuoteTick
 from engine.portfolio.portfolio import Portfolio
 from engine.risk.risk_manager import RiskManager
 from engine.risk.verdicts import Denied
+from engine.strategies.indicators import find_indicator, indicator_types
 from engine.strategies.signals import Signal
 from engine.strategies.strategy import Strategy
 
@@ -57,8 +60,8 @@ class StrategyHost:
 
     def start(self) -> None:
         """Bind the strategies and let them prepare."""
-        for _, strategy in self._strategies:
-            strategy.bind(self)
+        for market, strategy in self._strategies:
+            strategy.bind(StrategySeat(self, market, strategy))
             strategy.on_start()
 
     def stop(self) -> None:
@@ -68,6 +71,15 @@ class StrategyHost:
             for _, strategy in self._strategies:
                 strategy.on_stop()
 
+    @property
+    def data_handler(self) -> DataHandler:
+        """Return the markets."""
+        return self._data_handler
+
+    def bar_index(self, market: ConnectorPair) -> int:
+        """Return the index of the newest bar of *market*, -1 before the first."""
+        return self._bars_seen.get(market, 0) - 1
+
     def now_ns(self) -> int:
         """Return the session's time."""
         return self._clock.now_ns()
@@ -76,18 +88,6 @@ class StrategyHost:
         """Publish *signal*; it is handled after the hook that gave it."""
         if self._bus is not None and not self._is_stopped:
             self._bus.publish(BusKind.SIGNAL, signal, market=signal.market)
-
-    def history(self, market: ConnectorPair, n: int) -> Sequence[Bar]:
-        """Return at most the last *n* bars, oldest first."""
-        return self._data_handler.history(market, n)
-
-    def instrument(self, market: ConnectorPair) -> Instrument:
-        """Return the instrument of *market*."""
-        return self._data_handler.instrument(market)
-
-    def quote(self, market: ConnectorPair) -> QuoteTick | None:
-        """Return the newest quote of *market*."""
-        return self._data_handler.quote(market)
 
     def net_lots(self, market: ConnectorPair) -> int:
         """Return the signed position of *market*."""
@@ -139,3 +139,71 @@ class StrategyHost:
         if isinstance(event.payload, Order) and event.payload.request.role == STRATEGY_ROLE:
             for strategy in self._of(event.market):
                 strategy.on_order(event.payload)
+
+
+class StrategySeat:
+    """What one strategy sees of its container: its own market first."""
+
+    def __init__(self, host: StrategyHost, market: ConnectorPair, strategy: Strategy) -> None:
+        self._host = host
+        self._market = market
+        self._types = {**indicator_types(), **strategy.indicators}
+
+    @property
+    def market(self) -> ConnectorPair:
+        """Return the strategy's market."""
+        return self._market
+
+    @property
+    def markets(self) -> tuple[ConnectorPair, ...]:
+        """Return the markets whose bars the strategy sees."""
+        return (self._market,)
+
+    def now_ns(self) -> int:
+        """Return the session's time."""
+        return self._host.now_ns()
+
+    def bar_index(self, market: ConnectorPair | None = None) -> int:
+        """Return the index of the current bar, from 0."""
+        return self._host.bar_index(market or self._market)
+
+    def signal(self, signal: Signal) -> None:
+        """Publish *signal*; it is handled after the hook that gave it."""
+        self._host.signal(signal)
+
+    def history(self, market: ConnectorPair | int, n: int | None = None) -> Sequence[Bar]:
+        """Return at most the last *n* bars, oldest first."""
+        if isinstance(market, int):
+            return self._host.data_handler.history(self._market, market)
+        return self._host.data_handler.history(market, 1 if n is None else n)
+
+    def indicator(
+        self,
+        name: str,
+        *,
+        market: ConnectorPair | None = None,
+        **params: Any,  # noqa: ANN401 (parameters of the indicator)
+    ) -> PaperIndicator:
+        """Return a registered indicator.
+
+        Raises:
+            ConfigurationError: it is not registered.
+        """
+        return PaperIndicator(
+            find_indicator(self._types, name),
+            params,
+            data_handler=self._host.data_handler,
+            market=market or self._market,
+        )
+
+    def instrument(self, market: ConnectorPair) -> Instrument:
+        """Return the instrument of *market*."""
+        return self._host.data_handler.instrument(market)
+
+    def quote(self, market: ConnectorPair) -> QuoteTick | None:
+        """Return the newest quote of *market*."""
+        return self._host.data_handler.quote(market)
+
+    def net_lots(self, market: ConnectorPair) -> int:
+        """Return the signed position of *market*."""
+        return self._host.net_lots(market)

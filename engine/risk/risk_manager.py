@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from engine.model.clock import SECOND_NS
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import STRATEGY_ROLE, OrderRequest, PositionAction, TradeType
+from engine.model.orders import STRATEGY_ROLE, OrderRequest, OrderType, PositionAction, TradeType
 from engine.model.quotes import QuoteTick
 from engine.risk.entry_checks import EntryChecks, price_ticks
 from engine.risk.exposure import exposure_of
@@ -26,6 +26,7 @@ from engine.risk.verdicts import (
     TradingHalted,
     Verdict,
 )
+from engine.strategies.signal_codes import BarOrderType
 from engine.strategies.signals import Signal, SignalKind
 
 _MINUTE_NS: Final = 60 * SECOND_NS
@@ -109,15 +110,25 @@ class RiskManager:
                 f"signal denied: orders of {signal.market} are working "
                 "(risk.one_pending_per_symbol)",
             )
-        target = self._target_lots(signal, instrument)
+        order_type = _paper_type(signal)
+        if order_type is None:
+            return Denied(
+                DenialCode.UNSUPPORTED_ORDER,
+                f"signal denied: {signal.market} takes market and limit orders without brackets "
+                "here; stops, trails and brackets run in backtests",
+            )
+        held = self._account.net_lots(signal.market) + buy_lots - sell_lots
+        if signal.only_flat and (held or buy_lots or sell_lots):
+            return None
+        target = self._target_lots(signal, instrument, held)
         if target is None:
             return Denied(
                 DenialCode.NO_QUOTE, f"signal denied: {signal.market} has no quote to size it by"
             )
-        delta = target - (self._account.net_lots(signal.market) + buy_lots - sell_lots)
+        delta = target - held
         if not delta:
             return None
-        request = self._order(signal, delta, instrument, owner_id)
+        request = self._order(signal, delta, instrument, owner_id, order_type)
         verdict = self.review(request, now_ns=now_ns)
         return verdict.request if isinstance(verdict, Approved) else verdict
 
@@ -151,13 +162,16 @@ class RiskManager:
         except KeyError:
             return None
 
-    def _target_lots(self, signal: Signal, instrument: Instrument) -> int | None:
+    def _target_lots(self, signal: Signal, instrument: Instrument, held: int) -> int | None:
         """Return the signed position that *signal* wants; None if there is no price for it."""
         quote = self._markets.quote(signal.market)
         sign = (signal.value > 0) - (signal.value < 0)
         match signal.kind:
             case SignalKind.EXIT:
                 return 0
+            case SignalKind.ORDER:
+                side = signal.side or sign
+                return held + side * abs(instrument.floor_lots(signal.value))
             case SignalKind.TARGET_QTY:
                 return instrument.floor_lots(signal.value * signal.strength)
             case SignalKind.TARGET_WEIGHT:
@@ -183,7 +197,12 @@ class RiskManager:
                 assert_never(signal.kind)
 
     def _order(
-        self, signal: Signal, delta: int, instrument: Instrument, owner_id: str
+        self,
+        signal: Signal,
+        delta: int,
+        instrument: Instrument,
+        owner_id: str,
+        order_type: OrderType,
     ) -> OrderRequest:
         is_buy = delta > 0
         limit = signal.limit
@@ -191,7 +210,7 @@ class RiskManager:
             client_order_id=self._next_order_id(),
             market=signal.market,
             side=TradeType.BUY if is_buy else TradeType.SELL,
-            order_type=signal.order_type,
+            order_type=order_type,
             lots=abs(delta),
             limit_ticks=None if limit is None else instrument.passive_ticks(limit, is_buy=is_buy),
             position_action=PositionAction.OPEN,
@@ -199,6 +218,21 @@ class RiskManager:
             owner_id=owner_id,
             role=STRATEGY_ROLE,
         )
+
+
+def _paper_type(signal: Signal) -> OrderType | None:
+    """Return the type of the order that a session can place for *signal*, None if it cannot."""
+    if signal.bracket is not None or signal.cancel or signal.replace or signal.size_pct is not None:
+        return None
+    match signal.order_type:
+        case OrderType():
+            return signal.order_type
+        case BarOrderType.MARKET:
+            return OrderType.MARKET
+        case BarOrderType.LIMIT if signal.limit is not None:
+            return OrderType.LIMIT_MAKER if signal.post_only else OrderType.LIMIT
+        case _:
+            return None
 
 
 def _mid_twice(quote: QuoteTick) -> int:

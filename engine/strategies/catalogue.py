@@ -7,8 +7,13 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
+from engine.strategies.bracket import BracketEntries, BracketParams
+from engine.strategies.buy_and_hold import BuyAndHold, BuyAndHoldParams
 from engine.strategies.controller import Controller
+from engine.strategies.donchian import Donchian, DonchianParams
 from engine.strategies.momentum import MomentumController, MomentumParams
+from engine.strategies.rsi_reversion import RsiReversion, RsiReversionParams
+from engine.strategies.scripted import Scripted, ScriptedParams
 from engine.strategies.sma_cross import SmaCross, SmaCrossParams
 from engine.strategies.strategy import Strategy
 
@@ -39,13 +44,47 @@ class ControllerType:
 
 def strategy_types() -> dict[str, StrategyType]:
     """Return the strategies that ship, by name; a new mapping each time."""
-    sma_cross = StrategyType(
-        "sma_cross",
-        "strict cross of two simple means",
-        SmaCrossParams,
-        lambda params: SmaCross(SmaCrossParams.model_validate(params)),
-    )
-    return {sma_cross.name: sma_cross}
+    return {
+        one.name: one
+        for one in (
+            StrategyType(
+                "sma_cross",
+                "strict cross of two simple means",
+                SmaCrossParams,
+                lambda params: SmaCross(SmaCrossParams.model_validate(params)),
+            ),
+            StrategyType(
+                "donchian",
+                "breakouts from the channel of recent highs and lows",
+                DonchianParams,
+                lambda params: Donchian(DonchianParams.model_validate(params)),
+            ),
+            StrategyType(
+                "rsi_reversion",
+                "buys weakness and sells strength, measured by the RSI",
+                RsiReversionParams,
+                lambda params: RsiReversion(RsiReversionParams.model_validate(params)),
+            ),
+            StrategyType(
+                "bracket",
+                "entries with a percentage stop and target",
+                BracketParams,
+                lambda params: BracketEntries(BracketParams.model_validate(params)),
+            ),
+            StrategyType(
+                "buy_and_hold",
+                "buys once and keeps",
+                BuyAndHoldParams,
+                lambda params: BuyAndHold(BuyAndHoldParams.model_validate(params)),
+            ),
+            StrategyType(
+                "scripted",
+                "plays a list of orders by bar index",
+                ScriptedParams,
+                lambda params: Scripted(ScriptedParams.model_validate(params)),
+            ),
+        )
+    }
 
 
 def controller_types() -> dict[str, ControllerType]:

@@ -213,6 +213,19 @@ def indicator_types() -> dict[str, IndicatorType]:
     }
 
 
+def find_indicator(types: Mapping[str, IndicatorType], name: str) -> IndicatorType:
+    """Return the type *name* of *types*.
+
+    Raises:
+        ConfigurationError: it is not registered.
+    """
+    if name not in types:
+        raise ConfigurationError(
+            f"indicator {name!r} is not registered, known: {', '.join(sorted(types))}"
+        )
+    return types[name]
+
+
 def compute_indicator(kind: IndicatorType, bars: BarColumns, params: Mapping[str, Any]) -> Column:
     """Return the column of *kind* over *bars*, read-only; an untrusted one is tested first.
 

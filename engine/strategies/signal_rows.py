@@ -38,11 +38,15 @@ _TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SignalRow:
-    """A signal in ticks, lots and parts per billion; fields as the columns of `SignalTable`."""
+    """A signal in ticks, lots and parts per billion; fields as the columns of `SignalTable`.
+
+    Of kind ORDER ``side`` is +1 or -1 and ``value`` the lots; of the others ``side`` is 0.
+    """
 
     bar: int = 0
     kind: int = KindCode.DIRECTION
     value: int = 0
+    side: int = 0
     strength_ppb: int = PPB
     only_flat: int = 0
     order_type: int = BarOrderType.MARKET
@@ -149,7 +153,8 @@ def row_of(signal: Signal, *, instrument: Instrument, bar: int, tags: TagIndex) 
     if isinstance(order_type, OrderType):
         order_type, is_maker = _TYPES[order_type]
         post_only = post_only or is_maker
-    grid = _Grid(instrument, is_buy=signal.value > 0)
+    side = signal.side or (1 if signal.value > 0 else -1)
+    grid = _Grid(instrument, is_buy=side > 0)
     trail, trail_unit = grid.offset(signal.trail)
     bracket = signal.bracket or Bracket()
     sl, sl_unit = _exit(bracket.stop, grid, is_stop=True)
@@ -166,6 +171,7 @@ def row_of(signal: Signal, *, instrument: Instrument, bar: int, tags: TagIndex) 
         bar=bar,
         kind=kind,
         value=_value(signal, kind, instrument),
+        side=side if kind is KindCode.ORDER else 0,
         strength_ppb=_ppb(signal.strength),
         only_flat=int(signal.only_flat),
         order_type=order_type,
@@ -219,6 +225,10 @@ def _value(signal: Signal, kind: KindCode, instrument: Instrument) -> int:
             return (signal.value > 0) - (signal.value < 0)
         case KindCode.EXIT:
             return 0
+        case KindCode.ORDER:
+            # With ``side`` a negative quantity is nonsense, which the validator says.
+            lots = instrument.floor_lots(signal.value)
+            return lots if signal.side else abs(lots)
         case _:
             return instrument.floor_lots(signal.value)
 

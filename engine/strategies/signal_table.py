@@ -16,6 +16,7 @@ DEFAULTS: Final[Mapping[str, tuple[str, int]]] = {
     "bar": ("int64", 0),
     "kind": ("int8", 3),
     "value": ("int64", 0),
+    "side": ("int8", 0),
     "strength_ppb": ("int64", 1_000_000_000),
     "only_flat": ("int8", 0),
     "order_type": ("int8", 0),

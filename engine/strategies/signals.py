@@ -30,7 +30,7 @@ class SignalKind(StrEnum):
     EXIT = "exit"
     """No position; the value is ignored."""
     ORDER = "order"
-    """Quantity in base to be ordered, signed, whatever the position is."""
+    """Quantity in base to be ordered, whatever the position is; ``side`` or its sign says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,9 @@ class Bracket:
 
     @property
     def basis(self) -> BracketBasis:
-        """Return whether prices or distances are given; a mixture counts from the fill."""
-        parts = [part for part in (self.stop, self.target) if part is not None]
-        absolute = parts and all(isinstance(part, Decimal) for part in parts)
-        return BracketBasis.ABSOLUTE if absolute else BracketBasis.FILL
+        """Return whether prices or distances from the fill are given."""
+        counts_from_fill = any(isinstance(part, Offset) for part in (self.stop, self.target))
+        return BracketBasis.FILL if counts_from_fill else BracketBasis.ABSOLUTE
 
     def __post_init__(self) -> None:
         kinds = {type(part) for part in (self.stop, self.target) if part is not None}
@@ -107,6 +106,8 @@ class Signal:
     only_flat: bool = False
     cancel: str = ""
     replace: str = ""
+    side: int = 0
+    """Of an ORDER: +1 buy, -1 sell; 0 takes the sign of the value."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.strength <= 1:

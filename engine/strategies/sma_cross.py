@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum, unique
-from typing import Self
+from typing import Any, ClassVar, Final, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from engine.model.quotes import Bar
+from engine.model.bar_columns import BarColumns
+from engine.model.bar_view import AnyBar
+from engine.strategies.indicators import Column, IndicatorType, rolling_sum
+from engine.strategies.signal_codes import KindCode
+from engine.strategies.signal_table import SignalTable, signal_table
 from engine.strategies.signals import Signal, SignalKind
 from engine.strategies.strategy import Strategy
+
+UP: Final = "cross_up"
+DOWN: Final = "cross_down"
 
 
 @unique
@@ -40,14 +48,36 @@ class SmaCrossParams(BaseModel):
         return self
 
 
+def crosses(bars: BarColumns, params: Mapping[str, Any]) -> Column:
+    """Return +1 where the fast mean crosses above the slow one, -1 where below, else 0.
+
+    A cross is strict: the fast mean was below and now is above, or the other way round; equal
+    means are on neither side. Means are compared as integer sums, exactly.
+    """
+    fast, slow = int(params["fast"]), int(params["slow"])
+    lead = rolling_sum(bars.close, fast) * slow - rolling_sum(bars.close, slow) * fast
+    side = np.sign(lead).astype(np.int8)
+    crossed = np.zeros(len(bars), dtype=np.int8)
+    turned = side[1:] * side[:-1] < 0
+    crossed[1:][turned] = side[1:][turned]
+    crossed[:slow] = 0
+    return crossed
+
+
+CROSS: Final = IndicatorType(
+    "sma_cross", crosses, lambda params: int(params["slow"]) + 1, is_trusted=True
+)
+
+
 class SmaCross(Strategy):
     """Enters long when the fast mean crosses above the slow one, leaves when it crosses below.
 
-    With direction ``both`` a cross below reverses into a short. A cross is strict: the fast mean
-    was below and now is above, or the other way round; equal means are on neither side. It
-    compares two bars, so the first decision is at bar index ``slow``. Means are compared as
-    integer sums, exactly.
+    With direction ``both`` a cross below reverses into a short. It compares two bars, so the
+    first decision is at bar index ``slow``.
     """
+
+    reusable: ClassVar[bool] = True
+    per_market: ClassVar[bool] = True
 
     def __init__(self, params: SmaCrossParams) -> None:
         super().__init__()
@@ -58,24 +88,42 @@ class SmaCross(Strategy):
         """Return the bars of the slow mean."""
         return self._params.slow
 
-    def on_bar(self, bar: Bar) -> None:
-        """Signal at a cross."""
-        slow = self._params.slow
-        bars = self.ctx.history(bar.market, slow + 1)
-        if len(bars) <= slow:
-            return
-        closes = [item.close_ticks for item in bars]
-        before, now = self._lead(closes[:-1]), self._lead(closes[1:])
-        if before < 0 < now:
-            self.ctx.signal(Signal(bar.market, SignalKind.DIRECTION, Decimal(1), tag="cross_up"))
-        elif now < 0 < before:
-            if self._params.direction is SmaCrossDirection.BOTH:
-                signal = Signal(bar.market, SignalKind.DIRECTION, Decimal(-1), tag="cross_down")
-            else:
-                signal = Signal(bar.market, SignalKind.EXIT, tag="cross_down")
-            self.ctx.signal(signal)
+    @property
+    def indicators(self) -> Mapping[str, IndicatorType]:
+        """Return the crosses."""
+        return {CROSS.name: CROSS}
 
-    def _lead(self, closes: Sequence[int]) -> int:
-        """Return a number with the sign of (fast mean - slow mean)."""
-        fast, slow = self._params.fast, self._params.slow
-        return sum(closes[-fast:]) * slow - sum(closes[-slow:]) * fast
+    def on_start(self) -> None:
+        """Ask for the crosses."""
+        params = self._params
+        self._cross = self.ctx.indicator(CROSS.name, fast=params.fast, slow=params.slow)
+
+    def on_bar(self, bar: AnyBar) -> None:
+        """Signal at a cross."""
+        cross = self._cross()
+        if not cross:
+            return
+        if cross > 0:
+            self.ctx.signal(Signal(bar.market, SignalKind.DIRECTION, Decimal(1), tag=UP))
+        elif self._params.direction is SmaCrossDirection.BOTH:
+            self.ctx.signal(Signal(bar.market, SignalKind.DIRECTION, Decimal(-1), tag=DOWN))
+        else:
+            self.ctx.signal(Signal(bar.market, SignalKind.EXIT, tag=DOWN))
+
+    def signals(self, bars: BarColumns, *, start: int = 0) -> SignalTable:
+        """Return the signals at all crosses."""
+        cross = crosses(bars, {"fast": self._params.fast, "slow": self._params.slow})
+        cross[:start] = 0
+        rows = np.flatnonzero(cross)
+        side = cross[rows].astype(np.int64)
+        reverses = self._params.direction is SmaCrossDirection.BOTH
+        leaves = (side < 0) & (not reverses)
+        return signal_table(
+            {
+                "bar": rows,
+                "kind": np.where(leaves, KindCode.EXIT, KindCode.DIRECTION),
+                "value": np.where(leaves, 0, side),
+                "tag": np.where(side > 0, 1, 2),
+            },
+            tags=("", UP, DOWN),
+        )

@@ -9,48 +9,14 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.quotes import Bar, QuoteTick
-from engine.strategies.signals import Signal
 from engine.strategies.sma_cross import SmaCross, SmaCrossDirection, SmaCrossParams
-
-MARKET = ConnectorPair("paper", "ACME-USD")
-
-
-class Recorder:
-    """A context that keeps bars and signals by bar index."""
-
-    def __init__(self) -> None:
-        self.bars: list[Bar] = []
-        self.decisions: list[tuple[int, Decimal]] = []
-
-    def now_ns(self) -> int:
-        return len(self.bars)
-
-    def signal(self, signal: Signal) -> None:
-        self.decisions.append((len(self.bars) - 1, signal.value))
-
-    def history(self, market: ConnectorPair, n: int) -> Sequence[Bar]:
-        return self.bars[-n:]
-
-    def instrument(self, market: ConnectorPair) -> Instrument:
-        return Instrument(market, tick=Decimal(1), lot=Decimal(1))
-
-    def quote(self, market: ConnectorPair) -> QuoteTick | None:
-        return None
-
-    def net_lots(self, market: ConnectorPair) -> int:
-        return 0
+from engine.testing.bar_context import BarContext, flat_bars
 
 
 def decisions(closes: Sequence[int], fast: int, slow: int) -> list[tuple[int, Decimal]]:
-    recorder = Recorder()
-    strategy = SmaCross(SmaCrossParams(fast=fast, slow=slow, direction=SmaCrossDirection.BOTH))
-    strategy.bind(recorder)
-    for index, close in enumerate(closes):
-        recorder.bars.append(Bar(MARKET, index, index + 1, close, close, close, close))
-        strategy.on_bar(recorder.bars[-1])
-    return recorder.decisions
+    params = SmaCrossParams(fast=fast, slow=slow, direction=SmaCrossDirection.BOTH)
+    signals = BarContext(SmaCross(params)).play(flat_bars(closes))
+    return [(index, signal.value) for index, signal in signals]
 
 
 closes_ = st.lists(st.integers(1, 12), max_size=60)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from engine.containers.bus import BusKind
+from engine.model.bar_view import AnyBar
 from engine.model.clock import SECOND_NS
 from engine.model.orders import Fill, Order, OrderStatus
-from engine.model.quotes import Bar, QuoteTick
+from engine.model.quotes import QuoteTick
 from engine.strategies.signals import Signal, SignalKind
 from engine.strategies.sma_cross import SmaCross, SmaCrossDirection, SmaCrossParams
 from engine.strategies.strategy import Strategy
@@ -43,7 +44,7 @@ class Diary(Strategy):
     def on_start(self) -> None:
         self.seen.append(("start", self.ctx.instrument(MARKET).tick))
 
-    def on_bar(self, bar: Bar) -> None:
+    def on_bar(self, bar: AnyBar) -> None:
         self.seen.append(("bar", self.ctx.history(bar.market, 1)[-1] == bar))
 
     def on_quote(self, quote: QuoteTick) -> None:

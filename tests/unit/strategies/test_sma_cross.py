@@ -9,50 +9,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.quotes import Bar, QuoteTick
-from engine.strategies.signals import Signal, SignalKind
+from engine.strategies.signals import SignalKind
 from engine.strategies.sma_cross import SmaCross, SmaCrossParams
-
-MARKET = ConnectorPair("paper", "ACME-USD")
-
-
-class Recorder:
-    """A context that keeps bars and signals."""
-
-    def __init__(self) -> None:
-        self.bars: list[Bar] = []
-        self.signals: list[tuple[int, Signal]] = []
-
-    def now_ns(self) -> int:
-        return len(self.bars)
-
-    def signal(self, signal: Signal) -> None:
-        self.signals.append((len(self.bars) - 1, signal))
-
-    def history(self, market: ConnectorPair, n: int) -> Sequence[Bar]:
-        return self.bars[-n:]
-
-    def instrument(self, market: ConnectorPair) -> Instrument:
-        return Instrument(market, tick=Decimal(1), lot=Decimal(1))
-
-    def quote(self, market: ConnectorPair) -> QuoteTick | None:
-        return None
-
-    def net_lots(self, market: ConnectorPair) -> int:
-        return 0
+from engine.testing.bar_context import BarContext, flat_bars
 
 
 def run(closes: Sequence[int], **params: Any) -> list[tuple[int, SignalKind, Decimal]]:
-    recorder = Recorder()
     strategy = SmaCross(SmaCrossParams.model_validate(params))
-    strategy.bind(recorder)
-    strategy.on_start()
-    for index, close in enumerate(closes):
-        recorder.bars.append(Bar(MARKET, index, index + 1, close, close, close, close))
-        strategy.on_bar(recorder.bars[-1])
+    signals = BarContext(strategy).play(flat_bars(closes))
     strategy.on_stop()
-    return [(index, signal.kind, signal.value) for index, signal in recorder.signals]
+    return [(index, signal.kind, signal.value) for index, signal in signals]
 
 
 UP, DOWN = Decimal(1), Decimal(-1)

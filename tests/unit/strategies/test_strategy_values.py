@@ -81,7 +81,14 @@ def test_the_catalogue_builds_by_name() -> None:
 def test_the_catalogue_is_a_new_mapping_each_time() -> None:
     strategy_types().clear()
     controller_types().clear()
-    assert list(strategy_types()) == ["sma_cross"]
+    assert list(strategy_types()) == [
+        "sma_cross",
+        "donchian",
+        "rsi_reversion",
+        "bracket",
+        "buy_and_hold",
+        "scripted",
+    ]
     assert list(controller_types()) == ["momentum"]
 
 
