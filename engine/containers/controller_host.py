@@ -102,13 +102,35 @@ class ControllerHost:
         self._seed = seed
         self._errors: dict[str, int] = {}
         self._flooding: set[str] = set()
+        self._stopped: set[str] = set()
         self._notices: list[Notice] = []
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Return the controllers' ids in the order of their ticks."""
+        return tuple(controller.controller_id for controller in self._controllers)
+
+    @property
+    def stopped_ids(self) -> tuple[str, ...]:
+        """Return the ids of the controllers that somebody outside has stopped."""
+        return tuple(name for name in self.ids if name in self._stopped)
+
+    def stop_controller(self, controller_id: str) -> None:
+        """Ask a controller no more; its executors are not touched."""
+        self._stopped.add(controller_id)
+
+    def start_controller(self, controller_id: str) -> None:
+        """Ask a controller again, also one that was paused after failures."""
+        self._stopped.discard(controller_id)
+        self._errors.pop(controller_id, None)
 
     def on_tick(self, now_ns: int) -> list[tuple[str, str, ActionResult]]:
         """Return (controller id, verb, result) of what was done."""
         done: list[tuple[str, str, ActionResult]] = []
         for index, controller in enumerate(self._controllers):
             controller_id = controller.controller_id
+            if controller_id in self._stopped:
+                continue
             if self._errors.get(controller_id, 0) >= ERRORS_ALLOWED:
                 continue
             try:

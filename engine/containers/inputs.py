@@ -35,8 +35,9 @@ class TimerInput:
 class ActionInput:
     """Somebody outside the session asks for an executor action.
 
-    ``verb`` is create, stop, update or store; ``arguments`` are JSON values as validated at the
-    door. ``request_id`` ties the result to the command that asked.
+    ``verb`` is create, stop, update or store, or stop_controller or start_controller;
+    ``arguments`` are JSON values as validated at the door. ``request_id`` ties the result to the
+    command that asked.
     """
 
     ts_ns: int
@@ -72,6 +73,11 @@ TIMER: Final = "timer"
 ACTION: Final = "action"
 STOP: Final = "stop"
 FORCE_STOP: Final = "force_stop"
+
+STOP_CONTROLLER: Final = "stop_controller"
+"""Verb of an action: a controller proposes nothing any more, its executors stop."""
+START_CONTROLLER: Final = "start_controller"
+"""Verb of an action: a stopped controller, or one that was paused, is asked again."""
 
 
 class JournalFormatError(flow.ValidationError):

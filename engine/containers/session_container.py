@@ -17,6 +17,8 @@ from engine.containers.controller_host import ControllerHost
 from engine.containers.data_handler import DataHandler
 from engine.containers.effects import Effects
 from engine.containers.inputs import (
+    START_CONTROLLER,
+    STOP_CONTROLLER,
     ActionInput,
     ForceStopInput,
     SessionInput,
@@ -29,6 +31,7 @@ from engine.containers.scoped_container import ScopedContainer
 from engine.containers.strategy_host import StrategyHost
 from engine.execution.order_manager import OrderManager
 from engine.execution.simulated_broker import SimulatedBroker
+from engine.executors.actions import ActionCode, ActionResult, StopExecutorAction
 from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.step import Level, Notice
 from engine.model.clock import SECOND_NS, SimulatedClock
@@ -192,6 +195,10 @@ class SessionContainer:
             self._bus.publish(BusKind.BAR, bar, market=quote.market)
 
     def _take_action(self, item: ActionInput) -> None:
+        if item.verb in (STOP_CONTROLLER, START_CONTROLLER):
+            result = self._steer_controller(item.verb, item.arguments)
+            self._effects.results.append((item.request_id, result))
+            return
         try:
             action = build_action(
                 item.verb,
@@ -203,6 +210,29 @@ class SessionContainer:
             result = refusal.result
         self._created += result.ok and item.verb == "create"
         self._effects.results.append((item.request_id, result))
+
+    def _steer_controller(self, verb: str, arguments: Mapping[str, Any]) -> ActionResult:
+        """Let a controller propose nothing any more and stop what it has, or let it go on."""
+        name = str(arguments.get("controller_id", ""))
+        if name not in self._controllers.ids:
+            known = ", ".join(self._controllers.ids) or "none"
+            text = f"there is no controller {name!r}, there are: {known}"
+            return ActionResult(ok=False, code=ActionCode.NO_CONTROLLER, message=text)
+        if verb == START_CONTROLLER:
+            self._controllers.start_controller(name)
+            return ActionResult(ok=True, code=ActionCode.OK, message=f"controller {name} goes on")
+        self._controllers.stop_controller(name)
+        keep = arguments.get("keep_position")
+        results = self.orchestrator.execute_actions(
+            StopExecutorAction(
+                controller_id=name, executor_id=executor.executor_id, keep_position=keep
+            )
+            for executor in self.orchestrator.executors(name)
+            if executor.is_active
+        )
+        count = sum(result.ok for result in results)
+        text = f"controller {name} is stopped, {count} of its executors are stopping"
+        return ActionResult(ok=True, code=ActionCode.OK, message=text)
 
     def _with_controller(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Add whose executor it is: somebody outside names the executor only."""
