@@ -85,20 +85,22 @@ def barrier_levels(
     )
 
 
-def trailing_reach(totals: LedgerTotals, trailing: TrailingStopState) -> int:
-    """Return how many signed ticks below its best mark the stop closes; something must be open.
+def trailed(
+    levels: BarrierLevels, totals: LedgerTotals, trailing: TrailingStopState, signed_mark: int
+) -> BarrierLevels:
+    """Return *levels* with the trailing trigger set by *signed_mark*, its best one so far.
 
-    The net PnL is linear in the mark, so the distance in ticks is the same at every mark until the
-    next fill: ``net(x) < net(best) - delta`` is the same as ``x <= best - reach``.
+    The net PnL is linear in the mark, so the stop stays as many ticks below its best mark until
+    the next fill: ``net(x) < net(best) - delta`` is the same as ``x <= best - reach``. *levels* and
+    *trailing* are those before; something must be open.
     """
-    numerator, denominator = trailing.delta_ratio
-    _, slope = totals.net_line()
-    return numerator * totals.scaled_basis // (denominator * slope) + 1
-
-
-def trailed(levels: BarrierLevels, signed_mark: int, reach: int) -> BarrierLevels:
-    """Return *levels* after the trailing trigger was set by *signed_mark*, its best one so far."""
-    sign, stop_loss, take_profit, _, _ = levels
+    sign, stop_loss, take_profit, close_at, raise_at = levels
+    if close_at is not None and raise_at is not None and trailing.is_from(totals):
+        reach = raise_at - 1 - close_at
+    else:
+        numerator, denominator = trailing.delta_ratio
+        _, slope = totals.net_line()
+        reach = numerator * totals.scaled_basis // (denominator * slope) + 1
     return BarrierLevels(sign, stop_loss, take_profit, signed_mark - reach, signed_mark + 1)
 
 

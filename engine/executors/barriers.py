@@ -165,10 +165,9 @@ class TrailingStopState:
     @property
     def trigger(self) -> Fraction | None:
         """Return the net PnL below which it fires."""
-        if self._best is not None:
+        if self._trigger is None and self._best is not None:
             source, mark = self._best
             self._trigger = source.net_pnl_pct(mark) - self.delta
-            self._best = None
         return self._trigger
 
     @trigger.setter
@@ -180,6 +179,10 @@ class TrailingStopState:
     def is_armed(self) -> bool:
         """Whether there is a trigger."""
         return self._best is not None or self._trigger is not None
+
+    def is_from(self, source: NetSource) -> bool:
+        """Whether the trigger was set by a mark of *source* itself."""
+        return self._best is not None and self._best[0] is source
 
     @classmethod
     def of(cls, config: TrailingStop, trigger: Fraction | None = None) -> TrailingStopState:
@@ -193,6 +196,7 @@ class TrailingStopState:
         new best price, and most triggers are replaced before anybody has looked at them.
         """
         self._best = (source, mark)
+        self._trigger = None
 
     def update(self, net_pnl_pct: Fraction) -> bool:
         """Take the newest net PnL and return whether the stop fires (4.2).

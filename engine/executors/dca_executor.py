@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import ClassVar
 
-from engine.executors.barrier_levels import barrier_levels, trailed, trailing_reach
+from engine.executors.barrier_levels import barrier_levels, trailed
 from engine.executors.barriers import TrailingStopState
 from engine.executors.dca_config import DCAExecutorConfig, DCAMode
 from engine.executors.dca_info import DCACustomInfo, DCASnapshot
@@ -62,7 +62,6 @@ class DCAExecutor(DirectionalExecutor):
         self._take_profit = None if config.take_profit is None else Fraction(config.take_profit)
         stop = config.trailing_stop
         self._trailing = None if stop is None else TrailingStopState.of(stop)
-        self._trailing_reach = 0
         limit = config.time_limit
         self._end_ns = None if limit is None else self._created_ns + limit * SECOND_NS
         self._steps = tuple(self._level(index) for index in range(len(config.prices)))
@@ -232,9 +231,9 @@ class DCAExecutor(DirectionalExecutor):
             return
         if not trailing.is_armed:
             self._tell(now_ns, "info", f"trailing stop armed at {self._instrument.price(mark)}")
+        self._levels = trailed(self._levels, self._totals, trailing, self.side.sign * mark)
         trailing.raise_to(self._totals, mark)
         self._version += 1
-        self._levels = trailed(self._levels, self.side.sign * mark, self._trailing_reach)
 
     def _refresh_levels(self) -> None:
         levels = barrier_levels(self._totals, None, None, self._trailing)
@@ -245,8 +244,6 @@ class DCAExecutor(DirectionalExecutor):
                 take_profit=None if self._take_profit is None else line.above(self._take_profit),
             )
         self._levels = levels
-        if line is not None and self._trailing is not None:
-            self._trailing_reach = trailing_reach(self._totals, self._trailing)
 
     def _stop_level(self, line: NetLine) -> int | None:
         """Return the signed mark at or below which the stop loss fires; None while it cannot.

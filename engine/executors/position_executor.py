@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import ceil, floor
 
 from engine.executors.activation import ActivationWindow, activation_window
-from engine.executors.barrier_levels import barrier_levels, trailed, trailing_reach
+from engine.executors.barrier_levels import barrier_levels, trailed
 from engine.executors.barriers import TrailingStopState
 from engine.executors.base import UpdateRejectedError
 from engine.executors.factory import ExecutorFactory
@@ -39,8 +39,6 @@ class PositionExecutor(SingleEntryExecutor):
     __slots__ = (
         "_is_resting",
         "_position_config",
-        "_stop_loss",
-        "_take_profit",
         "_take_profit_failures",
         "_take_profit_not_before_ns",
         "_take_profit_order",
@@ -48,7 +46,6 @@ class PositionExecutor(SingleEntryExecutor):
         "_take_profit_type",
         "_take_profit_wanted",
         "_trailing",
-        "_trailing_reach",
     )
 
     def __init__(
@@ -72,7 +69,6 @@ class PositionExecutor(SingleEntryExecutor):
         )
         self._is_resting = False
         self._trailing: TrailingStopState | None = None
-        self._trailing_reach = 0
         self._take_profit_wanted: int | None = None
         self._take_profit_order: TrackedOrder | None = None
         self._take_profit_target: int | None = None
@@ -149,8 +145,6 @@ class PositionExecutor(SingleEntryExecutor):
         """Take *config*; its values are copied, so that no tick reads a pydantic model."""
         barrier = config.triple_barrier_config
         self._config = self._position_config = config
-        self._stop_loss = barrier.stop_loss
-        self._take_profit = barrier.take_profit
         self._take_profit_type = barrier.take_profit_order_type
         self._use_entry(config.entry_price, barrier.open_order_type, config.activation_bounds)
         limit = barrier.time_limit
@@ -251,9 +245,9 @@ class PositionExecutor(SingleEntryExecutor):
         if not trailing.is_armed:
             price = self._instrument.price(mark)
             self._tell(now_ns, "info", f"trailing stop armed at {price}")
+        self._levels = trailed(self._levels, self._totals, trailing, self.side.sign * mark)
         trailing.raise_to(self._totals, mark)
         self._version += 1
-        self._levels = trailed(self._levels, self.side.sign * mark, self._trailing_reach)
 
     def _is_take_profit_monitored(self) -> bool:
         """Whether the take profit is watched here; after too many failures it always is (5.4)."""
@@ -264,12 +258,13 @@ class PositionExecutor(SingleEntryExecutor):
 
     def _find_take_profit(self) -> int | None:
         """Return the price of the resting take profit on the grid, never a worse one."""
-        if self._take_profit is None or self._is_take_profit_monitored():
+        take_profit = self._position_config.triple_barrier_config.take_profit
+        if take_profit is None or self._is_take_profit_monitored():
             return None
         entry = self._totals.entry_ticks
         if entry is None:
             return None
-        exact = entry * (1 + self.side.sign * Fraction(self._take_profit))
+        exact = entry * (1 + self.side.sign * Fraction(take_profit))
         ticks = ceil(exact) if self.side is TradeType.BUY else floor(exact)
         return ticks if ticks > 0 else None
 
@@ -343,13 +338,14 @@ class PositionExecutor(SingleEntryExecutor):
             self._refresh_levels()
 
     def _refresh_levels(self) -> None:
-        levels = barrier_levels(self._totals, self._stop_loss, self._take_profit, self._trailing)
+        barrier = self._position_config.triple_barrier_config
+        levels = barrier_levels(
+            self._totals, barrier.stop_loss, barrier.take_profit, self._trailing
+        )
         resting = self._take_profit_wanted = self._find_take_profit()
         if resting is not None and levels.take_profit is not None:
             levels = levels._replace(take_profit=self.side.sign * resting)
         self._levels = levels
-        if self._trailing is not None and self._totals.remaining_lots > 0:
-            self._trailing_reach = trailing_reach(self._totals, self._trailing)
 
     def _wake_conditions(self, now_ns: int) -> WakeConditions:
         if self._status is RunnableStatus.SHUTTING_DOWN:

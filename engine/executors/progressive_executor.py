@@ -248,7 +248,8 @@ class ProgressiveExecutor(PositionExecutor):
         resting = self._take_profit_wanted
         if resting is not None:
             return self.side.sign * resting
-        return None if self._take_profit is None else line.at_or_above(Fraction(self._take_profit))
+        take_profit = self._progressive_config.triple_barrier_config.take_profit
+        return None if take_profit is None else line.at_or_above(Fraction(take_profit))
 
     def _due_close(self, now_ns: int, quote: QuoteTick) -> CloseType | None:
         """Return the first barrier that closes: SL, ladder, TP, TL, in this order (4.3)."""

@@ -29,12 +29,7 @@ class Member:
 
     executor: ExecutorBase
     sequence: int
-    stale_money: dict[str, None]
-    """Of its controller: the executors whose figures may have changed since the last report."""
     seen_version: int = -1
-    errors: int = 0
-    is_booked: bool = False
-    final_info: ExecutorInfo | None = None
 
 
 class Roster:
@@ -61,12 +56,16 @@ class Roster:
         self._done: dict[str, Member] = {}
         self._unreported: dict[str, dict[str, Member]] = {}
         self._reported: dict[str, Member] = {}
+        self._final_infos: dict[str, tuple[int, ExecutorInfo]] = {}
+        """Reports of ended executors, with the version that they tell of."""
         self._sequence = 0
         self._wakes = WakeIndex()
         self._archive_due_ns: int | None = None
         self._money: dict[str, RunningMoney] = {}
         self._stale_money: dict[str, dict[str, None]] = {}
         self.by_controller: dict[str, dict[str, Member]] = {}
+        self._errors: dict[str, int] = {}
+        """Errors in a row, by executor: almost always there are none."""
         self.woken = 0
         self.intents: list[Intent] = []
         self.notices: list[Notice] = []
@@ -95,8 +94,7 @@ class Roster:
     def join(self, executor: ExecutorBase) -> Member:
         """Take an executor in."""
         self._sequence += 1
-        stale = self._stale_money.setdefault(executor.controller_id, {})
-        member = Member(executor, self._sequence, stale)
+        member = Member(executor, self._sequence)
         self._members[executor.executor_id] = member
         bucket = self.by_controller.setdefault(executor.controller_id, {})
         bucket[executor.executor_id] = member
@@ -130,7 +128,8 @@ class Roster:
         except Exception as error:  # noqa: BLE001 (boundary: one executor must not harm the others)
             step = self._contain(member, error)
         else:
-            member.errors = 0
+            if self._errors:
+                self._errors.pop(member.executor.executor_id, None)
         if step.intents:
             self.intents += step.intents
         self._settle(member)
@@ -146,12 +145,15 @@ class Roster:
 
     def report(self, member: Member) -> ExecutorInfo:
         """Return the report of a member; a done one may be archived from now on."""
-        info = member.final_info
-        if info is None:
-            info = member.executor.executor_info
-            self.notices += member.executor.take_notices()
+        executor = member.executor
+        known = self._final_infos.get(executor.executor_id)
+        if known is not None and known[0] == executor.version:
+            return known[1]
+        info = executor.executor_info
+        self.notices += executor.take_notices()
         self._note_reported(member)
-        member.final_info = info if info.is_done else None
+        if info.is_done:
+            self._final_infos[executor.executor_id] = (executor.version, info)
         return info
 
     def performance(self, controller_id: str, cached: PerformanceReport) -> PerformanceReport:
@@ -183,6 +185,8 @@ class Roster:
         del self.by_controller[executor.controller_id][executor_id]
         self._done.pop(executor_id, None)
         self._reported.pop(executor_id, None)
+        self._errors.pop(executor_id, None)
+        self._final_infos.pop(executor_id, None)
         money = self._money.get(executor.controller_id)
         if money is not None:
             money.remove(executor_id)
@@ -219,12 +223,12 @@ class Roster:
     def _contain(self, member: Member, error: Exception) -> Step:
         executor = member.executor
         kept = executor.take_step()
-        member.errors += 1
+        errors = self._errors[executor.executor_id] = 1 + self._errors.get(executor.executor_id, 0)
         executor.note_error(f"error in {executor.config.type}: {error!r}")
-        if member.errors <= executor.max_retries or executor.is_done:
+        if errors <= executor.max_retries or executor.is_done:
             return kept
         try:
-            last = executor.fail(f"{member.errors} errors in a row, the last: {error!r}")
+            last = executor.fail(f"{errors} errors in a row, the last: {error!r}")
         except Exception as second:  # noqa: BLE001 (boundary: one executor must not harm the others)
             self.tell("error", f"cannot end: {second!r}", executor.executor_id)
             last = EMPTY_STEP
@@ -236,15 +240,13 @@ class Roster:
         version = executor.version
         if version != member.seen_version:
             member.seen_version = version
-            member.final_info = None
             self.changed[executor.executor_id] = None
-            member.stale_money[executor.executor_id] = None
+            self._stale_money.setdefault(executor.controller_id, {})[executor.executor_id] = None
         if executor.is_active:
             self._register(member)
             return
         self._wakes.remove(executor.executor_id)
-        if not member.is_booked:
-            member.is_booked = True
+        if executor.executor_id not in self._done:
             self._done[executor.executor_id] = member
             ended = self._unreported.setdefault(executor.controller_id, {})
             ended[executor.executor_id] = member
@@ -255,7 +257,7 @@ class Roster:
         """Wait for what the executor waits for, if it has looked at the market again."""
         executor = member.executor
         wakes = executor.take_wakes()
-        if member.errors:
+        if executor.executor_id in self._errors:
             wakes = self._soon(executor.wakes if wakes is None else wakes)
         if wakes is not None:
             self._wakes.update(executor.executor_id, wakes)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
-from math import ceil, floor
+from math import floor
 from typing import ClassVar, Self
 
 from engine.executors.accumulating import AccumulatingExecutor
@@ -78,7 +78,7 @@ class TWAPExecutor(AccumulatingExecutor):
     """Gives every due slot an order of what is left divided by the slots that are left."""
 
     __slots__ = (
-        "_buffer",
+        "_away",
         "_is_checked",
         "_plan",
         "_renew_ns",
@@ -110,7 +110,8 @@ class TWAPExecutor(AccumulatingExecutor):
         self._twap_config = config
         atoms_per_quote = 10**self._instrument.money_precision
         self._total_atoms = Fraction(config.total_amount_quote) * atoms_per_quote
-        self._buffer = Fraction(config.limit_order_buffer or 0)
+        away = 1 - self.side.sign * Fraction(config.limit_order_buffer or 0)
+        self._away = away.as_integer_ratio()
         renew = config.order_resubmission_time
         is_maker = config.mode is TWAPMode.MAKER
         self._renew_ns = renew * SECOND_NS if is_maker and renew is not None else None
@@ -182,11 +183,11 @@ class TWAPExecutor(AccumulatingExecutor):
     def _mark_of(self, quote: QuoteTick) -> int:
         return (quote.bid_ticks + quote.ask_ticks) // 2
 
-    def _lots_for(self, atoms: Fraction, mid_half_ticks: Fraction) -> int:
+    def _lots_for(self, atoms: Fraction, mid_half_ticks: int | Fraction) -> int:
         """Return how many lots *atoms* buy at the mid, rounded down."""
         return floor(2 * atoms / (mid_half_ticks * self._instrument.atoms_per_tick_lot))
 
-    def _size_problem(self, mid: Fraction) -> str:
+    def _size_problem(self, mid: int) -> str:
         """Return why a slot can never be placed, or nothing (3.8)."""
         instrument, config = self._instrument, self._twap_config
         part = config.order_amount_quote
@@ -199,18 +200,20 @@ class TWAPExecutor(AccumulatingExecutor):
             return ""
         return f"{head} {self.market}: the least notional is {instrument.min_notional}"
 
-    def _is_placeable(self, lots: int, mid: Fraction) -> bool:
+    def _is_placeable(self, lots: int, mid: int) -> bool:
         """Whether an order of *lots* placed now reaches the least amount and notional."""
-        worth = self._limit_at(mid) * lots * self._instrument.atoms_per_tick_lot
-        return lots >= self._instrument.min_lots and worth >= self._instrument.min_notional_atoms
+        instrument = self._instrument
+        worth_twice = self._limit_twice(mid) * lots * instrument.atoms_per_tick_lot
+        return lots >= instrument.min_lots and worth_twice >= 2 * instrument.min_notional_atoms
 
-    def _limit_at(self, mid: Fraction) -> Fraction:
-        """Return the price of a slot's order in ticks, on the grid in MAKER mode."""
+    def _limit_twice(self, mid: int) -> int:
+        """Return the price of a slot's order in half ticks, on the grid in MAKER mode."""
         if self._twap_config.mode is TWAPMode.TAKER:
-            return mid / 2
+            return mid
+        numerator, denominator = self._away
         if self.side is TradeType.BUY:
-            return Fraction(max(1, floor(mid * (1 - self._buffer) / 2)))
-        return Fraction(ceil(mid * (1 + self._buffer) / 2))
+            return 2 * max(1, mid * numerator // (2 * denominator))
+        return -2 * (-mid * numerator // (2 * denominator))
 
     def _on_start(self, now_ns: int) -> None:
         self._plan = self._new_plan(now_ns)
@@ -218,14 +221,14 @@ class TWAPExecutor(AccumulatingExecutor):
         if quote is not None:
             self._check_start(now_ns, _mid(quote))
 
-    def _check_start(self, now_ns: int, mid: Fraction) -> None:
+    def _check_start(self, now_ns: int, mid: int) -> None:
         """Check size and balance of the whole (5.2) at the first mid."""
         self._is_checked = True
         problem = self._size_problem(mid)
         if problem:
             self._give_up(now_ns, CloseType.FAILED, problem)
             return
-        ticks = max(1, ceil(self._limit_at(mid)))
+        ticks = max(1, -(-self._limit_twice(mid) // 2))
         candidate = self._request(
             order_id="",
             role=ENTRY,
@@ -253,7 +256,7 @@ class TWAPExecutor(AccumulatingExecutor):
         if plan.is_done and not self.is_done:
             self._begin_shutdown(now_ns, CloseType.COMPLETED)
 
-    def _work_plan(self, now_ns: int, plan: SlotPlan, mid: Fraction) -> None:
+    def _work_plan(self, now_ns: int, plan: SlotPlan, mid: int) -> None:
         if not self._is_checked:
             self._check_start(now_ns, mid)
             if self.is_done:
@@ -273,7 +276,7 @@ class TWAPExecutor(AccumulatingExecutor):
             if order is not None and order.is_live and order.placed_ns < now_ns - self._renew_ns:
                 self._cancel(now_ns, order)
 
-    def _work(self, now_ns: int, plan: SlotPlan, slot: Slot, mid: Fraction) -> None:
+    def _work(self, now_ns: int, plan: SlotPlan, slot: Slot, mid: int) -> None:
         """Give *slot* the order that it needs, if it needs one and may have it."""
         if not (slot.is_empty or slot.rest_lots) or now_ns < slot.not_before_ns:
             return
@@ -283,7 +286,6 @@ class TWAPExecutor(AccumulatingExecutor):
             amount = self._instrument.qty(lots)
             self._tell(now_ns, "warning", f"{slot.role}: {amount} is too small to be traded")
             return
-        limit = self._limit_at(mid)
         is_maker = self._twap_config.mode is TWAPMode.MAKER
         slot.rest_lots = 0
         slot.order = self._send(
@@ -291,19 +293,21 @@ class TWAPExecutor(AccumulatingExecutor):
             role=slot.role,
             order_type=self._twap_config.order_type,
             lots=lots,
-            limit_ticks=int(limit) if is_maker else None,
+            limit_ticks=self._limit_twice(mid) // 2 if is_maker else None,
         )
 
-    def _slot_lots(self, now_ns: int, plan: SlotPlan, mid: Fraction) -> int:
+    def _slot_lots(self, now_ns: int, plan: SlotPlan, mid: int) -> int:
         """Return the size of an empty slot: what is neither executed nor spoken for, shared."""
         k = self._instrument.atoms_per_tick_lot
-        left = self._total_atoms - self._totals.entry_atoms
+        taken = 2 * self._totals.entry_atoms
         for slot in plan.open_slots(now_ns):
-            left -= slot.rest_lots * mid * k / 2
+            taken += slot.rest_lots * mid * k
         for order in self._orders.live():
             limit = order.request.limit_ticks
-            left -= order.pending_lots * k * (mid / 2 if limit is None else limit)
-        return max(0, self._lots_for(left / plan.empty_count, mid))
+            taken += order.pending_lots * k * (mid if limit is None else 2 * limit)
+        total, scale = self._total_atoms.as_integer_ratio()
+        lots: int = (2 * total - taken * scale) // (scale * plan.empty_count * mid * k)
+        return max(0, lots)
 
     def _on_executed(self, order: TrackedOrder) -> None:
         super()._on_executed(order)
@@ -340,6 +344,6 @@ class TWAPExecutor(AccumulatingExecutor):
         return self._wakes_after(now_ns, (), times)
 
 
-def _mid(quote: QuoteTick) -> Fraction:
+def _mid(quote: QuoteTick) -> int:
     """Return the mid in half ticks."""
-    return Fraction(quote.bid_ticks + quote.ask_ticks)
+    return quote.bid_ticks + quote.ask_ticks

@@ -21,8 +21,13 @@ class _Registration:
 
     def __init__(self, owner: str) -> None:
         self.owner = owner
-        self.keys: list[int | None] = []
+        self.keys: tuple[int | None, ...] = ()
         self.places: tuple[_Waiting, ...] = ()
+
+    def note_fired(self, place: _Waiting) -> None:
+        """Note that the key in *place* has fired."""
+        index = self.places.index(place)
+        self.keys = (*self.keys[:index], None, *self.keys[index + 1 :])
 
 
 class _Waiting:
@@ -87,7 +92,7 @@ class _Waiting:
                 self._dead -= 1
                 continue
             for registration in (there,) if isinstance(there, _Registration) else there:
-                registration.keys[registration.places.index(self)] = None
+                registration.note_fired(self)
                 owners.append(registration.owner)
         self.bound = heap[0] if heap else inf
         return owners
@@ -118,18 +123,16 @@ class WakeIndex:
             wanted[self._times] = conditions.at_ns
         places = tuple(wanted)
         if places == registration.places:  # most often: other levels of the same kinds
-            keys = registration.keys
-            for index, (place, key) in enumerate(wanted.items()):
-                known = keys[index]
+            for known, (place, key) in zip(registration.keys, wanted.items(), strict=True):
                 if known != key:
                     if known is not None:
                         place.withdraw(known, registration)
-                    keys[index] = key
                     place.push(key, registration)
+            registration.keys = tuple(wanted.values())
             return
         self._withdraw(registration)
         registration.places = self._known_places.setdefault(places, places)
-        registration.keys = list(wanted.values())
+        registration.keys = tuple(wanted.values())
         for place, key in wanted.items():
             place.push(key, registration)
 
