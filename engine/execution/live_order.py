@@ -32,6 +32,7 @@ class LiveOrder:
             charged.fills + 1,
             charged.notional_atoms + notional_atoms,
             charged.fee_atoms + fee_atoms,
+            charged.filled_lots + lots,
         )
 
     def end(self, *, is_cancelled: bool) -> None:

@@ -291,7 +291,7 @@ class SimulatedBroker:
         request = order.request
         notional = book.instrument.notional_atoms(ticks, lots)
         fee = self._commission.fee_atoms(
-            book.instrument, order.charged, notional, is_maker=is_maker
+            book.instrument, order.charged, notional, is_maker=is_maker, lots=lots
         )
         order.accept_fill(lots=lots, notional_atoms=notional, fee_atoms=fee)
         book.net_lots += order.sign * lots

@@ -16,8 +16,10 @@ from engine.portfolio.snapshots import FreeFunds
 class FeeEstimate(Protocol):
     """Tells in advance what an order will cost in fees."""
 
-    def estimate_atoms(self, instrument: Instrument, notional_atoms: int, *, is_maker: bool) -> int:
-        """Return the fee of an order of *notional_atoms*; negative for a rebate."""
+    def estimate_atoms(
+        self, instrument: Instrument, notional_atoms: int, *, is_maker: bool, lots: int = 0
+    ) -> int:
+        """Return the fee of an order of *lots* and *notional_atoms*; negative for a rebate."""
         ...
 
 
@@ -78,7 +80,7 @@ class Budget:
         lots = self._opening_lots(request, ledger)
         ticks = reference_ticks if request.limit_ticks is None else request.limit_ticks
         notional = abs(ledger.instrument.notional_atoms(ticks, lots))
-        fee = self._fee_atoms(ledger.instrument, notional, request.order_type)
+        fee = self._fee_atoms(ledger.instrument, notional, lots, request.order_type)
         leverage = 1 if ledger.is_spot else request.leverage
         return Requirement(cash_atoms=-(-notional // leverage) + fee)
 
@@ -182,11 +184,13 @@ class Budget:
         reducible = -ledger.net_lots * request.side.sign
         return max(0, request.lots - max(0, reducible))
 
-    def _fee_atoms(self, instrument: Instrument, notional: int, order_type: OrderType) -> int:
+    def _fee_atoms(
+        self, instrument: Instrument, notional: int, lots: int, order_type: OrderType
+    ) -> int:
         is_maker = order_type is OrderType.LIMIT_MAKER
         if self._fees is None:
             fee = instrument.fee_atoms(notional, is_maker=is_maker)
         else:
-            fee = self._fees.estimate_atoms(instrument, notional, is_maker=is_maker)
+            fee = self._fees.estimate_atoms(instrument, notional, is_maker=is_maker, lots=lots)
         # A rebate is not there before the fill, so it cannot pay for the order.
         return max(0, fee)

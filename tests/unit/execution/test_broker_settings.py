@@ -74,7 +74,7 @@ def test_commission_models(value: object, model: CommissionModel) -> None:
         {"slippage_model": {"kind": "bps", "bps": "0.000000001"}},
         {"slippage_model": {"kind": "percent", "rate": "NaN"}},
         {"commission_model": {"kind": "percent", "rate": 1}},
-        {"commission_model": {"kind": "percent", "rate_pct": 1}},
+        {"commission_model": {"kind": "percent", "rate_pct": 100}},
         {"commission_model": {"kind": "maker_taker", "maker": "-1"}},
         {"extra_ticks": 0},
         {"max_fill_lots": 0},

@@ -162,7 +162,7 @@ def test_a_rebate_does_not_pay_for_the_order() -> None:
 def test_fees_may_be_estimated_by_a_commission_model() -> None:
     class Flat:
         def estimate_atoms(
-            self, instrument: Instrument, notional_atoms: int, *, is_maker: bool
+            self, instrument: Instrument, notional_atoms: int, *, is_maker: bool, lots: int = 0
         ) -> int:
             return 100_000_000
 
