@@ -1,0 +1,407 @@
+"""The metrics of a run (backtest.md section 13): pure functions of equity, trades and totals.
+
+Statistics are float64; sums run from left to right (see `metric_series`), so a streaming version
+agrees to the bit where it adds the same values in the same order. Ratios of money are quotients of
+exact integers. What cannot be computed is None with a reason, never NaN or infinity.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from engine.backtest import metric_series as series
+from engine.backtest.overfitting import (
+    deflated_sharpe,
+    per_period_sharpe,
+    probabilistic_sharpe,
+    sample_deviation,
+    sharpe_moments,
+)
+from engine.backtest.trade_log import TRADE_DTYPE
+from engine.backtest.trade_metrics import trade_metrics
+from engine.model.bar_columns import DAY_NS, FloatArray, IntArray
+from engine.model.calendar import SessionCalendar
+from engine.model.run_tables import Table
+
+MetricValue: TypeAlias = float | int | Decimal | None
+
+METRIC_NAMES: Final = (
+    "total_return",
+    "cagr",
+    "ann_return",
+    "volatility",
+    "volatility_geo",
+    "sharpe",
+    "sharpe_geo",
+    "sortino",
+    "sortino_geo",
+    "max_drawdown",
+    "max_drawdown_duration",
+    "avg_drawdown",
+    "calmar",
+    "ulcer",
+    "exposure",
+    "turnover",
+    "n_trades",
+    "win_rate",
+    "profit_factor",
+    "profit_factor_pct",
+    "expectancy",
+    "expectancy_pct",
+    "payoff",
+    "sqn",
+    "kelly",
+    "best_trade",
+    "worst_trade",
+    "avg_trade",
+    "max_duration",
+    "avg_duration",
+    "max_consecutive_wins",
+    "max_consecutive_losses",
+    "alpha",
+    "beta",
+    "var_95",
+    "cvar_95",
+    "fees_total",
+    "slippage_total",
+    "funding_total",
+    "psr",
+    "dsr",
+)
+"""All metrics in the order of the table. Durations are in days; rates and drawdowns are fractions,
+money is Decimal; `best_trade`, `worst_trade` and `avg_trade` are returns of trades."""
+
+SHORT_SAMPLE: Final = "SHORT_SAMPLE"
+NO_DATA: Final = "NO_DATA"
+ZERO_VARIANCE: Final = "ZERO_VARIANCE"
+ZERO_TIME: Final = "ZERO_TIME"
+NOT_FINITE: Final = "NOT_FINITE"
+ANNUALISED: Final = frozenset(
+    {
+        "cagr",
+        "ann_return",
+        "volatility",
+        "volatility_geo",
+        "sharpe",
+        "sharpe_geo",
+        "sortino",
+        "sortino_geo",
+        "calmar",
+        "turnover",
+    }
+)
+"""What needs 30 days of samples (MET-4)."""
+_LEAST_YEARS: Final = 30 / 365.25
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricInputs:
+    """What a run leaves for its metrics.
+
+    ``ts_close`` and ``equity_atoms`` are the equity samples. ``turnover_atoms`` is the sum of the
+    absolute notionals of all fills. ``exposed_bars`` counts bars with a position at any time.
+    ``benchmark_ts`` and ``benchmark_close`` are the first symbol's bars as float64 prices;
+    ``decision_ns`` is the end of the first decision bar. ``bar_ns`` is the nominal bar length.
+    """
+
+    ts_close: IntArray
+    equity_atoms: IntArray
+    initial_atoms: int
+    money_precision: int = 8
+    trades: Table = field(default_factory=lambda: np.zeros(0, dtype=TRADE_DTYPE))
+    turnover_atoms: int = 0
+    fees_atoms: int = 0
+    slippage_atoms: int = 0
+    funding_atoms: int = 0
+    bars: int = 0
+    exposed_bars: int = 0
+    bar_ns: int = DAY_NS
+    benchmark_ts: IntArray | None = None
+    benchmark_close: FloatArray | None = None
+    decision_ns: int | None = None
+    calendar: SessionCalendar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSettings:
+    """How metrics are annualised.
+
+    ``risk_free`` is a rate a year. ``sr_trials`` are the Sharpe ratios per period of all trials of
+    the search that found this run, for `dsr`.
+    """
+
+    risk_free: float = 0.0
+    periods_per_year: int | None = None
+    sessions_per_year: int | None = None
+    annualise_short: bool = False
+    sr_trials: Sequence[float] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """Values by name, None with a reason where undefined; and what they rest on.
+
+    ``basis`` has `years`, `periods_per_year`, `returns` (their number) and `risk_free`.
+    """
+
+    values: Mapping[str, MetricValue]
+    reasons: Mapping[str, str]
+    basis: Mapping[str, float | int]
+
+    def __post_init__(self) -> None:
+        for name in ("values", "reasons", "basis"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+
+    def __getitem__(self, name: str) -> MetricValue:
+        return self.values[name]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the values for JSON: money as text, statistics as numbers, null if undefined."""
+        return {
+            name: f"{value:f}" if isinstance(value, Decimal) else value
+            for name, value in self.values.items()
+        }
+
+
+class MetricDraft:
+    """Collects values; what is not finite becomes None with a reason."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, MetricValue] = {}
+        self.reasons: dict[str, str] = {}
+
+    def put(self, name: str, value: MetricValue, reason: str = NOT_FINITE) -> None:
+        """Set *name* to *value*, or to None with *reason* when it is None."""
+        if isinstance(value, float) and not math.isfinite(value):
+            value, reason = None, NOT_FINITE
+        self.values[name] = value
+        self.reasons.pop(name, None)
+        if value is None:
+            self.reasons[name] = reason
+
+
+def compute_metrics(inputs: MetricInputs, settings: MetricSettings | None = None) -> Metrics:
+    """Return all metrics of `METRIC_NAMES`."""
+    settings = settings or MetricSettings()
+    draft = MetricDraft()
+    equity = series.equity_values(inputs.equity_atoms, inputs.money_precision)
+    years = series.years_between(inputs.ts_close)
+    ends = series.period_ends(inputs.ts_close, inputs.bar_ns, inputs.calendar)
+    returns = series.simple_returns(equity[ends])
+    periods = _periods(inputs, settings, ends, returns, years)
+    _put_growth(draft, inputs, equity, years)
+    _put_returns(draft, returns, periods, settings.risk_free)
+    _put_drawdowns(draft, equity, inputs.ts_close)
+    _put_benchmark(draft, inputs, equity, ends, settings.risk_free)
+    _put_tail(draft, returns)
+    _put_luck(draft, returns, periods, settings)
+    trade_metrics(draft, inputs.trades, inputs.money_precision)
+    _put_totals(draft, inputs, equity, years)
+    if years < _LEAST_YEARS and not settings.annualise_short:
+        for name in ANNUALISED:
+            draft.put(name, None, draft.reasons.get(name, SHORT_SAMPLE))
+    basis: dict[str, float | int] = {
+        "years": years,
+        "periods_per_year": periods,
+        "returns": len(returns),
+        "risk_free": settings.risk_free,
+    }
+    return Metrics({name: draft.values[name] for name in METRIC_NAMES}, draft.reasons, basis)
+
+
+def _periods(
+    inputs: MetricInputs,
+    settings: MetricSettings,
+    ends: IntArray,
+    returns: FloatArray,
+    years: float,
+) -> int:
+    given = settings.periods_per_year or settings.sessions_per_year
+    if given:
+        return given
+    days = (inputs.ts_close[ends] - 1) // DAY_NS
+    return series.periods_per_year(len(returns), years, sample_days=days, bar_ns=inputs.bar_ns)
+
+
+def _put_growth(draft: MetricDraft, inputs: MetricInputs, equity: FloatArray, years: float) -> None:
+    initial = float(inputs.initial_atoms) / float(10**inputs.money_precision)
+    if not len(equity) or not initial:
+        for name in ("total_return", "cagr"):
+            draft.put(name, None, NO_DATA)
+        return
+    growth = float(equity[-1]) / initial
+    draft.put("total_return", growth - 1.0)
+    if not years:
+        draft.put("cagr", None, ZERO_TIME)
+    else:
+        draft.put("cagr", -1.0 if growth <= 0 else _power(growth, 1.0 / years) - 1.0)
+
+
+def _power(base: float, exponent: float) -> float:
+    """Return the power, infinity where it is too large."""
+    try:
+        return float(base**exponent)
+    except OverflowError:
+        return math.inf
+
+
+def _put_returns(draft: MetricDraft, returns: FloatArray, periods: int, risk_free: float) -> None:
+    count = len(returns)
+    names = ("volatility", "volatility_geo", "sharpe", "sharpe_geo", "sortino", "sortino_geo")
+    if not count:
+        for name in ("ann_return", *names):
+            draft.put(name, None, NO_DATA)
+        return
+    root = math.sqrt(periods)
+    growth = geometric_mean(returns)
+    annual = _power(1.0 + growth, periods) - 1.0
+    draft.put("ann_return", annual)
+    mean = series.running_sum(returns) / count
+    excess = mean - risk_free / periods
+    shortfall = np.minimum(returns - risk_free / periods, 0.0)
+    downside = math.sqrt(series.running_sum(shortfall * shortfall) / count)
+    draft.put("sortino", excess / downside * root if downside else None, "NO_DOWNSIDE")
+    losses = np.minimum(returns, 0.0)
+    downside_geo = math.sqrt(series.running_sum(losses * losses) / count) * root
+    draft.put(
+        "sortino_geo", (annual - risk_free) / downside_geo if downside_geo else None, "NO_DOWNSIDE"
+    )
+    deviation = sample_deviation(returns)
+    if deviation is None:
+        for name in ("volatility", "volatility_geo", "sharpe", "sharpe_geo"):
+            draft.put(name, None, "TOO_FEW_RETURNS")
+        return
+    draft.put("volatility", deviation * root)
+    draft.put("sharpe", excess / deviation * root if deviation else None, ZERO_VARIANCE)
+    square = (1.0 + growth) ** 2
+    variance = _power(deviation * deviation + square, periods) - _power(square, periods)
+    spread = math.sqrt(variance) if variance > 0 else 0.0
+    draft.put("volatility_geo", spread)
+    draft.put("sharpe_geo", (annual - risk_free) / spread if spread else None, ZERO_VARIANCE)
+
+
+def geometric_mean(returns: FloatArray) -> float:
+    """Return ``exp(mean(ln(1 + r))) - 1``; 0 if any 1 + r is at or below 0."""
+    growth = 1.0 + returns
+    if not len(returns) or bool((growth <= 0.0).any()):
+        return 0.0
+    return math.exp(series.running_sum(np.log(growth)) / len(returns)) - 1.0
+
+
+def _put_drawdowns(draft: MetricDraft, equity: FloatArray, ts_close: IntArray) -> None:
+    names = ("max_drawdown", "max_drawdown_duration", "avg_drawdown", "ulcer")
+    if not len(equity):
+        for name in (*names, "calmar"):
+            draft.put(name, None, NO_DATA)
+        return
+    drawdown = series.drawdowns(equity)
+    deepest = float(drawdown.max())
+    draft.put("max_drawdown", deepest)
+    spells = series.drawdown_spells(drawdown)
+    spans = [int(ts_close[spell.end]) - int(ts_close[spell.peak]) for spell in spells]
+    draft.put("max_drawdown_duration", max(spans, default=0) / DAY_NS)
+    depths = [
+        float(drawdown[spell.peak : spell.end + 1].max())
+        for spell in spells
+        if spell.end > spell.peak + 1
+    ]
+    draft.put("avg_drawdown", math.fsum(depths) / len(depths) if depths else 0.0)
+    draft.put("ulcer", math.sqrt(series.running_sum(drawdown * drawdown) / len(drawdown)))
+    annual = draft.values["ann_return"]
+    if annual is None:
+        draft.put("calmar", None, draft.reasons["ann_return"])
+    else:
+        draft.put("calmar", float(annual) / deepest if deepest else None, "NO_DRAWDOWN")
+
+
+def _put_benchmark(
+    draft: MetricDraft,
+    inputs: MetricInputs,
+    equity: FloatArray,
+    ends: IntArray,
+    risk_free: float,
+) -> None:
+    stamps, prices = inputs.benchmark_ts, inputs.benchmark_close
+    if stamps is None or prices is None or not len(prices) or not len(ends):
+        draft.put("alpha", None, "NO_BENCHMARK")
+        draft.put("beta", None, "NO_BENCHMARK")
+        return
+    place = np.searchsorted(stamps, inputs.ts_close[ends], side="right") - 1
+    values, marks = equity[ends][place >= 0], prices[place[place >= 0]]
+    if len(values) < 3 or bool((values <= 0).any()) or bool((marks <= 0).any()):
+        reason = "TOO_FEW_RETURNS" if len(values) < 3 else "NOT_POSITIVE"
+        draft.put("alpha", None, reason)
+        draft.put("beta", None, reason)
+        return
+    beta = _slope(np.diff(np.log(values)), np.diff(np.log(marks)))
+    draft.put("beta", beta, ZERO_VARIANCE)
+    first = 0 if inputs.decision_ns is None else int(np.searchsorted(stamps, inputs.decision_ns))
+    last = int(np.searchsorted(stamps, inputs.ts_close[-1], side="right")) - 1
+    total = draft.values["total_return"]
+    if beta is None or total is None or not 0 <= first <= last:
+        draft.put("alpha", None, ZERO_VARIANCE)
+        return
+    held = float(prices[last]) / float(prices[first]) - 1.0
+    draft.put("alpha", float(total) - risk_free - beta * (held - risk_free))
+
+
+def _slope(values: FloatArray, market: FloatArray) -> float | None:
+    """Return cov(values, market) / var(market); None where the market does not move."""
+    count = len(market)
+    away = market - series.running_sum(market) / count
+    variance = series.running_sum(away * away)
+    if variance <= 0.0:
+        return None
+    return series.running_sum((values - series.running_sum(values) / count) * away) / variance
+
+
+def _put_tail(draft: MetricDraft, returns: FloatArray) -> None:
+    if not len(returns):
+        draft.put("var_95", None, NO_DATA)
+        draft.put("cvar_95", None, NO_DATA)
+        return
+    at_risk = float(np.percentile(returns, 5.0))
+    tail = returns[returns <= at_risk]
+    draft.put("var_95", at_risk)
+    # Interpolation may land a hair below the only value there is.
+    draft.put("cvar_95", series.running_sum(tail) / len(tail) if len(tail) else at_risk)
+
+
+def _put_luck(
+    draft: MetricDraft, returns: FloatArray, periods: int, settings: MetricSettings
+) -> None:
+    sharpe = per_period_sharpe(returns, risk_free=settings.risk_free / periods)
+    if sharpe is None:
+        reason = ZERO_VARIANCE if len(returns) > 1 else "TOO_FEW_RETURNS"
+        draft.put("psr", None, reason)
+        draft.put("dsr", None, reason)
+        return
+    skew, kurtosis = sharpe_moments(returns)
+    psr = probabilistic_sharpe(
+        sharpe, benchmark=0.0, returns=len(returns), skew=skew, kurtosis=kurtosis
+    )
+    draft.put("psr", psr, ZERO_VARIANCE)
+    draft.put("dsr", deflated_sharpe(returns, settings.sr_trials), "NO_TRIALS")
+
+
+def _put_totals(draft: MetricDraft, inputs: MetricInputs, equity: FloatArray, years: float) -> None:
+    draft.put("exposure", inputs.exposed_bars / inputs.bars if inputs.bars else None, NO_DATA)
+    mean = series.running_sum(equity) / len(equity) if len(equity) else 0.0
+    if not mean or not years:
+        draft.put("turnover", None, NO_DATA if not mean else ZERO_TIME)
+    else:
+        traded = float(inputs.turnover_atoms) / float(10**inputs.money_precision)
+        draft.put("turnover", traded / mean / years)
+    for name, atoms in (
+        ("fees_total", inputs.fees_atoms),
+        ("slippage_total", inputs.slippage_atoms),
+        ("funding_total", inputs.funding_atoms),
+    ):
+        draft.put(name, Decimal(atoms).scaleb(-inputs.money_precision))
