@@ -27,6 +27,13 @@ from engine.containers.inputs import (
     TimerInput,
 )
 from engine.containers.order_desk import OrderDesk
+from engine.containers.reconciliation import (
+    Difference,
+    MarketBooks,
+    executor_lots,
+    order_differences,
+    position_differences,
+)
 from engine.containers.scoped_container import ScopedContainer
 from engine.containers.strategy_host import StrategyHost
 from engine.execution.order_manager import OrderManager
@@ -34,6 +41,7 @@ from engine.execution.simulated_broker import SimulatedBroker
 from engine.executors.actions import ActionCode, ActionResult, StopExecutorAction
 from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.step import Level, Notice
+from engine.executors.two_venue_snapshot import TwoVenueSnapshot
 from engine.model.clock import SECOND_NS, SimulatedClock
 from engine.model.instruments import ConnectorPair
 from engine.model.orders import Fill, Order
@@ -87,6 +95,7 @@ class SessionContainer:
         self._effects = Effects()
         self._is_stopping = False
         self._created = 0
+        self._paired: set[ConnectorPair] = set()
         self._report_due_ns = 0
         for name, component, needs in (
             ("data_handler", data_handler, ()),
@@ -184,6 +193,39 @@ class SessionContainer:
                 lots = self.data_handler.instrument(market).to_lots(position.amount)
                 held[market] = held.get(market, 0) + position.side.sign * lots
         return MappingProxyType(held)
+
+    def differences(self) -> tuple[Difference, ...]:
+        """Compare the books; call it between two inputs. Empty if they agree.
+
+        What executors hold is not compared where strategies trade, or where an executor on two
+        venues has: it leaves what it bought on one and sold on the other.
+        """
+        snapshots = self.orchestrator.snapshots(include_archived=True)
+        for snapshot in snapshots:
+            if isinstance(snapshot, TwoVenueSnapshot):
+                config = snapshot.config
+                names = ("buying_market", "selling_market")
+                self._paired.update(getattr(config, name) for name in names)
+        single = [one for one in snapshots if not isinstance(one, TwoVenueSnapshot)]
+        unclear = self._paired | self._strategies.markets
+        markets = self.data_handler.markets
+        managed, held = executor_lots(single, markets), self.held_lots()
+        positions = position_differences(
+            MarketBooks(
+                self.data_handler.instrument(market),
+                self.portfolio.net_lots(market),
+                self._broker.net_lots(market),
+                held.get(market, 0),
+                None if market in unclear else managed[market],
+            )
+            for market in markets
+        )
+        orders = order_differences(
+            self.order_manager.open_orders(),
+            (request.client_order_id for request in self._broker.open_orders()),
+            (snapshot.id for snapshot in snapshots if not snapshot.is_done),
+        )
+        return (*positions, *orders)
 
     def _take_quote(self, quote: QuoteTick) -> None:
         bar = self.data_handler.on_quote(quote)

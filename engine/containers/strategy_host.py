@@ -45,6 +45,11 @@ class StrategyHost:
         self._bars_seen: dict[ConnectorPair, int] = {}
         self._is_stopped = False
 
+    @property
+    def markets(self) -> frozenset[ConnectorPair]:
+        """Return the markets that strategies trade."""
+        return frozenset(market for market, _ in self._strategies)
+
     def initialize(self, ctx: ContainerContext) -> None:
         """Subscribe to what strategies see."""
         bus = ctx.bus

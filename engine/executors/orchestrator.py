@@ -24,6 +24,7 @@ from engine.executors.settings import ExecutorSettings
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.executors.status import RunnableStatus
 from engine.executors.step import Intent, Notice
+from engine.executors.stop_check import StopFault, stop_fault
 from engine.executors.stop_watch import StopWatch
 from engine.executors.strategy import ExecutorStrategy
 from engine.model.clock import SECOND_NS
@@ -176,6 +177,12 @@ class ExecutorOrchestrator:
         if self._stop is not None and len(self._roster):
             times.append(self._stop.next_poll_ns)
         return min((time for time in times if time is not None), default=None)
+
+    def stop_fault(self, executor: ExecutorBase) -> StopFault | None:
+        """Return what is wrong with the stop of *executor*; call it between two inputs."""
+        snapshot = executor.snapshot()
+        quote = self._strategy.quote(snapshot.market)
+        return stop_fault(snapshot, quote, self._roster.is_watched)
 
     def take_intents(self) -> tuple[Intent, ...]:
         """Drain the orders and cancels to carry out, in order."""

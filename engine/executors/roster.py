@@ -15,7 +15,7 @@ from engine.executors.position_store import PositionStore
 from engine.executors.running_money import RunningMoney
 from engine.executors.step import EMPTY_STEP, Intent, Level, Notice, Step
 from engine.executors.strategy import ExecutorStrategy
-from engine.executors.wake_conditions import WakeConditions
+from engine.executors.wake_conditions import PriceTrigger, WakeConditions
 from engine.executors.wake_index import WakeIndex
 from engine.model.orders import Fill
 from engine.model.quotes import QuoteTick
@@ -113,6 +113,10 @@ class Roster:
         self.woken += len(members)
         for member in members:
             self.dispatch(member, member.executor.on_time, now_ns)
+
+    def is_watched(self, executor_id: str, trigger: PriceTrigger) -> bool:
+        """Whether an executor is woken when *trigger* is met."""
+        return self._wakes.is_watched(executor_id, trigger)
 
     def next_wake_ns(self) -> int | None:
         """Return the earliest instant that an executor or the archiving waits for."""

@@ -74,6 +74,13 @@ class _Waiting:
             heapify(self._heap)
             self._dead = 0
 
+    def holds(self, key: int, registration: _Registration) -> bool:
+        """Whether *registration* is woken when *key* is reached."""
+        there = self._at.get(key)
+        if isinstance(there, dict):
+            return registration in there
+        return there is registration
+
     def head(self) -> int | None:
         """Return the least key that is waited for."""
         heap = self._heap
@@ -158,6 +165,18 @@ class WakeIndex:
     def fire_time(self, now_ns: int) -> list[str]:
         """Return the owners whose instant is not after *now_ns*; what fired waits no more."""
         return self._times.pop_up_to(now_ns) if self._times.bound <= now_ns else []
+
+    def is_watched(self, owner: str, trigger: PriceTrigger) -> bool:
+        """Whether *owner* is woken by the first quote that meets *trigger*, if not before."""
+        registration = self._owners.get(owner)
+        if registration is None:
+            return False
+        wanted = trigger.level if trigger.is_above else -trigger.level
+        place = self._places(trigger.market)[2 * trigger.field + trigger.is_above]
+        return any(
+            known is place and key is not None and key <= wanted and place.holds(key, registration)
+            for known, key in zip(registration.places, registration.keys, strict=True)
+        )
 
     def next_time_ns(self) -> int | None:
         """Return the earliest instant that an owner waits for."""
