@@ -17,6 +17,7 @@ from engine.containers.strategy_host import StrategyHost
 from engine.execution.order_manager import OrderManager
 from engine.execution.settings import build_commission, build_simulated_broker
 from engine.executors.orchestrator import ExecutorOrchestrator
+from engine.executors.rates import MarketRates
 from engine.executors.step import Notice
 from engine.live.clock import SystemClock
 from engine.live.pace import END_OF_TIME_NS, Pace
@@ -64,8 +65,18 @@ def build_container(plan: SessionPlan, *, container_id: str, start_ns: int) -> S
     broker = build_simulated_broker(
         plan.config.broker, instruments=instruments, commission=commission
     )
+    rates = MarketRates(
+        instruments=instruments.values(),
+        quote_of=data_handler.quote,
+        parity=(account.currency, *account.parity),
+    )
     desk = ExecutorDesk(
-        container_id=container_id, clock=clock, data_handler=data_handler, budget=budget, seed=seed
+        container_id=container_id,
+        clock=clock,
+        data_handler=data_handler,
+        budget=budget,
+        rates=rates,
+        seed=seed,
     )
     risk_manager = RiskManager(
         settings=plan.config.risk,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fractions import Fraction
+
 from engine.containers.data_handler import DataHandler
+from engine.executors.rates import MarketRates
 from engine.model.clock import Clock
 from engine.model.draws import mix
 from engine.model.instruments import ConnectorPair, Instrument
@@ -24,12 +28,14 @@ class ExecutorDesk:
         clock: Clock,
         data_handler: DataHandler,
         budget: Budget,
+        rates: MarketRates,
         seed: int,
     ) -> None:
         self._container_id = container_id
         self._clock = clock
         self._data_handler = data_handler
         self._budget = budget
+        self._rates = rates
         self._seed = seed
         self._next_order = 0
         self._next_draw = 0
@@ -53,6 +59,14 @@ class ExecutorDesk:
     def is_affordable(self, request: OrderRequest, reference_ticks: int) -> bool:
         """Whether the account covers *request* beside what is held and reserved."""
         return self._budget.is_affordable(request, reference_ticks)
+
+    def first_shortage(self, candidates: Sequence[tuple[OrderRequest, int]]) -> int | None:
+        """Return the number of the first order that does not fit beside those before it."""
+        return self._budget.first_shortage(candidates)
+
+    def rate(self, source: str, target: str) -> Fraction | None:
+        """Return how many *target* one *source* is; None while it is unknown."""
+        return self._rates.rate(source, target)
 
     def next_order_id(self) -> str:
         """Return the next client order id: ``<container>-O<sequence>``."""

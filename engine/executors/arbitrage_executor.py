@@ -15,7 +15,7 @@ from engine.executors.factory import ExecutorFactory
 from engine.executors.fill_ledger import to_decimal
 from engine.executors.settings import ExecutorSettings
 from engine.executors.status import CloseType, RunnableStatus
-from engine.executors.strategy import ExecutorStrategy
+from engine.executors.strategy import ExecutorStrategy, GasSource
 from engine.executors.tracked_order import TrackedOrder
 from engine.executors.two_venue_executor import TwoVenueExecutor, fee_rate
 from engine.executors.two_venue_leg import VenueLeg
@@ -32,7 +32,7 @@ class ArbitrageCustomInfo(CustomInfo):
     order_amount: Decimal
     profitability: Decimal | None
     min_profitability: Decimal
-    tx_cost_pct: Decimal
+    tx_cost_pct: Decimal | None
     buy_price: Decimal | None
     sell_price: Decimal | None
     bought_amount: Decimal
@@ -49,6 +49,7 @@ class ArbitrageCustomInfo(CustomInfo):
         """Build the info of *executor*."""
         snapshot, config = executor.snapshot(), executor.config
         buy, sell, profitability = executor.home, executor.away, executor.profitability
+        cost = executor.cost
         return cls(
             side=None,
             buying_market=str(config.buying_market),
@@ -56,7 +57,7 @@ class ArbitrageCustomInfo(CustomInfo):
             order_amount=buy.instrument.qty(buy.wanted_lots),
             profitability=None if profitability is None else to_decimal(profitability),
             min_profitability=config.min_profitability,
-            tx_cost_pct=to_decimal(executor.cost),
+            tx_cost_pct=None if cost is None else to_decimal(cost),
             buy_price=buy.average_price(),
             sell_price=sell.average_price(),
             bought_amount=buy.instrument.qty(buy.executed_lots),
@@ -76,8 +77,8 @@ class ArbitrageExecutor(TwoVenueExecutor):
 
     __slots__ = (
         "_arbitrage_config",
-        "_least",
-        "cost",
+        "_fees",
+        "_gas",
     )
 
     default_max_retries: ClassVar[int] = 3
@@ -99,12 +100,17 @@ class ArbitrageExecutor(TwoVenueExecutor):
             settings=settings,
         )
         self._arbitrage_config = config
-        self.cost = sum(
-            (fee_rate(leg.instrument, is_maker=False) for leg in (self._buy, self._sell)),
-            Fraction(0),
-        )
-        """Both fees as a fraction of the amount: a percent fee in base is the same share."""
-        self._least = 1 + Fraction(config.min_profitability) + self.cost
+        # A percent fee in base is the same share of the amount; a venue that charges gas has no
+        # percent fee (7.6).
+        self._fees = Fraction(0)
+        self._gas: tuple[tuple[VenueLeg, str, Fraction], ...] = ()
+        for leg in (self._buy, self._sell):
+            market = leg.instrument.market
+            gas = strategy.gas(market) if isinstance(strategy, GasSource) else None
+            if gas is None:
+                self._fees += fee_rate(leg.instrument, is_maker=False)
+            else:
+                self._gas += ((leg, gas[0], Fraction(gas[1])),)
 
     @property
     def config(self) -> ArbitrageExecutorConfig:
@@ -121,9 +127,50 @@ class ArbitrageExecutor(TwoVenueExecutor):
             return None
         bought, sold = self._result_ticks(self._buy), self._result_ticks(self._sell)
         ratio = self._tick_ratio()
-        if bought is None or sold is None or ratio is None:
+        cost = self.cost
+        if bought is None or sold is None or ratio is None or cost is None:
             return None
-        return Fraction(sold) * ratio / bought - 1 - self.cost
+        return Fraction(sold) * ratio / bought - 1 - cost
+
+    @property
+    def cost(self) -> Fraction | None:
+        """Return what trading costs as a fraction of the amount (7.6); None without a rate.
+
+        That is both fees, or for a venue that charges gas its gas in base: the gas token's amount
+        divided by ``gas_conversion_price``, its price of one base.
+        """
+        cost = self._fees
+        for leg, token, amount in self._gas:
+            price = self._arbitrage_config.gas_conversion_price
+            per_base = (
+                self._rate_of(leg.instrument.market.base, token)
+                if price is None
+                else Fraction(price)
+            )
+            if not per_base:
+                return None
+            cost += amount / per_base / self._amount
+        return cost
+
+    @property
+    def _is_rate_alive(self) -> bool:
+        has_price = self._arbitrage_config.gas_conversion_price is not None
+        return super()._is_rate_alive or bool(self._gas and not has_price)
+
+    @property
+    def paying_ticks(self) -> int | None:
+        """Return the highest price of the buying market at which trading pays now."""
+        sold, ratio, least = self._result_ticks(self._sell), self._tick_ratio(), self._least()
+        if sold is None or ratio is None or least is None or least <= 0:
+            return None
+        return max(0, ceil(sold * ratio / least) - 1)
+
+    def _least(self) -> Fraction | None:
+        """Return what the selling price must be more than, over the buying price."""
+        cost = self.cost
+        return (
+            None if cost is None else 1 + Fraction(self._arbitrage_config.min_profitability) + cost
+        )
 
     def _tick_ratio(self) -> Fraction | None:
         """Return a tick of the selling market in ticks of the buying one; None without a rate."""
@@ -138,7 +185,7 @@ class ArbitrageExecutor(TwoVenueExecutor):
     def _check_prices(self, now_ns: int) -> bool:
         """Check sizes and balances once both markets have a price; return whether they have."""
         bought, sold = self._result_ticks(self._buy), self._result_ticks(self._sell)
-        if bought is None or sold is None or self._tick_ratio() is None:
+        if bought is None or sold is None or self._tick_ratio() is None or self.cost is None:
             return False
         if not self._is_checked:
             self._check_start(
@@ -211,8 +258,8 @@ class ArbitrageExecutor(TwoVenueExecutor):
         own level it cannot pay, so most quotes of either market wake nobody.
         """
         ask, bid = self._result_ticks(self._buy), self._result_ticks(self._sell)
-        ratio, least = self._tick_ratio(), self._least
-        if ask is None or bid is None or ratio is None or least <= 0:
+        ratio, least = self._tick_ratio(), self._least()
+        if ask is None or bid is None or ratio is None or least is None or least <= 0:
             return ()
         paying_ask = bid * ratio / least
         middle = max(ceil((ask + paying_ask) / 2), ceil(paying_ask))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
+from fractions import Fraction
 from typing import Protocol, runtime_checkable
 
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import OrderRequest
+from engine.model.orders import OrderRequest, OrderType
 from engine.model.quotes import QuoteTick
 
 
@@ -42,4 +45,44 @@ class ExecutorStrategy(Protocol):
 
     def random_bits(self) -> int:
         """Return at least 64 seeded random bits."""
+        ...
+
+
+@runtime_checkable
+class RateSource(Protocol):
+    """A strategy that converts between assets."""
+
+    def rate(self, source: str, target: str) -> Fraction | None:
+        """Return how many *target* one *source* is; None while it is unknown."""
+        ...
+
+
+@runtime_checkable
+class SharedBudget(Protocol):
+    """A strategy that checks several orders against one account."""
+
+    def first_shortage(self, candidates: Sequence[tuple[OrderRequest, int]]) -> int | None:
+        """Return the number of the first order that the account does not cover; None if all fit.
+
+        Each order, with its reference price in ticks, locks what it needs before the next one is
+        looked at (executors.md 2.6); afterwards nothing stays locked.
+        """
+        ...
+
+
+@runtime_checkable
+class OrderTypeSource(Protocol):
+    """A strategy that knows which orders a venue takes; without it every venue takes all."""
+
+    def order_types(self, market: ConnectorPair) -> frozenset[OrderType]:
+        """Return the order types of *market*."""
+        ...
+
+
+@runtime_checkable
+class GasSource(Protocol):
+    """A strategy that knows venues whose orders cost gas; without it no venue does."""
+
+    def gas(self, market: ConnectorPair) -> tuple[str, Decimal] | None:
+        """Return token and amount of the network's fee for an order; None if there is none."""
         ...

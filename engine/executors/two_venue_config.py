@@ -3,33 +3,21 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from engine.executors.config import ExecutorConfigBase
 from engine.executors.form_hints import IN_BASE
+from engine.executors.rates import unwrapped
 from engine.executors.validation import PositiveDecimal, read_decimal
 from engine.model.instruments import ConnectorPair
-
-_WRAPPED: Final = {
-    "WETH": "ETH",
-    "WBTC": "BTC",
-    "WBNB": "BNB",
-    "WAVAX": "AVAX",
-    "WMATIC": "MATIC",
-    "WSOL": "SOL",
-    "USDC.E": "USDC",
-}
-"""Tokens that stand for another one, one to one."""
 
 
 def are_interchangeable(first: str, second: str) -> bool:
     """Whether two base assets count as the same: equal, wrapped, or both of the dollar."""
-    first, second = first.upper(), second.upper()
-    if _WRAPPED.get(first, first) == _WRAPPED.get(second, second):
-        return True
-    return "USD" in first and "USD" in second
+    first, second = unwrapped(first), unwrapped(second)
+    return first == second or ("USD" in first and "USD" in second)
 
 
 def _read_market(value: object) -> object:

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from fractions import Fraction
-from typing import Protocol, runtime_checkable
 
 from engine.executors.barrier_levels import NO_LEVELS
 from engine.executors.base import ExecutorBase
@@ -14,11 +13,12 @@ from engine.executors.factory import ExecutorFactory
 from engine.executors.fill_ledger import LedgerTotals, to_decimal
 from engine.executors.info import ExecutorInfo
 from engine.executors.plain import JsonValue
+from engine.executors.rates import unwrapped
 from engine.executors.settings import ExecutorSettings
 from engine.executors.snapshot import BarrierKind, OrderRole
 from engine.executors.status import CloseType, RunnableStatus
 from engine.executors.step import Level, Step
-from engine.executors.strategy import ExecutorStrategy
+from engine.executors.strategy import ExecutorStrategy, RateSource, SharedBudget
 from engine.executors.tracked_order import TrackedOrder
 from engine.executors.two_venue_config import TwoVenueConfig
 from engine.executors.two_venue_leg import VenueLeg, common_base
@@ -27,15 +27,6 @@ from engine.executors.wake_conditions import PriceField, PriceTrigger, WakeCondi
 from engine.model.instruments import PPB, ConnectorPair, Instrument
 from engine.model.orders import OrderRequest, OrderType, PositionAction, TradeType
 from engine.model.quotes import QuoteTick
-
-
-@runtime_checkable
-class RateSource(Protocol):
-    """A strategy that converts between quote assets; without it they count one to one."""
-
-    def rate(self, source: str, target: str) -> Fraction | None:
-        """Return how many *target* one *source* is; None while it is unknown."""
-        ...
 
 
 class TwoVenueExecutor(ExecutorBase):
@@ -48,6 +39,7 @@ class TwoVenueExecutor(ExecutorBase):
         "_end_rate",
         "_home",
         "_is_checked",
+        "_is_converting",
         "_sell",
     )
 
@@ -70,6 +62,10 @@ class TwoVenueExecutor(ExecutorBase):
         self._home, self._away = (self._buy, self._sell) if is_buying else (self._sell, self._buy)
         self._end_rate: Fraction | None = None
         self._is_checked = False
+        assets = sold.market.quote, bought.market.quote
+        self._is_converting = unwrapped(assets[0]) != unwrapped(assets[1])
+        if self._is_converting and not isinstance(strategy, RateSource):
+            raise ValueError(f"this session has no rate from {assets[0]} to {assets[1]}")
         problem = self._size_problem()
         if problem:
             self._give_up(strategy.now_ns(), CloseType.FAILED, problem)
@@ -185,18 +181,21 @@ class TwoVenueExecutor(ExecutorBase):
         return quote.ask_ticks if leg.side is TradeType.BUY else quote.bid_ticks
 
     def _rate(self) -> Fraction | None:
-        """Return the buying market's quote asset per selling market's one."""
+        """Return the buying market's quote asset per selling market's one; None if unknown."""
         source = self._sell.instrument.market.quote
-        target = self._buy.instrument.market.quote
-        if source == target or not isinstance(self._strategy, RateSource):
+        return self._rate_of(source, self._buy.instrument.market.quote)
+
+    def _rate_of(self, source: str, target: str) -> Fraction | None:
+        if unwrapped(source) == unwrapped(target):
             return Fraction(1)
-        return self._strategy.rate(source, target)
+        return (
+            self._strategy.rate(source, target) if isinstance(self._strategy, RateSource) else None
+        )
 
     @property
     def _is_rate_alive(self) -> bool:
-        """Whether the rate between the quote assets can change: no price tells when it does."""
-        legs = (self._sell.instrument.market.quote, self._buy.instrument.market.quote)
-        return legs[0] != legs[1] and isinstance(self._strategy, RateSource)
+        """Whether what the executor decides by can change without a price of its markets."""
+        return self._is_converting
 
     def _size_problem(self) -> str:
         """Return why the amount can never be traded, or nothing."""
@@ -217,22 +216,36 @@ class TwoVenueExecutor(ExecutorBase):
         self._end(now_ns, close_type)
 
     def _check_start(self, now_ns: int, plans: Iterable[tuple[VenueLeg, OrderType, int]]) -> None:
-        """Check sizes and balances (5.2) of both legs at the prices that they would get."""
+        """Check sizes and balances (5.2) of both legs at the prices that they would get.
+
+        The legs may use one margin or one balance: the second must fit beside the first (2.6).
+        """
         self._is_checked = True
+        candidates: list[tuple[OrderRequest, int]] = []
+        amounts: list[str] = []
         for leg, order_type, ticks in plans:
-            market = leg.instrument.market
-            price = leg.instrument.price(ticks)
-            amount = f"{leg.side.name} {leg.instrument.qty(leg.wanted_lots)} {market} at {price}"
+            instrument = leg.instrument
+            price, qty = instrument.price(ticks), instrument.qty(leg.wanted_lots)
+            amounts.append(f"{leg.side.name} {qty} {instrument.market} at {price}")
             if not leg.is_tradable(leg.wanted_lots, Fraction(ticks)):
-                least = leg.instrument.min_notional
-                problem = f"{amount} is below the least notional {least}"
+                problem = f"{amounts[-1]} is below the least notional {instrument.min_notional}"
                 self._give_up(now_ns, CloseType.FAILED, problem)
                 return
-            candidate = self._request(leg, "", "", order_type, leg.wanted_lots, ticks)
-            if not self._strategy.is_affordable(candidate, ticks):
-                problem = f"the balance does not cover {amount}"
-                self._give_up(now_ns, CloseType.INSUFFICIENT_BALANCE, problem)
-                return
+            request = self._request(leg, "", "", order_type, leg.wanted_lots, ticks)
+            candidates.append((request, ticks))
+        short = self._first_shortage(candidates)
+        if short is not None:
+            beside = f" beside {amounts[0]}" if short else ""
+            problem = f"the balance does not cover {amounts[short]}{beside}"
+            self._give_up(now_ns, CloseType.INSUFFICIENT_BALANCE, problem)
+
+    def _first_shortage(self, candidates: list[tuple[OrderRequest, int]]) -> int | None:
+        if isinstance(self._strategy, SharedBudget):
+            return self._strategy.first_shortage(candidates)
+        for number, (request, ticks) in enumerate(candidates):
+            if not self._strategy.is_affordable(request, ticks):
+                return number
+        return None
 
     def _note_staleness(self, *, is_stale: bool) -> None:
         if is_stale is not self._is_stale:

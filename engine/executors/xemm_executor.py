@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import floor
-from typing import Protocol, Self, runtime_checkable
+from typing import Self
 
 from engine.executors.custom_info import CustomInfo
 from engine.executors.factory import ExecutorFactory
@@ -15,25 +15,15 @@ from engine.executors.fill_ledger import to_decimal
 from engine.executors.settings import ExecutorSettings
 from engine.executors.snapshot import BarrierKind
 from engine.executors.status import CloseType, RunnableStatus
-from engine.executors.strategy import ExecutorStrategy
+from engine.executors.strategy import ExecutorStrategy, OrderTypeSource
 from engine.executors.tracked_order import TrackedOrder
 from engine.executors.two_venue_executor import TwoVenueExecutor, fee_rate
 from engine.executors.wake_conditions import PriceField, PriceTrigger, WakeConditions
 from engine.executors.xemm_config import XEMMExecutorConfig
 from engine.executors.xemm_quoting import QuoteWindow, XEMMQuoting
-from engine.model.instruments import ConnectorPair
 from engine.model.orders import OrderState, OrderType, TradeType
 
 _KEEPING_EXPOSURE = frozenset({CloseType.POSITION_HOLD, CloseType.FAILED})
-
-
-@runtime_checkable
-class OrderTypeSource(Protocol):
-    """A strategy that knows which orders a venue takes; without it every venue takes all."""
-
-    def order_types(self, market: ConnectorPair) -> frozenset[OrderType]:
-        """Return the order types of *market*."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol
@@ -93,13 +94,40 @@ class Budget:
         required = self.requirement(request, reference_ticks)
         if required.base_lots:
             qty = self._portfolio.ledgers[request.market].instrument.qty(required.base_lots)
-            return qty <= self.free_base(request.market.base)
+            market = request.market
+            return qty <= self.free_base(market.base, connector_name=market.connector_name)
         if not required.cash_atoms:
             return True
         free = self.free_margin_atoms()
         if self._portfolio.ledgers[request.market].is_spot:
             free = min(free, self.free_cash_atoms(request.market.quote))
         return required.cash_atoms <= free
+
+    def first_shortage(self, candidates: Sequence[tuple[OrderRequest, int]]) -> int | None:
+        """Return the number of the first order that does not fit; None if all of them do.
+
+        Each locks what it needs while the next ones are looked at (executors.md 2.6): two legs
+        that share a margin or a balance must fit together. Afterwards nothing stays locked.
+
+        Args:
+            candidates: requests with their reference price in ticks.
+
+        Raises:
+            KeyError: the session does not trade a market.
+        """
+        locked: list[_Reservation] = []
+        try:
+            for number, (request, reference_ticks) in enumerate(candidates):
+                if not self.is_affordable(request, reference_ticks):
+                    return number
+                required = self.requirement(request, reference_ticks)
+                reservation = _Reservation(request.market, required, request.lots, request.lots)
+                self._lock(reservation, sign=1)
+                locked.append(reservation)
+        finally:
+            for reservation in locked:
+                self._lock(reservation, sign=-1)
+        return None
 
     def reserve(self, request: OrderRequest, reference_ticks: int) -> None:
         """Lock what *request* needs until it fills or is released; again changes nothing."""
@@ -140,18 +168,21 @@ class Budget:
         """Return the cash of *asset* that no open order locks."""
         return self._portfolio.cash_of(asset) - self._locked_atoms.get(asset, 0)
 
-    def free_base(self, asset: str) -> Decimal:
-        """Return how much of the base *asset* no open spot sell locks, exact."""
-        ledgers = self._portfolio.ledgers
-        locked = sum(
+    def free_base(self, asset: str, *, connector_name: str | None = None) -> Decimal:
+        """Return how much of the base *asset* no open spot sell locks, exact.
+
+        With *connector_name* only what lies on that venue: it cannot be sold on another one.
+        """
+        return sum(
             (
-                ledgers[market].instrument.qty(lots)
-                for market, lots in self._locked_lots.items()
-                if market.base == asset
+                ledger.instrument.qty(ledger.net_lots - self._locked_lots.get(market, 0))
+                for market, ledger in self._portfolio.ledgers.items()
+                if ledger.is_spot
+                and market.base == asset
+                and connector_name in {None, market.connector_name}
             ),
             Decimal(0),
         )
-        return self._portfolio.base_balance(asset) - locked
 
     def free_funds(self) -> FreeFunds:
         """Return everything that is free at this instant, for a look from outside."""

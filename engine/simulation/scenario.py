@@ -41,6 +41,16 @@ class InstrumentSection(_Section):
     lot: Decimal = Field(gt=0)
     min_amount: Decimal = Field(default=Decimal(0), ge=0)
     min_notional: Decimal = Field(default=Decimal(0), ge=0)
+    gas: Decimal = Field(default=Decimal(0), ge=0, description="network fee of an order")
+    gas_token: str = Field(default="", description="asset of the network fee")
+
+    @model_validator(mode="after")
+    def _gas_has_a_token(self) -> InstrumentSection:
+        if bool(self.gas) != bool(self.gas_token):
+            raise ValueError(
+                f"gas and gas_token belong together, got {self.gas} and {self.gas_token!r}"
+            )
+        return self
 
 
 class FeesSection(_Section):
@@ -120,6 +130,9 @@ class Scenario(_Section):
     instruments: tuple[InstrumentSection, ...] = ()
     fees: FeesSection = FeesSection()
     balances: Mapping[str, Decimal] = Field(default_factory=dict, description="by asset")
+    rates: Mapping[str, Decimal] = Field(
+        default_factory=dict, description="SOURCE-TARGET: how many of the target one source is"
+    )
     matching: Literal["quotes", "scripted"] = Field(
         default="quotes", description="orders fill by the quotes, or only by fill steps"
     )
@@ -138,6 +151,22 @@ class Scenario(_Section):
     def all_executors(self) -> tuple[Mapping[str, Any], ...]:
         """Return the executor configurations, however they are written."""
         return (*((self.executor,) if self.executor else ()), *self.executors)
+
+    @property
+    def fixed_rates(self) -> dict[tuple[str, str], Decimal]:
+        """Return the rates by source and target."""
+        pairs = ((pair.partition("-"), rate) for pair, rate in self.rates.items())
+        return {(source, target): rate for (source, _, target), rate in pairs}
+
+    @model_validator(mode="after")
+    def _rates_are_pairs(self) -> Scenario:
+        for pair, rate in self.rates.items():
+            source, _, target = pair.partition("-")
+            if not source or not target or rate <= 0:
+                raise ValueError(
+                    f"rates must be SOURCE-TARGET and a number above 0, got {pair!r}: {rate}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _is_complete(self) -> Scenario:

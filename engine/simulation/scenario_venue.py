@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
 
 from engine.execution.order_manager import OrderManager
 from engine.execution.reasons import ReasonCode
@@ -17,6 +18,7 @@ from engine.execution.reports import (
 )
 from engine.execution.simulated_broker import SimulatedBroker
 from engine.executors.order_roles import kind_of
+from engine.executors.rates import MarketRates
 from engine.flow.errors import NotFoundError
 from engine.model.clock import SimulatedClock
 from engine.model.draws import mix
@@ -39,9 +41,9 @@ class OpeningBudget(Budget):
         """Return the opening balance of *asset*."""
         return self._opening.get(asset, Decimal(0))
 
-    def free_base(self, asset: str) -> Decimal:
-        """Return how much of the base *asset* no open spot sell locks."""
-        return super().free_base(asset) + self.opening(asset)
+    def free_base(self, asset: str, *, connector_name: str | None = None) -> Decimal:
+        """Return how much of the base *asset* no open spot sell locks; the opening is anywhere."""
+        return super().free_base(asset, connector_name=connector_name) + self.opening(asset)
 
 
 class ScenarioVenue:
@@ -59,6 +61,8 @@ class ScenarioVenue:
         portfolio: Portfolio,
         opening: Mapping[str, Decimal],
         broker: SimulatedBroker | None,
+        rates: Mapping[tuple[str, str], Decimal],
+        gas: Mapping[ConnectorPair, tuple[str, Decimal]],
         seed: int,
     ) -> None:
         self._clock = clock
@@ -71,6 +75,10 @@ class ScenarioVenue:
         self._quotes: dict[ConnectorPair, QuoteTick] = {}
         self._sequence: list[str] = []
         self._scripted_fills = 0
+        self._gas = dict(gas)
+        self._rates = MarketRates(
+            instruments=instruments.values(), quote_of=self.quote, fixed=rates
+        )
         self.order_manager = OrderManager(instruments=instruments)
         self.reports: deque[OrderReport] = deque()
         self.reject_next = 0
@@ -91,6 +99,18 @@ class ScenarioVenue:
     def is_affordable(self, request: OrderRequest, reference_ticks: int) -> bool:
         """Whether the balances cover *request*."""
         return self._budget.is_affordable(request, reference_ticks)
+
+    def first_shortage(self, candidates: Sequence[tuple[OrderRequest, int]]) -> int | None:
+        """Return the number of the first order that does not fit beside those before it."""
+        return self._budget.first_shortage(candidates)
+
+    def rate(self, source: str, target: str) -> Fraction | None:
+        """Return how many *target* one *source* is; None while it is unknown."""
+        return self._rates.rate(source, target)
+
+    def gas(self, market: ConnectorPair) -> tuple[str, Decimal] | None:
+        """Return token and amount of the network's fee for an order on *market*."""
+        return self._gas.get(market)
 
     def next_order_id(self) -> str:
         """Return the next client order id."""

@@ -64,6 +64,12 @@ class _Play:
                 asset: amount for asset, amount in scenario.balances.items() if asset not in quotes
             },
             broker=self._broker(),
+            rates=scenario.fixed_rates,
+            gas={
+                ConnectorPair(one.connector_name, one.trading_pair): (one.gas_token, one.gas)
+                for one in scenario.all_instruments
+                if one.gas
+            },
             seed=scenario.seed,
         )
         self._orchestrator = ExecutorOrchestrator(
