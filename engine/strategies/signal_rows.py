@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -36,8 +35,7 @@ _TYPES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SignalRow:
+class SignalRow(NamedTuple):
     """A signal in ticks, lots and parts per billion; fields as the columns of `SignalTable`.
 
     Of kind ORDER ``side`` is +1 or -1 and ``value`` the lots; of the others ``side`` is 0.
@@ -80,7 +78,7 @@ class SignalRow:
     tag: int = 0
 
 
-FIELDS: Final = tuple(one.name for one in fields(SignalRow))
+FIELDS: Final = SignalRow._fields
 
 
 class TagIndex:
@@ -148,6 +146,15 @@ class _Grid:
 def row_of(signal: Signal, *, instrument: Instrument, bar: int, tags: TagIndex) -> SignalRow:
     """Return *signal*, given at the close of *bar*, in whole numbers."""
     kind = _KINDS[signal.kind]
+    if _is_plain(signal):
+        return SignalRow(
+            bar,
+            kind,
+            _value(signal, kind, instrument),
+            strength_ppb=PPB if signal.strength == 1 else _ppb(signal.strength),
+            only_flat=int(signal.only_flat),
+            tag=tags.number(signal.tag),
+        )
     post_only = signal.post_only
     order_type = signal.order_type
     if isinstance(order_type, OrderType):
@@ -203,6 +210,21 @@ def row_of(signal: Signal, *, instrument: Instrument, bar: int, tags: TagIndex) 
     )
 
 
+def _is_plain(signal: Signal) -> bool:
+    """Whether *signal* is a market order without anything: most are."""
+    return (
+        signal.order_type is OrderType.MARKET
+        and signal.kind is not SignalKind.ORDER
+        and signal.bracket is None
+        and signal.size_pct is None
+        and signal.tif is TimeInForce.GTC
+        and not signal.cancel
+        and not signal.replace
+        and not signal.oco_group
+        and not signal.reduce_only
+    )
+
+
 def _exit(part: Decimal | Offset | None, grid: _Grid, *, is_stop: bool) -> tuple[int, int]:
     if isinstance(part, Offset):
         return grid.offset(part)
@@ -235,7 +257,7 @@ def _value(signal: Signal, kind: KindCode, instrument: Instrument) -> int:
 
 def table_of(rows: Iterable[SignalRow], tags: tuple[str, ...]) -> SignalTable:
     """Return *rows* as columns."""
-    tuples = [astuple(row) for row in rows]
+    tuples = list(rows)
     columns: dict[str, Column] = {}
     for index, name in enumerate(FIELDS):
         column = np.asarray([one[index] for one in tuples], dtype=DEFAULTS[name][0])

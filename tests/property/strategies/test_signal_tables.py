@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.model.quotes import Bar
 from engine.strategies.catalogue import strategy_types
-from engine.strategies.signal_rows import SignalRow, TagIndex, row_of, rows_of
+from engine.strategies.signal_rows import FIELDS, SignalRow, TagIndex, row_of, rows_of
 from engine.testing.bar_context import MARKET, BarContext
 
 SCRIPT = [
@@ -66,7 +66,7 @@ def table_rows(
 def without_numbers(rows: Sequence[tuple[SignalRow, str]]) -> list[tuple[Any, ...]]:
     """Tags are compared by their text: tables may number them differently."""
     return [
-        (tag, *(getattr(row, one) for one in row.__slots__ if not one.endswith("tag")))
+        (tag, *(getattr(row, one) for one in FIELDS if not one.endswith("tag")))
         for row, tag in rows
     ]
 
