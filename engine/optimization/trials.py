@@ -11,6 +11,7 @@ from enum import StrEnum, unique
 from typing import Any, Self
 
 from engine.optimization.constraint import ParameterValue
+from engine.optimization.windows import Span
 
 
 @unique
@@ -34,11 +35,14 @@ class StudyIdentity:
     data_hash: str
     engine_version: str
 
-    def trial_key(self, parameters: Mapping[str, ParameterValue]) -> str:
+    def trial_key(
+        self, parameters: Mapping[str, ParameterValue], window: Span | None = None
+    ) -> str:
         """Return the SHA-256 of the parameters and of everything that the result depends on."""
-        text = "\n".join(
-            (canonical(parameters), self.config_hash, self.data_hash, self.engine_version)
-        )
+        parts = [canonical(parameters), self.config_hash, self.data_hash, self.engine_version]
+        if window is not None:
+            parts.append(f"{window.start}:{window.stop}")
+        text = "\n".join(parts)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

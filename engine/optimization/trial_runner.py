@@ -1,0 +1,159 @@
+"""How one trial is run: the contract between a study and what it optimises."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol, TypeAlias
+
+from engine.flow.errors import ConfigurationError
+from engine.model.clock import SECOND_NS
+from engine.optimization.constraint import ParameterValue
+from engine.optimization.objective import MetricValue
+from engine.optimization.trials import StudyIdentity, TrialError, TrialRecord, TrialStatus
+from engine.optimization.windows import Span
+
+_OWN: Final = "engine."
+"""Runners are classes of this package; nothing from outside is imported by name."""
+
+IsCancelled: TypeAlias = Callable[[], bool]
+
+
+class TrialCancelledError(Exception):
+    """The trial saw that it was cancelled and ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One combination on the whole data, or on the bars of *window*."""
+
+    index: int
+    parameters: Mapping[str, ParameterValue]
+    window: Span | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOutcome:
+    """What a trial that went well gives."""
+
+    metrics: Mapping[str, MetricValue]
+    fingerprint: str
+
+
+class TrialRunner(Protocol):
+    """Runs trials of one study, one after another; made once in each worker."""
+
+    def run(self, trial: Trial, *, is_cancelled: IsCancelled) -> TrialOutcome:
+        """Run *trial* in a container of its own; it asks *is_cancelled* now and then.
+
+        Raises:
+            TrialCancelledError: it was cancelled.
+        """
+        ...
+
+    def run_together(self, trials: Sequence[Trial]) -> Sequence[TrialOutcome] | None:
+        """Run *trials* in one compiled pass; None if this study cannot be run so."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the runner holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StudyTask:
+    """Everything that a worker needs: which runner, with which JSON settings.
+
+    ``runner`` is ``module:name`` of a callable of this package that makes a `TrialRunner` of the
+    settings.
+    """
+
+    runner: str
+    identity: StudyIdentity
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def make_runner(self) -> TrialRunner:
+        """Return a new runner.
+
+        Raises:
+            ConfigurationError: the runner is not one of this package.
+        """
+        module, _, name = self.runner.partition(":")
+        if not module.startswith(_OWN) or not name.isidentifier():
+            raise ConfigurationError(f"{self.runner!r} is no runner of trials of this package")
+        made: TrialRunner = getattr(importlib.import_module(module), name)(self)
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class TrialLoop:
+    """Runs batches of trials and makes a record of each, whatever it does."""
+
+    runner: TrialRunner
+    identity: StudyIdentity
+    worker: str
+    monotonic_ns: Callable[[], int]
+
+    def run(self, trials: Sequence[Trial], is_cancelled: IsCancelled) -> list[TrialRecord]:
+        """Return one record for each of *trials*."""
+        return [self._run(trial, is_cancelled) for trial in trials]
+
+    def run_together(self, trials: Sequence[Trial], is_cancelled: IsCancelled) -> list[TrialRecord]:
+        """Return one record for each of *trials*, computed in one pass where that is possible."""
+        started_ns = self.monotonic_ns()
+        if is_cancelled():
+            return self.run(trials, is_cancelled)
+        outcomes = self.runner.run_together(trials)
+        if outcomes is None:
+            return self.run(trials, is_cancelled)
+        each_s = (self.monotonic_ns() - started_ns) / SECOND_NS / max(1, len(trials))
+        return [
+            self._record(trial, TrialStatus.DONE, each_s, outcome=outcome)
+            for trial, outcome in zip(trials, outcomes, strict=True)
+        ]
+
+    def _run(self, trial: Trial, is_cancelled: IsCancelled) -> TrialRecord:
+        started_ns = self.monotonic_ns()
+        status, outcome, error = TrialStatus.CANCELLED, None, None
+        try:
+            if not is_cancelled():
+                outcome = self.runner.run(trial, is_cancelled=is_cancelled)
+                status = TrialStatus.DONE
+        except TrialCancelledError:
+            status = TrialStatus.CANCELLED
+        except MemoryError as failure:
+            status, error = TrialStatus.OOM, _error(failure)
+        except Exception as failure:  # noqa: BLE001 (boundary: a strategy runs here)
+            status, error = TrialStatus.FAILED, _error(failure)
+        spent_s = (self.monotonic_ns() - started_ns) / SECOND_NS
+        return self._record(trial, status, spent_s, outcome=outcome, error=error)
+
+    def _record(
+        self,
+        trial: Trial,
+        status: TrialStatus,
+        spent_s: float,
+        *,
+        outcome: TrialOutcome | None = None,
+        error: TrialError | None = None,
+    ) -> TrialRecord:
+        return TrialRecord(
+            trial.index,
+            self.identity.trial_key(trial.parameters, trial.window),
+            trial.parameters,
+            status,
+            dict(outcome.metrics) if outcome else {},
+            outcome.fingerprint if outcome else "",
+            error,
+            spent_s,
+            self.worker,
+        )
+
+
+def _error(failure: Exception) -> TrialError:
+    text = str(failure) or type(failure).__name__
+    trace = "".join(traceback.format_exception(failure))
+    stage = str(getattr(failure, "stage", "run"))
+    return TrialError(type(failure).__name__, text, stage, trace)
