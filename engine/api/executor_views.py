@@ -20,6 +20,8 @@ from engine.api.views import (
 from engine.executors.factory import ExecutorFactory
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.live.published import PublishedMarket, PublishedSession
+from engine.model.instruments import ConnectorPair
+from engine.model.quotes import QuoteTick
 
 TREND_LENGTH = 12
 _HIDDEN_CONFIG = frozenset({"id", "timestamp", "controller_id", "type"})
@@ -64,6 +66,11 @@ def executor_detail(snapshot: ExecutorSnapshot, session: PublishedSession) -> Ex
     """Return everything about one executor."""
     row = executor_row(snapshot, session)
     mark = mark_ticks(snapshot, session.markets.get(snapshot.market))
+
+    def quote_of(market: ConnectorPair) -> QuoteTick | None:
+        known = session.markets.get(market)
+        return None if known is None else known.quote
+
     order_ids = {role.client_order_id for role in snapshot.orders}
     orders = [session.orders[key] for key in order_ids if key in session.orders]
     orders.sort(key=lambda order: order.seq, reverse=True)
@@ -80,7 +87,7 @@ def executor_detail(snapshot: ExecutorSnapshot, session: PublishedSession) -> Ex
                 at_ns=barrier.at_ns,
                 note=barrier.note,
             )
-            for barrier in snapshot.barriers(mark)
+            for barrier in snapshot.barriers_at(mark, quote_of)
         ),
         orders=tuple(order_row(order, snapshot.instrument) for order in orders),
         fills=tuple(fill_row(fill, snapshot.instrument) for fill in fills),

@@ -168,6 +168,7 @@ class BarrierRow:
         "next_slot",
         "maker",
         "hedge",
+        "arbitrage",
     ]
     price: Decimal | None
     distance_pct: Decimal | None

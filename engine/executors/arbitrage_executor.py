@@ -19,6 +19,7 @@ from engine.executors.strategy import ExecutorStrategy, GasSource
 from engine.executors.tracked_order import TrackedOrder
 from engine.executors.two_venue_executor import TwoVenueExecutor, fee_rate
 from engine.executors.two_venue_leg import VenueLeg
+from engine.executors.two_venue_snapshot import PaysBelow
 from engine.executors.wake_conditions import PriceField, PriceTrigger, WakeConditions
 from engine.model.orders import OrderType
 
@@ -157,13 +158,12 @@ class ArbitrageExecutor(TwoVenueExecutor):
         has_price = self._arbitrage_config.gas_conversion_price is not None
         return super()._is_rate_alive or bool(self._gas and not has_price)
 
-    @property
-    def paying_ticks(self) -> int | None:
-        """Return the highest price of the buying market at which trading pays now."""
-        sold, ratio, least = self._result_ticks(self._sell), self._tick_ratio(), self._least()
-        if sold is None or ratio is None or least is None or least <= 0:
+    def _pays(self) -> PaysBelow | None:
+        ratio, least = self._tick_ratio(), self._least()
+        is_waiting = self._status is RunnableStatus.RUNNING
+        if not is_waiting or ratio is None or least is None or least <= 0:
             return None
-        return max(0, ceil(sold * ratio / least) - 1)
+        return PaysBelow(self._sell.instrument.market, ratio / least)
 
     def _least(self) -> Fraction | None:
         """Return what the selling price must be more than, over the buying price."""
@@ -202,6 +202,8 @@ class ArbitrageExecutor(TwoVenueExecutor):
         if self.is_done:
             return
         self._note_staleness(is_stale=not is_priced)
+        if self._is_rate_alive and self.snapshot().pays != self._pays():
+            self._version += 1  # a rate moved the price at which it pays
         won = self.profitability
         if won is None or won <= Fraction(self._arbitrage_config.min_profitability):
             return

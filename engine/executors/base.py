@@ -13,7 +13,7 @@ from engine.executors.snapshot import ExecutorSnapshot
 from engine.executors.status import CloseType, RunnableStatus
 from engine.executors.step import EMPTY_STEP, Step
 from engine.executors.tracked_order import TrackedOrder
-from engine.executors.wake_conditions import NEVER
+from engine.executors.wake_conditions import NEVER, WakeConditions
 from engine.model.orders import Fill, Order
 from engine.model.quotes import QuoteTick
 
@@ -82,6 +82,8 @@ class ExecutorBase(ExecutorState):
         was_live, figures = tracked.is_live, tracked.figures
         if not tracked.apply_fill(fill):
             return EMPTY_STEP
+        if fill.fee_in is not None:
+            self._keep_foreign_fee(tracked, fill)
         if self.is_done:
             if tracked.executed_lots > figures[0]:
                 self._late += (HeldOrder.of_late_fill(fill),)
@@ -180,8 +182,8 @@ class ExecutorBase(ExecutorState):
             tracked.apply_order(order)
         for fill in fills:
             known = self._orders.find(fill.client_order_id)
-            if known is not None:
-                known.apply_fill(fill)
+            if known is not None and known.apply_fill(fill):
+                self._keep_foreign_fee(known, fill)
         self._on_restored(state)
         self._tell(self._strategy.now_ns(), "info", "resumed from the store")
 
@@ -214,13 +216,20 @@ class ExecutorBase(ExecutorState):
         """Rebuild what derives from orders, fills and the type's own part of *state*."""
 
     def _advance(self, now_ns: int) -> Step:
+        fees = self._foreign_fees
+        if fees is not None and fees.is_waiting:
+            self._convert_fees()
         if self._status is RunnableStatus.RUNNING:
             self._run(now_ns)
         if self._status is RunnableStatus.SHUTTING_DOWN:
             self._shut_down(now_ns)
         if self._retries > self.max_retries:
             self._exhaust(now_ns)
-        self._wakes = self._wake_conditions(now_ns) if self.is_active else NEVER
+        wakes = self._wakes = self._wake_conditions(now_ns) if self.is_active else NEVER
+        if fees is not None and fees.is_waiting and self.is_active:
+            again_ns = now_ns + max(self._update_interval_ns, 1)  # nothing tells of a new rate
+            if wakes.at_ns is None or again_ns < wakes.at_ns:
+                self._wakes = WakeConditions(wakes.prices, again_ns)
         return self.take_step()
 
     def _take_order_event(

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from decimal import Decimal
+from fractions import Fraction
 from typing import ClassVar, Final
 
 from engine.executors.config import ExecutorConfigBase, ns_to_seconds
+from engine.executors.foreign_fees import ForeignFees
 from engine.executors.held_order import HeldOrder
+from engine.executors.plain import JsonValue, to_plain
 from engine.executors.settings import ExecutorSettings
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.executors.status import CloseType, RunnableStatus, check_transition
 from engine.executors.step import EMPTY_STEP, Intent, Level, Notice, Step, TimelineEntry
-from engine.executors.strategy import ExecutorStrategy
+from engine.executors.strategy import ExecutorStrategy, RateSource
 from engine.executors.tracked_order import TrackedOrder, TrackedOrders
 from engine.executors.wake_conditions import NEVER, WakeConditions
 from engine.model.clock import SECOND_NS
-from engine.model.orders import CancelRequest, OrderRequest
+from engine.model.orders import CancelRequest, Fill, OrderRequest
 
 TIMELINE_LENGTH: Final = 50
 """Entries of an executor's timeline that are kept."""
@@ -40,6 +44,7 @@ class ExecutorState(ABC):
         "_config",
         "_created_ns",
         "_error_count",
+        "_foreign_fees",
         "_held",
         "_is_handed_over",
         "_is_stale",
@@ -85,6 +90,7 @@ class ExecutorState(ABC):
         self._retries = 0
         self._error_count = 0
         self._last_error = ""
+        self._foreign_fees: ForeignFees | None = None
         self._is_stale = False
         self._is_handed_over = False
         self._orders = TrackedOrders()
@@ -158,6 +164,11 @@ class ExecutorState(ABC):
     def held_position_orders(self) -> tuple[HeldOrder, ...]:
         """Return the fills that the executor leaves to the position store when it has ended."""
         return self._held
+
+    @property
+    def unconverted_fees(self) -> dict[str, Decimal]:
+        """Return the fees that have no rate to the quote asset yet, by asset (DEV-22)."""
+        return {} if self._foreign_fees is None else self._foreign_fees.unconverted
 
     def note_error(self, error: str) -> int:
         """Count an error inside the executor and return how many there are."""
@@ -233,6 +244,37 @@ class ExecutorState(ABC):
     def _wake_conditions(self, now_ns: int) -> WakeConditions:
         """Return what to wait for while the executor is active."""
 
+    def _plain_foreign_fees(self) -> dict[str, JsonValue]:
+        """Return what the custom info says of fees that are not converted; nothing mostly."""
+        unconverted = self.unconverted_fees
+        return {"unconverted_fees": to_plain(unconverted)} if unconverted else {}
+
+    def _keep_foreign_fee(self, order: TrackedOrder, fill: Fill) -> None:
+        """Keep a fee that was taken in another asset until it can be converted (2.5)."""
+        if fill.fee_in is None:
+            return
+        if self._foreign_fees is None:
+            self._foreign_fees = ForeignFees()
+        self._foreign_fees.add(order, fill)
+        self._convert_fees()
+        asset, amount = fill.fee_in
+        if asset in self.unconverted_fees:
+            text = f"no rate from {asset} to {fill.market.quote}: a fee of {amount} {asset} waits"
+            self._tell(fill.ts_ns, "warning", text)
+
+    def _convert_fees(self) -> None:
+        """Convert the fees in other assets, as far as there are rates now."""
+        fees, strategy = self._foreign_fees, self._strategy
+        if fees is None or not fees.is_waiting:
+            return
+        rate_of = strategy.rate if isinstance(strategy, RateSource) else _no_rate
+        for order in fees.convert(lambda one: strategy.instrument(one.request.market), rate_of):
+            self._version += 1
+            self._on_fee_changed(order)
+
+    def _on_fee_changed(self, order: TrackedOrder) -> None:  # noqa: B027 (not every type keeps sums)
+        """Take account of fees of *order* that could be converted only now."""
+
     def _count_retry(self, reason: str) -> int:
         self._retries += 1
         self._last_error = reason
@@ -275,3 +317,8 @@ class ExecutorState(ABC):
 
     def _close_seconds(self) -> float | None:
         return None if self._closed_ns is None else ns_to_seconds(self._closed_ns)
+
+
+def _no_rate(source: str, target: str) -> Fraction | None:
+    del source, target
+    return None

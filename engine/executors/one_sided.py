@@ -134,7 +134,7 @@ class OneSidedExecutor(ExecutorBase):
         if known is not None and known[0] == self._version:
             return known[1]
         info = ExecutorFactory.get_custom_info(self, self._log_error)
-        plain = info.to_plain()
+        plain = info.to_plain() | self._plain_foreign_fees()
         if info.is_price_free:
             self._custom_info = (self._version, plain)
         return plain
@@ -255,6 +255,10 @@ class OneSidedExecutor(ExecutorBase):
             "info",
             f"{order.request.role} {order.order_id}: filled {filled} of {asked}",
         )
+
+    def _on_fee_changed(self, order: TrackedOrder) -> None:
+        del order
+        self._refresh_totals()
 
     def _refresh_totals(self) -> None:
         self._totals = ledger_totals(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
+from typing import cast
 
 from engine.executors.activation import ActivationWindow, activation_window
 from engine.executors.barrier_levels import barrier_levels, trailed
@@ -38,7 +39,6 @@ class PositionExecutor(SingleEntryExecutor):
 
     __slots__ = (
         "_is_resting",
-        "_position_config",
         "_take_profit_failures",
         "_take_profit_not_before_ns",
         "_take_profit_order",
@@ -80,7 +80,9 @@ class PositionExecutor(SingleEntryExecutor):
     @property
     def config(self) -> PositionExecutorConfig:
         """Return the configuration in force, with the entry price that was resolved."""
-        return self._position_config
+        return cast(
+            "PositionExecutorConfig", self._config
+        )  # the factory pairs them; a second reference costs memory
 
     @property
     def close_price(self) -> Decimal | None:
@@ -106,7 +108,7 @@ class PositionExecutor(SingleEntryExecutor):
                 f"executor {self.executor_id}: the update must change something, got {payload!r}"
             )
         try:
-            config = payload.applied_to(self._position_config)
+            config = payload.applied_to(self.config)
         except ValueError as error:
             raise UpdateRejectedError(f"executor {self.executor_id}: {error}") from error
         self._use_config(config)
@@ -144,7 +146,7 @@ class PositionExecutor(SingleEntryExecutor):
     def _use_config(self, config: PositionExecutorConfig) -> None:
         """Take *config*; its values are copied, so that no tick reads a pydantic model."""
         barrier = config.triple_barrier_config
-        self._config = self._position_config = config
+        self._config = config
         self._take_profit_type = barrier.take_profit_order_type
         self._use_entry(config.entry_price, barrier.open_order_type, config.activation_bounds)
         limit = barrier.time_limit
@@ -177,7 +179,7 @@ class PositionExecutor(SingleEntryExecutor):
             self._trailing.trigger = trigger
 
     def _keep_entry_price(self, price: Decimal) -> None:
-        self._use_config(self._position_config.changed(entry_price=price))
+        self._use_config(self.config.changed(entry_price=price))
 
     def _run(self, now_ns: int) -> None:
         quote = self._valid_quote()
@@ -258,7 +260,7 @@ class PositionExecutor(SingleEntryExecutor):
 
     def _find_take_profit(self) -> int | None:
         """Return the price of the resting take profit on the grid, never a worse one."""
-        take_profit = self._position_config.triple_barrier_config.take_profit
+        take_profit = self.config.triple_barrier_config.take_profit
         if take_profit is None or self._is_take_profit_monitored():
             return None
         entry = self._totals.entry_ticks
@@ -338,7 +340,7 @@ class PositionExecutor(SingleEntryExecutor):
             self._refresh_levels()
 
     def _refresh_levels(self) -> None:
-        barrier = self._position_config.triple_barrier_config
+        barrier = self.config.triple_barrier_config
         levels = barrier_levels(
             self._totals, barrier.stop_loss, barrier.take_profit, self._trailing
         )

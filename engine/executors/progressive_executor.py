@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final
+from typing import Final, cast
 
 from engine.executors.barrier_levels import NO_LEVELS, BarrierLevels
 from engine.executors.base import UpdateRejectedError
@@ -54,7 +54,6 @@ class ProgressiveExecutor(PositionExecutor):
         "_line",
         "_moving_stop",
         "_moving_target",
-        "_progressive_config",
         "_quiet",
         "_stop_pct",
         "_wanted_lots",
@@ -82,7 +81,9 @@ class ProgressiveExecutor(PositionExecutor):
     @property
     def config(self) -> ProgressiveExecutorConfig:
         """Return the configuration in force, with the entry price that was resolved."""
-        return self._progressive_config
+        return cast(
+            "ProgressiveExecutorConfig", self._config
+        )  # the factory pairs them; a second reference costs memory
 
     @property
     def pnl_trigger(self) -> Fraction | None:
@@ -114,7 +115,7 @@ class ProgressiveExecutor(PositionExecutor):
     @property
     def ladder_rows(self) -> tuple[LadderRowInfo, ...]:
         """Return the rows of the take profit table and which of them were used."""
-        ladder = self._progressive_config.triple_barrier_config.trailing_stop
+        ladder = self.config.triple_barrier_config.trailing_stop
         if ladder is None or self._ladder is None:
             return ()
         hits = self._ladder.hits
@@ -138,7 +139,7 @@ class ProgressiveExecutor(PositionExecutor):
                 f"executor {self.executor_id}: the update must give a volatility, got {payload!r}"
             )
         try:
-            config = payload.applied_to(self._progressive_config)
+            config = payload.applied_to(self.config)
         except ValueError as error:
             raise UpdateRejectedError(f"executor {self.executor_id}: {error}") from error
         self._use_config(config)
@@ -164,7 +165,7 @@ class ProgressiveExecutor(PositionExecutor):
 
     def _use_config(self, config: PositionExecutorConfig) -> None:
         if isinstance(config, ProgressiveExecutorConfig):
-            self._progressive_config = config
+            self._config = config
             stop_loss = config.triple_barrier_config.stop_loss
             self._stop_pct = None if stop_loss is None else Fraction(stop_loss)
         super()._use_config(config)
@@ -172,7 +173,7 @@ class ProgressiveExecutor(PositionExecutor):
     def _use_trailing(self, config: PositionExecutorConfig) -> None:
         """Take the ladder; trigger and hits of the one before are kept (10.3)."""
         del config  # the base's view of it; ours has the ladder
-        barrier = self._progressive_config.triple_barrier_config
+        barrier = self.config.triple_barrier_config
         apr = barrier.apr_yield
         self._yield_per_ns = Fraction(0) if apr is None else Fraction(apr) / YEAR_NS
         ladder, before = barrier.trailing_stop, self._ladder
@@ -186,8 +187,8 @@ class ProgressiveExecutor(PositionExecutor):
                 LadderStep(Fraction(row.pnl_level), Fraction(row.close_ratio))
                 for row in ladder.take_profit_table
             ),
-            relaxation=Fraction(self._progressive_config.pnl_relaxation),
-            cap=Fraction(self._progressive_config.max_trailing_pct),
+            relaxation=Fraction(self.config.pnl_relaxation),
+            cap=Fraction(self.config.max_trailing_pct),
             trigger=None if before is None else before.trigger,
             hits=() if before is None else before.hits,
         )
@@ -248,7 +249,7 @@ class ProgressiveExecutor(PositionExecutor):
         resting = self._take_profit_wanted
         if resting is not None:
             return self.side.sign * resting
-        take_profit = self._progressive_config.triple_barrier_config.take_profit
+        take_profit = self.config.triple_barrier_config.take_profit
         return None if take_profit is None else line.at_or_above(Fraction(take_profit))
 
     def _due_close(self, now_ns: int, quote: QuoteTick) -> CloseType | None:

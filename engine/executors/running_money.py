@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from engine.executors.performance import PerformanceReport
-from engine.executors.snapshot import ExecutorSnapshot
+from engine.executors.snapshot import ExecutorSnapshot, QuoteOf
 from engine.executors.status import CloseType
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import TradeType
 from engine.model.quotes import QuoteTick
-
-QuoteOf = Callable[[ConnectorPair], QuoteTick | None]
-"""Returns the newest quote of a market."""
 
 _GroupKey = tuple[ConnectorPair, type[ExecutorSnapshot], TradeType]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -26,7 +27,11 @@ BarrierKind = Literal[
     "next_slot",
     "maker",
     "hedge",
+    "arbitrage",
 ]
+
+QuoteOf = Callable[[ConnectorPair], QuoteTick | None]
+"""Returns the newest quote of a market."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +197,11 @@ class ExecutorSnapshot:
         if self.end_ns is not None:
             found.append(BarrierPrice("time_limit", None, None, self.end_ns))
         return tuple(found)
+
+    def barriers_at(self, mark_ticks: int | None, quote_of: QuoteOf) -> tuple[BarrierPrice, ...]:
+        """Return ``barriers`` for a type that also needs the quotes of other markets."""
+        del quote_of
+        return self.barriers(mark_ticks)
 
     def _mark(self, mark_ticks: int | None) -> int:
         mark = self.frozen_mark_ticks if self.is_done else mark_ticks

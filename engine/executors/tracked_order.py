@@ -149,6 +149,10 @@ class TrackedOrder:
         self.updated_ns = max(self.updated_ns, fill.ts_ns)
         return True
 
+    def add_fee(self, atoms: int) -> None:
+        """Count a fee that has been converted into the quote asset."""
+        self._fees += atoms
+
     def _is_known(self, fill_id: str) -> bool:
         """Whether there was such a fill; note it if there are many."""
         if self._fill_ids is None:

@@ -22,7 +22,7 @@ from engine.executors.strategy import ExecutorStrategy, RateSource, SharedBudget
 from engine.executors.tracked_order import TrackedOrder
 from engine.executors.two_venue_config import TwoVenueConfig
 from engine.executors.two_venue_leg import VenueLeg, common_base
-from engine.executors.two_venue_snapshot import TwoVenueSnapshot, two_venue_report
+from engine.executors.two_venue_snapshot import PaysBelow, TwoVenueSnapshot, two_venue_report
 from engine.executors.wake_conditions import PriceField, PriceTrigger, WakeConditions
 from engine.model.instruments import PPB, ConnectorPair, Instrument
 from engine.model.orders import OrderRequest, OrderType, PositionAction, TradeType
@@ -126,7 +126,8 @@ class TwoVenueExecutor(ExecutorBase):
             stale_price=self._is_stale,
             last_error=self._last_error,
             error_count=self._error_count,
-            custom_info=ExecutorFactory.get_custom_info(self, self._log_error).to_plain(),
+            custom_info=ExecutorFactory.get_custom_info(self, self._log_error).to_plain()
+            | self._plain_foreign_fees(),
         )
 
     def snapshot(self) -> TwoVenueSnapshot:
@@ -402,6 +403,10 @@ class TwoVenueExecutor(ExecutorBase):
         """Return the prices of the home market that the executor works at."""
         return ()
 
+    def _pays(self) -> PaysBelow | None:
+        """Return what an arbitrage waits for."""
+        return None
+
     def _make_snapshot(self) -> TwoVenueSnapshot:
         home, away = self._home, self._away
         instrument = home.instrument
@@ -460,6 +465,7 @@ class TwoVenueExecutor(ExecutorBase):
             version=self._version,
             report=report,
             lines=self._lines(),
+            pays=self._pays(),
         )
 
 

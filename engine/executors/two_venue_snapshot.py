@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from math import ceil
 
 from engine.executors.fill_ledger import half_even, to_decimal
-from engine.executors.snapshot import BarrierKind, BarrierPrice, ExecutorSnapshot
+from engine.executors.snapshot import BarrierKind, BarrierPrice, ExecutorSnapshot, QuoteOf
 from engine.executors.two_venue_leg import VenueLeg
+from engine.model.instruments import ConnectorPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,24 @@ class TwoVenueReport:
 
 
 NOTHING = TwoVenueReport()
+
+
+@dataclass(frozen=True, slots=True)
+class PaysBelow:
+    """Where an arbitrage pays: below the bid of ``market`` times ``factor``.
+
+    ``factor`` converts ticks and quote assets and takes off costs and the least profit.
+    """
+
+    market: ConnectorPair
+    factor: Fraction
+
+    def ticks(self, quote_of: QuoteOf) -> int | None:
+        """Return the highest buying price that pays, in ticks; None without a quote."""
+        quote = quote_of(self.market)
+        if quote is None or quote.bid_ticks <= 0:
+            return None
+        return max(0, ceil(quote.bid_ticks * self.factor) - 1)
 
 
 def two_venue_report(
@@ -74,6 +94,8 @@ class TwoVenueSnapshot(ExecutorSnapshot):
 
     report: TwoVenueReport
     lines: tuple[tuple[BarrierKind, int, str], ...]
+    pays: PaysBelow | None = None
+    """What an arbitrage waits for; None for other types, and once it has traded."""
 
     @property
     def is_trading(self) -> bool:
@@ -118,6 +140,20 @@ class TwoVenueSnapshot(ExecutorSnapshot):
             )
             for kind, ticks, note in self.lines
         )
+
+    def barriers_at(self, mark_ticks: int | None, quote_of: QuoteOf) -> tuple[BarrierPrice, ...]:
+        """Return ``barriers`` and the price at which an arbitrage pays at the quotes of now."""
+        found = self.barriers(mark_ticks)
+        ticks = None if self.pays is None or self.is_done else self.pays.ticks(quote_of)
+        if self.pays is None or ticks is None:
+            return found
+        # The way to go is that of the buying price, not of the mark.
+        quote = quote_of(self.market)
+        ask = None if quote is None else quote.ask_ticks
+        distance = Decimal(ticks - ask) / Decimal(ask) if ask else None
+        note = f"buys here or below to sell at {self.pays.market}"
+        price = self.instrument.price(ticks)
+        return (BarrierPrice("arbitrage", price, distance, None, note), *found)
 
 
 def _left_atoms(leg: VenueLeg, residual: tuple[VenueLeg, int] | None) -> int:

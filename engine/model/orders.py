@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import Enum, unique
 from typing import Final
 
@@ -182,7 +183,9 @@ class Fill:
     """One execution. ``notional_atoms`` and ``fee_atoms`` are in the quote asset's atoms.
 
     ``fee_atoms`` is positive when we pay. ``fee_base_lots`` is the part of the fee that the
-    venue took out of the base amount (its value is contained in ``fee_atoms``).
+    venue took out of the base amount (its value is contained in ``fee_atoms``). ``fee_in`` is a
+    fee in another asset, with its amount: it is no part of ``fee_atoms``, and whoever counts it
+    has to convert it.
     """
 
     fill_id: str
@@ -198,6 +201,7 @@ class Fill:
     is_maker: bool
     ts_ns: int
     fee_base_lots: int = 0
+    fee_in: tuple[str, Decimal] | None = None
 
     @property
     def executor_id(self) -> str | None:

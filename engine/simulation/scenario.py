@@ -75,8 +75,15 @@ class FillStep(_Section):
     amount: Decimal | None = Field(default=None, gt=0)
     price: Decimal | None = Field(default=None, gt=0)
     fee: Decimal | None = Field(default=None, description="in quote; default by the schedule")
+    fee_token: str = Field(default="", description="asset of the fee, if it is another one")
     fee_base: Decimal = Field(default=Decimal(0), ge=0, description="part taken in base")
     repeat: bool = Field(default=False, description="send the same fill a second time")
+
+    @model_validator(mode="after")
+    def _token_has_a_fee(self) -> FillStep:
+        if self.fee_token and self.fee is None:
+            raise ValueError(f"fee is required with fee_token, got None and {self.fee_token!r}")
+        return self
 
 
 class OrderStep(_Section):

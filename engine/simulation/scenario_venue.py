@@ -183,7 +183,10 @@ class ScenarioVenue:
         ticks = self._fill_ticks(step, request, instrument)
         notional = instrument.notional_atoms(ticks, lots)
         is_maker = request.order_type.is_limit_type
-        if step.fee is None:
+        fee_in = None
+        if step.fee_token and step.fee is not None:
+            fee_atoms, fee_in = 0, (step.fee_token, step.fee)
+        elif step.fee is None:
             fee_atoms = instrument.fee_atoms(notional, is_maker=is_maker)
         else:
             fee_atoms = instrument.to_atoms(step.fee)
@@ -202,6 +205,7 @@ class ScenarioVenue:
             is_maker=is_maker,
             ts_ns=self.now_ns(),
             fee_base_lots=instrument.to_lots(step.fee_base),
+            fee_in=fee_in,
         )
         return (fill, fill) if step.repeat else (fill,)
 

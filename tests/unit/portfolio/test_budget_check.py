@@ -170,3 +170,32 @@ def test_fees_may_be_estimated_by_a_commission_model() -> None:
     assert Budget(portfolio=portfolio, fees=Flat()).is_affordable(BUY, REFERENCE)
     portfolio, _ = account(Settlement.SPOT, "60.99")
     assert not Budget(portfolio=portfolio, fees=Flat()).is_affordable(BUY, REFERENCE)
+
+
+def test_candidates_are_checked_in_sequence_and_lock_only_while_they_are() -> None:
+    _, budget = account(Settlement.DERIVATIVE, "6010", maker_ppb=0)
+    one = replace(BUY, lots=100)  # 1 @ 30 at 1x: 30 and a fee of 0.03
+    needs = budget.requirement(one, REFERENCE).cash_atoms
+    fitting = budget.free_margin_atoms() // needs
+    assert budget.first_shortage([(one, REFERENCE)] * fitting) is None
+    assert budget.first_shortage([(one, REFERENCE)] * (fitting + 2)) == fitting
+    assert budget.free_margin_atoms() == 6010 * 10**8
+    assert budget.first_shortage([]) is None
+
+
+def test_base_cannot_be_sold_on_another_venue() -> None:
+    other = ConnectorPair("elsewhere", MARKET.trading_pair)
+    instruments = {
+        MARKET: grid(Settlement.SPOT),
+        other: replace(grid(Settlement.SPOT), market=other),
+    }
+    portfolio = Portfolio(
+        instruments=instruments, initial_cash={"USD": Decimal(1000)}, account_currency="USD"
+    )
+    budget = Budget(portfolio=portfolio)
+    fill(portfolio, TradeType.BUY, 200, 3000)
+    sale = replace(BUY, side=TradeType.SELL)
+    assert budget.is_affordable(sale, REFERENCE)
+    assert not budget.is_affordable(replace(sale, market=other), REFERENCE)
+    assert budget.free_base("ACME") == 2
+    assert budget.free_base("ACME", connector_name="elsewhere") == 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from pydantic import ValidationError as PydanticError
 
 from engine.flow.errors import EngineError
 from engine.simulation.scenario import Scenario
@@ -145,3 +147,110 @@ def test_a_step_that_cannot_be_carried_out_is_named(step: dict[str, Any], said: 
 def test_an_incomplete_scenario_is_refused(changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Scenario.model_validate({**MARKET, "steps": [], **changes})
+
+
+def test_a_fee_in_another_asset_waits_for_its_rate() -> None:
+    coin = {
+        "connector_name": "other",
+        "trading_pair": "COIN-USDT",
+        "tick": Decimal("0.01"),
+        "lot": Decimal("0.001"),
+    }
+    entry = {"order": "entry", "fee": Decimal("0.01"), "fee_token": "COIN"}
+    steps: list[dict[str, Any]] = [
+        quote(0, "50.01", "50.02"),
+        {"at": 1, "fills": [entry]},
+        quote(2, "50.50", "50.51"),
+        {
+            "at": 3,
+            "quotes": [
+                {"market": "other:COIN-USDT", "bid": Decimal("9.99"), "ask": Decimal("10.01")}
+            ],
+        },
+        quote(5, "50.50", "50.51"),
+    ]
+    waiting, counted = (
+        play(steps[:count], instruments=[coin], matching="scripted")["executors"][0]
+        for count in (3, 5)
+    )
+    assert waiting["custom_info"]["unconverted_fees"] == {"COIN": "0.01"}
+    assert Decimal(waiting["cum_fees_quote"]) == 0
+    assert "unconverted_fees" not in counted["custom_info"]
+    assert Decimal(counted["cum_fees_quote"]) == Decimal("0.1")
+    assert Decimal(counted["net_pnl_quote"]) == Decimal("0.9")
+
+
+@pytest.mark.parametrize(("token", "fee"), [("USDT", "0.3"), ("AAA", "15")])
+def test_a_fee_in_quote_or_in_base_counts_at_once(token: str, fee: str) -> None:
+    entry = {"order": "entry", "fee": Decimal("0.3"), "fee_token": token}
+    steps = [quote(0, "50.01", "50.02"), {"at": 1, "fills": [entry]}]
+    (info,) = play(steps, matching="scripted")["executors"]
+    assert Decimal(info["cum_fees_quote"]) == Decimal(fee)
+    assert "unconverted_fees" not in info["custom_info"]
+
+
+def test_an_arbitrage_converts_between_quote_assets_and_pays_gas() -> None:
+    markets = [
+        {
+            "connector_name": name,
+            "trading_pair": pair,
+            "tick": Decimal("0.1"),
+            "lot": Decimal("0.01"),
+        }
+        for name, pair in (("north", "AAA-USDT"), ("south", "AAA-EUR"))
+    ]
+    markets[0] |= {"gas": Decimal("0.5"), "gas_token": "GWEI"}
+    arbitrage = {
+        "type": "arbitrage_executor",
+        "buying_market": "north:AAA-USDT",
+        "selling_market": "south:AAA-EUR",
+        "order_amount": Decimal(5),
+        "min_profitability": Decimal("0.01"),
+    }
+    step = {
+        "at": 0,
+        "quotes": [
+            {"market": "north:AAA-USDT", "bid": Decimal(1999), "ask": Decimal(2000)},
+            {"market": "south:AAA-EUR", "bid": Decimal(1850), "ask": Decimal(1851)},
+        ],
+    }
+    changes: dict[str, Any] = {
+        "instrument": None,
+        "instruments": markets,
+        "executor": arbitrage,
+        "balances": {"USDT": Decimal(100_000), "EUR": Decimal(100_000)},
+        "fees": {},
+    }
+    report = play([step], rates={"EUR-USDT": Decimal("1.1")}, **changes)
+    (info,) = report["executors"]
+    assert info["stale_price"]  # nothing says what GWEI is worth
+    arbitrage["gas_conversion_price"] = Decimal(100)
+    report = play([step], rates={"EUR-USDT": Decimal("1.1")}, **changes)
+    (info,) = report["executors"]
+    # 1850 * 1.1 / 2000 - 1 - 0.5 / 100 / 5 = 0.0165
+    assert info["close_type"] == "COMPLETED"
+    assert Decimal(info["net_pnl_quote"]) == 5 * (Decimal(1850) * Decimal("1.1") - 2000)
+    report = play([step], rates={"EUR-USDT": Decimal("1.09")}, **changes)
+    assert report["orders"] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rates": {"EUR": Decimal(1)}}, "rates must be SOURCE-TARGET"),
+        ({"rates": {"EUR-USDT": Decimal(0)}}, "a number above 0, got 'EUR-USDT': 0"),
+        (
+            {"instrument": MARKET["instrument"] | {"gas": Decimal(1)}},
+            "gas and gas_token belong together, got 1 and ''",
+        ),
+        (
+            {"steps": [{"at": 0, "fills": [{"order": 0, "fee_token": "COIN"}]}]},
+            "fee is required with fee_token, got None and 'COIN'",
+        ),
+    ],
+)
+def test_a_scenario_that_contradicts_itself_is_refused(
+    changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(PydanticError, match=re.escape(message)):
+        Scenario.model_validate(MARKET | {"executor": POSITION, "steps": []} | changes)
