@@ -31,7 +31,7 @@ class Clock(Protocol):
 class Cancellable(Protocol):
     """A timer that can be called off."""
 
-    def cancel(self) -> None:
+    def cancel(self) -> object:
         """Do not call; harmless when it was called already."""
         ...
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from engine.scheduling.option import OptionSpec, number, whole
 
@@ -21,7 +22,7 @@ DISPATCH_BUDGET: Final = OptionSpec(0.002, number(above=True))
 LOOP_LAG_WARN: Final = OptionSpec(0.25, number(above=True))
 
 
-ENGINE_OPTIONS: Final = {
+ENGINE_OPTIONS: Final[dict[str, OptionSpec[Any]]] = {
     "max_concurrent_tasks": MAX_CONCURRENT_TASKS,
     "task_timeout_multiplier": TASK_TIMEOUT_MULTIPLIER,
     "health_check_interval": HEALTH_CHECK_INTERVAL,
@@ -36,3 +37,12 @@ ENGINE_OPTIONS: Final = {
     "dispatch_budget": DISPATCH_BUDGET,
     "loop_lag_warn": LOOP_LAG_WARN,
 }
+
+
+def check_together(values: Mapping[str, Any]) -> None:
+    """Raise ValueError if *values*, options by name, do not fit each other."""
+    slots, reserve = values["max_concurrent_tasks"], values["critical_reserve"]
+    if reserve >= slots:
+        raise ValueError(
+            f"critical_reserve must be less than max_concurrent_tasks, not {reserve} of {slots}"
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar, overload
+from typing import Any, ClassVar, Final, Generic, TypeVar, overload
 
 V = TypeVar("V")
 
@@ -110,8 +110,8 @@ class Option(Generic[V]):
 class Optioned:
     """Base of what has options: `OPTIONS` names them, each is also an `Option` attribute."""
 
-    OPTIONS: Mapping[str, OptionSpec[Any]]
-    SECTIONS: frozenset[str] = frozenset()
+    OPTIONS: ClassVar[Mapping[str, OptionSpec[Any]]]
+    SECTIONS: ClassVar[frozenset[str]] = frozenset()
     """Keys of the configuration that belong to somebody else."""
 
     def __init__(self, config: Mapping[str, object] | None = None) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from engine.scheduling.option import OptionSpec, number, optional
 
@@ -17,12 +18,12 @@ JITTER: Final = OptionSpec(0.1, number(0, 0.5))
 FAILURE_BACKOFF_MAX: Final = OptionSpec(16.0, number(1))
 MARKET_TTL: Final = OptionSpec(300.0, number(above=True))
 SYSTEM_SAMPLE_INTERVAL: Final = OptionSpec(5.0, number())
-NETWORK_CAPACITY: Final = OptionSpec[float | None](None, optional(number(above=True)))
+NETWORK_CAPACITY: Final[OptionSpec[float | None]] = OptionSpec(None, optional(number(above=True)))
 """Bytes per second that count as a full network; None: the network is not measured."""
-IO_CAPACITY: Final = OptionSpec[float | None](None, optional(number(above=True)))
+IO_CAPACITY: Final[OptionSpec[float | None]] = OptionSpec(None, optional(number(above=True)))
 """Bytes per second that count as a busy disk; None: the disk is not measured."""
 
-SCHEDULER_OPTIONS: Final = {
+SCHEDULER_OPTIONS: Final[dict[str, OptionSpec[Any]]] = {
     "min_interval": MIN_INTERVAL,
     "max_interval": MAX_INTERVAL,
     "default_interval": DEFAULT_INTERVAL,
@@ -37,3 +38,14 @@ SCHEDULER_OPTIONS: Final = {
     "network_capacity": NETWORK_CAPACITY,
     "io_capacity": IO_CAPACITY,
 }
+
+WEIGHTS: Final = ("performance_weight", "market_weight", "system_weight")
+
+
+def check_together(values: Mapping[str, Any]) -> None:
+    """Raise ValueError if *values*, options by name, do not fit each other."""
+    low, high = values["min_interval"], values["max_interval"]
+    if low > high:
+        raise ValueError(f"min_interval must be at most max_interval, not {low:g} > {high:g}")
+    if not any(values[name] > 0 for name in WEIGHTS):
+        raise ValueError(f"one of {', '.join(WEIGHTS)} must be positive")

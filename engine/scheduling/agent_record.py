@@ -1,0 +1,100 @@
+"""What the engine knows of one agent: its work and how it went."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.scheduling.run_record import RunRecord
+
+if TYPE_CHECKING:
+    from engine.scheduling.task_handle import TaskHandle, Work
+
+HISTORY: Final = 100
+"""Cycles kept for each agent."""
+
+
+class Lane:
+    """A kind of work of which at most one runs and at most one waits."""
+
+    __slots__ = ("queued", "running")
+
+    def __init__(self) -> None:
+        self.queued: TaskHandle | None = None
+        self.running: TaskHandle | None = None
+
+
+class AgentRecord:
+    """One agent, or the id that custom tasks came in under.
+
+    Attributes:
+        agent_id: its id.
+        agent: the agent itself; None when only custom tasks were seen.
+        cycle_work: runs one cycle and lets its exceptions through.
+        queued: everything of it that waits, in order of submission.
+        cycles: the lane of its cycles.
+        lanes: the lanes of its exclusive custom tasks, by type.
+        abandoned: tasks of it that are still alive after they were given up.
+        busy: running tasks.
+    """
+
+    __slots__ = (
+        "abandoned",
+        "agent",
+        "agent_id",
+        "busy",
+        "coalesced",
+        "cycle_work",
+        "cycles",
+        "errors",
+        "failures",
+        "history",
+        "interval",
+        "lanes",
+        "last_ended",
+        "last_error",
+        "last_run",
+        "last_started",
+        "queued",
+        "run_seconds",
+        "runs",
+        "timeouts",
+    )
+
+    def __init__(self, agent_id: str) -> None:
+        self.agent_id = agent_id
+        self.agent: Any = None  # foreign code: anything with run_cycle, status and config
+        self.cycle_work: Work | None = None
+        self.queued: dict[TaskHandle, None] = {}
+        self.cycles = Lane()
+        self.lanes: dict[str, Lane] = {}
+        self.abandoned = 0
+        self.busy = 0
+        self.runs = 0
+        self.failures = 0
+        self.errors = 0
+        self.timeouts = 0
+        self.coalesced = 0
+        self.run_seconds = 0.0
+        self.last_run: float | None = None
+        self.last_started: float | None = None
+        self.last_ended: float | None = None
+        self.last_error: str | None = None
+        self.interval: float | None = None
+        self.history: deque[RunRecord] = deque(maxlen=HISTORY)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of it waits or runs."""
+        return not self.queued and not self.busy and not self.abandoned
+
+    def lane(self, task_type: str) -> Lane:
+        """Return the lane of the exclusive tasks of *task_type*."""
+        return self.lanes.setdefault(task_type, Lane())
+
+    def is_blocked(self, lane: Lane) -> bool:
+        """Return whether work of *lane* may not start now.
+
+        An agent with abandoned work gets no cycle until that work has really ended.
+        """
+        return lane.running is not None or (lane is self.cycles and self.abandoned > 0)

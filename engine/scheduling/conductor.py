@@ -1,0 +1,78 @@
+"""Books what tasks did: per agent, with the adaptive scheduler, with who listens."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final
+
+from engine.scheduling.agent_cycles import AgentCycles, fail_agent
+from engine.scheduling.agent_log import first_line
+from engine.scheduling.cycle_work import is_running
+from engine.scheduling.task_handle import TaskHandle
+from engine.scheduling.task_state import TaskState
+
+LOG: Final = logging.getLogger("engine.scheduling")
+
+TaskListener = Callable[[TaskHandle, TaskState | None, TaskState], object]
+"""Gets a task, the state it left (None for a new one) and the state it is in."""
+
+
+class TaskConductor:
+    """What the dispatcher asks and tells; see `dispatcher.Conductor`."""
+
+    def __init__(self, scheduler: Any) -> None:  # noqa: ANN401 (AdaptiveScheduler, or a stand-in)
+        self.cycles: AgentCycles | None = None
+        self.listeners: Final[list[TaskListener]] = []
+        self._scheduler: Final = scheduler
+
+    def may_start(self, handle: TaskHandle) -> bool:
+        """Return whether the agent of the cycle *handle* runs."""
+        return is_running(handle.record.agent)
+
+    def task_ended(self, handle: TaskHandle) -> None:
+        """Book the end of *handle*, and schedule what follows it."""
+        record = handle.record
+        run_time = handle.ended - handle.started
+        record.runs += 1
+        record.run_seconds += run_time
+        record.last_run = run_time
+        record.last_started = handle.started
+        record.last_ended = handle.ended
+        try:
+            if handle.state is TaskState.DONE:
+                record.failures = 0
+                self._scheduler.update_execution_time(handle.agent_id, handle.task_type, run_time)
+            else:
+                self._book_failure(handle, run_time)
+        except Exception:
+            LOG.exception("the end of task %s could not be booked", handle.id)
+        if handle.lane is record.cycles and self.cycles is not None:
+            self.cycles.ended(handle)
+
+    def state_changed(self, handle: TaskHandle, old: TaskState | None) -> None:
+        """Tell the listeners that *handle* has moved."""
+        for listener in tuple(self.listeners):
+            try:
+                listener(handle, old, handle.state)
+            except Exception:
+                LOG.exception("a task listener failed")
+
+    def _book_failure(self, handle: TaskHandle, run_time: float) -> None:
+        record, error = handle.record, handle.error
+        if error is not None:
+            record.last_error = first_line(error)
+        if handle.is_timed_out:
+            record.failures += 1
+            record.timeouts += 1
+            self._scheduler.update_timeout(handle.agent_id, handle.task_type)
+            if handle.lane is record.cycles and hasattr(record.agent, "note_failure"):
+                record.agent.note_failure(error, run_time)
+        elif handle.state is TaskState.FAILED and error is not None:
+            record.failures += 1
+            record.errors += 1
+            log = getattr(record.agent, "logger", None) or LOG
+            log.error("task %s failed", handle.id, exc_info=error)
+            self._scheduler.update_error(handle.agent_id, handle.task_type, str(error))
+        if handle.state is TaskState.ABANDONED:
+            fail_agent(record, f"task {handle.id} ignores its cancellation and was abandoned")
