@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from engine.scheduling.agent_record import AgentRecord
+from engine.scheduling.agent_record import RecordOf
 from engine.scheduling.cycle_work import cycle_work
+from engine.scheduling.task_handle import AgentRecord
 from engine.scheduling.task_names import check_name
 
 LOOSE_IDS: Final = 10_000
@@ -71,7 +72,8 @@ class AgentBook:
         self._loose.pop(agent_id, None)
 
     def _add(self, agent_id: str) -> AgentRecord:
-        record = self.records[agent_id] = AgentRecord(agent_id)
+        record: AgentRecord = RecordOf(agent_id)
+        self.records[agent_id] = record
         return record
 
     def _make_room(self) -> None:

@@ -8,13 +8,12 @@ from typing import Any, Final
 
 from engine.scheduling.agent_config import CycleSettings, read_cycle_settings
 from engine.scheduling.agent_log import first_line
-from engine.scheduling.agent_record import AgentRecord
 from engine.scheduling.agent_status import AgentStatus
 from engine.scheduling.clock import Clock
 from engine.scheduling.cycle_work import is_running
 from engine.scheduling.dispatcher import Dispatcher
 from engine.scheduling.run_record import RunRecord
-from engine.scheduling.task_handle import TaskHandle
+from engine.scheduling.task_handle import AgentRecord, TaskHandle
 from engine.scheduling.task_priority import TaskPriority
 from engine.scheduling.task_state import TaskState
 

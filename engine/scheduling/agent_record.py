@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from engine.scheduling.run_record import RunRecord
 
-if TYPE_CHECKING:
-    from engine.scheduling.task_handle import TaskHandle, Work
+HandleT = TypeVar("HandleT")
+"""The handle of a task, which knows its record in turn."""
+
+Work: TypeAlias = Callable[[Any], Awaitable[Any]]
+"""Takes the resource pool, returns what is awaited as the task's body."""
 
 HISTORY: Final = 100
 """Cycles kept for each agent."""
 
 
-class Lane:
+class LaneOf(Generic[HandleT]):
     """A kind of work of which at most one runs and at most one waits."""
 
     __slots__ = ("queued", "running")
 
     def __init__(self) -> None:
-        self.queued: TaskHandle | None = None
-        self.running: TaskHandle | None = None
+        self.queued: HandleT | None = None
+        self.running: HandleT | None = None
 
 
-class AgentRecord:
+class RecordOf(Generic[HandleT]):
     """One agent, or the id that custom tasks came in under.
 
     Attributes:
@@ -65,9 +69,9 @@ class AgentRecord:
         self.agent_id = agent_id
         self.agent: Any = None  # foreign code: anything with run_cycle, status and config
         self.cycle_work: Work | None = None
-        self.queued: dict[TaskHandle, None] = {}
-        self.cycles = Lane()
-        self.lanes: dict[str, Lane] = {}
+        self.queued: dict[HandleT, None] = {}
+        self.cycles: LaneOf[HandleT] = LaneOf()
+        self.lanes: dict[str, LaneOf[HandleT]] = {}
         self.abandoned = 0
         self.busy = 0
         self.runs = 0
@@ -88,11 +92,11 @@ class AgentRecord:
         """Whether nothing of it waits or runs."""
         return not self.queued and not self.busy and not self.abandoned
 
-    def lane(self, task_type: str) -> Lane:
+    def lane(self, task_type: str) -> LaneOf[HandleT]:
         """Return the lane of the exclusive tasks of *task_type*."""
-        return self.lanes.setdefault(task_type, Lane())
+        return self.lanes.setdefault(task_type, LaneOf())
 
-    def is_blocked(self, lane: Lane) -> bool:
+    def is_blocked(self, lane: LaneOf[HandleT]) -> bool:
         """Return whether work of *lane* may not start now.
 
         An agent with abandoned work gets no cycle until that work has really ended.

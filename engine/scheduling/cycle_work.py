@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from engine.scheduling.agent_record import Work
 from engine.scheduling.agent_status import AgentStatus
 from engine.scheduling.base_agent import BaseAgent
 from engine.scheduling.errors import CycleFailed
-from engine.scheduling.task_handle import Work
 
 
 def cycle_work(agent: Any) -> Work:  # noqa: ANN401 (a BaseAgent, or anything like one)

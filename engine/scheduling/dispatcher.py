@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from types import CoroutineType
 from typing import Any, Final, Protocol
 
-from engine.scheduling.agent_record import AgentRecord, Lane
+from engine.scheduling.agent_record import Work
 from engine.scheduling.clock import Cancellable, Clock
 from engine.scheduling.deadline_watch import DeadlineWatch
 from engine.scheduling.delayed_queue import DelayedQueue
@@ -27,7 +27,7 @@ from engine.scheduling.loop_owner import LoopOwner
 from engine.scheduling.ready_queue import ReadyQueue
 from engine.scheduling.task_context import CURRENT_TASK
 from engine.scheduling.task_counters import TaskCounters
-from engine.scheduling.task_handle import TaskHandle, Work
+from engine.scheduling.task_handle import AgentRecord, Lane, TaskHandle
 from engine.scheduling.task_priority import LEVELS, TaskPriority
 from engine.scheduling.task_state import TaskState
 from engine.scheduling.timers import Timers

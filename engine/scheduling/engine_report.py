@@ -9,13 +9,14 @@ from typing import Any, Final
 from engine.model.clock import to_iso
 from engine.scheduling.agent_book import AgentBook
 from engine.scheduling.agent_cycles import CYCLE
-from engine.scheduling.agent_record import AgentRecord
+from engine.scheduling.agent_record import RecordOf
 from engine.scheduling.clock import Clock
 from engine.scheduling.dispatcher import Dispatcher
+from engine.scheduling.task_handle import AgentRecord
 from engine.scheduling.task_priority import LEVELS
 from engine.scheduling.task_snapshot import TaskSnapshot
 
-EMPTY_RECORD: Final = AgentRecord("")
+EMPTY_RECORD: Final[AgentRecord] = RecordOf("")
 """What is known of an unknown agent."""
 
 

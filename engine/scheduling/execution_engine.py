@@ -18,7 +18,7 @@ from engine.scheduling import engine_options as spec
 from engine.scheduling.adaptive_scheduler import AdaptiveScheduler
 from engine.scheduling.agent_book import AgentBook
 from engine.scheduling.agent_cycles import AgentCycles, merge, settings_of
-from engine.scheduling.agent_record import AgentRecord
+from engine.scheduling.agent_record import Work
 from engine.scheduling.alerts import AlertMonitor
 from engine.scheduling.clock import Clock, SystemClock
 from engine.scheduling.conductor import TaskConductor, TaskListener
@@ -37,7 +37,7 @@ from engine.scheduling.settings import SchedulingSettings
 from engine.scheduling.shutdown import Shutdown
 from engine.scheduling.stop_report import StopReport
 from engine.scheduling.task_context import CURRENT_TASK
-from engine.scheduling.task_handle import TaskHandle, Work
+from engine.scheduling.task_handle import AgentRecord, TaskHandle
 from engine.scheduling.task_names import check_name
 from engine.scheduling.task_priority import TaskPriority, to_priority
 from engine.scheduling.task_snapshot import TaskSnapshot

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 from engine.scheduling.option import as_number
 
 if TYPE_CHECKING:
-    from engine.scheduling.market_condition import MarketCondition
-    from engine.scheduling.system_load import SystemLoad
+    from _typeshed import DataclassInstance
 
-ReadingT = TypeVar("ReadingT", "MarketCondition", "SystemLoad")
+ReadingT = TypeVar("ReadingT", bound="DataclassInstance")
 
 
 def check_finite(value: object, what: str) -> float:

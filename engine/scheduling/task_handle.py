@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from engine import flow
+from engine.scheduling.agent_record import LaneOf, RecordOf, Work
 from engine.scheduling.errors import TaskCancelled, TaskTimeout
 from engine.scheduling.task_priority import TaskPriority
 from engine.scheduling.task_snapshot import TaskSnapshot
 from engine.scheduling.task_state import FINAL, TaskState, to_event_status
 
-if TYPE_CHECKING:
-    from engine.scheduling.agent_record import AgentRecord, Lane
-    from engine.scheduling.dispatcher import Dispatcher
 
-Work: TypeAlias = Callable[[Any], Awaitable[Any]]
-"""Takes the resource pool, returns what is awaited as the task's body."""
+class TaskHost(Protocol):
+    """Who moves the task: the dispatcher."""
+
+    @property
+    def now(self) -> Callable[[], float]:
+        """Returns the second of the monotonic clock."""
+        ...
+
+    def cancel(self, handle: TaskHandle) -> bool:
+        """Call *handle* off; return whether that was news."""
+        ...
 
 
 class TaskHandle:
@@ -41,7 +48,7 @@ class TaskHandle:
 
     # One object for each queued task, a hundred thousand of them: slots, nothing computed early.
     __slots__ = (
-        "_dispatcher",
+        "_host",
         "_waiters",
         "agent_id",
         "asyncio_task",
@@ -67,7 +74,7 @@ class TaskHandle:
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        host: TaskHost,
         record: AgentRecord,
         task_type: str,
         work: Work,
@@ -77,7 +84,7 @@ class TaskHandle:
         lane: Lane | None,
         seq: int,
     ) -> None:
-        self._dispatcher = dispatcher
+        self._host = host
         self.record = record
         self.agent_id = record.agent_id
         self.task_type = task_type
@@ -115,7 +122,7 @@ class TaskHandle:
         """Seconds until it may start; 0 when it is due, runs or has ended."""
         if self.state is not TaskState.DELAYED:
             return 0.0
-        return max(0.0, self.due - self._dispatcher.now())
+        return max(0.0, self.due - self._host.now())
 
     @property
     def is_final(self) -> bool:
@@ -127,7 +134,7 @@ class TaskHandle:
         """Seconds from its start to its end, or to now; None before it started."""
         if self.started == _NEVER:
             return None
-        return (self._dispatcher.now() if self.ended == _NEVER else self.ended) - self.started
+        return (self._host.now() if self.ended == _NEVER else self.ended) - self.started
 
     @property
     def event_status(self) -> flow.EventStatus:
@@ -146,7 +153,7 @@ class TaskHandle:
         A waiting task is `cancelled` at once. A running one is cancelled and gets `cancel_grace`
         to unwind. False for one that has ended or is being cancelled already.
         """
-        return self._dispatcher.cancel(self)
+        return self._host.cancel(self)
 
     async def result(self) -> Any:  # noqa: ANN401 (whatever the task returns)
         """Return what the task returned, as soon as it has ended.
@@ -195,6 +202,12 @@ class TaskHandle:
         """Return the error of a task that was called off."""
         return TaskCancelled(f"task {self.id} {reason}")
 
+
+AgentRecord: TypeAlias = RecordOf[TaskHandle]
+"""What is known of the agent of a task."""
+
+Lane: TypeAlias = LaneOf[TaskHandle]
+"""A kind of work of which at most one runs and at most one waits."""
 
 _NEVER: Final = float("inf")
 
