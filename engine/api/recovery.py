@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import assert_never
 
 from engine.api.build import PreparedSession
+from engine.config.session import RestartPolicyName
 from engine.config.session_plan import SessionPlan
+from engine.containers.inputs import GIVE_UP
 from engine.flow.errors import EngineError
 from engine.live.resume import Recovered, replay_session
 from engine.live.session_runner import PendingRequest
@@ -25,7 +28,7 @@ async def find_interrupted(
     section = plan.config.session
     for session_id in store.interrupted:
         note("warning", f"session {session_id} was interrupted; its records are kept")
-    if section.on_restart == "ignore" or section.speed == "max":
+    if plan.config.restart_policies == {"ignore"} or section.speed == "max":
         return None
     for record in await store.sessions():
         if record.name != section.name:
@@ -71,20 +74,34 @@ async def recover(
 
 
 def restart_requests(prepared: PreparedSession) -> list[PendingRequest]:
-    """Return what the restart policy asks of the executors that came back."""
-    policy = prepared.plan.config.session.on_restart
-    if policy not in ("flatten", "hold"):
-        return []
+    """Return what the restart policies ask of the executors that came back (executors.md 14.3)."""
+    config = prepared.plan.config
     return [
-        PendingRequest(
-            request_id=f"restart-{executor.executor_id}",
-            actor="restart",
-            verb="stop",
-            arguments={
-                "executor_id": executor.executor_id,
-                "keep_position": policy == "hold",
-            },
-        )
+        request
         for executor in prepared.container.orchestrator.executors()
         if executor.is_active
+        for request in _of_policy(
+            config.restart_policy(executor.controller_id), executor.executor_id
+        )
     ]
+
+
+def _of_policy(policy: RestartPolicyName, executor_id: str) -> Iterator[PendingRequest]:
+    verb, more = "stop", dict[str, object]()
+    match policy:
+        case "resume":
+            return
+        case "flatten":
+            more["keep_position"] = False
+        case "hold":
+            more["keep_position"] = True
+        case "ignore":
+            verb, more["reason"] = GIVE_UP, "ignored at the restart"
+        case _:
+            assert_never(policy)
+    yield PendingRequest(
+        request_id=f"restart-{executor_id}",
+        actor="restart",
+        verb=verb,
+        arguments={"executor_id": executor_id} | more,
+    )

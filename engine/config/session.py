@@ -31,6 +31,11 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+RestartPolicyName = Literal["resume", "flatten", "hold", "ignore"]
+"""What a restart makes of executors: they go on, are closed, are left as position holds, or fail
+with what they hold left as position holds (executors.md 14.3)."""
+
+
 class SessionSection(_Section):
     """What is run: its name, its mode, its time."""
 
@@ -59,7 +64,7 @@ class SessionSection(_Section):
         default="keep", description="what the end does with open positions"
     )
 
-    on_restart: Literal["resume", "flatten", "hold", "ignore"] = Field(
+    on_restart: RestartPolicyName = Field(
         default="resume", description="what becomes of a session that was cut off"
     )
 
@@ -88,6 +93,10 @@ class ControllerSection(_Section):
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", description="unique name")
     kind: str = Field(description="which controller, for example momentum")
     params: dict[str, object] = Field(default_factory=dict, description="its parameters")
+    on_restart: RestartPolicyName | None = Field(
+        default=None,
+        description="what becomes of its executors after a cut; the session's if empty",
+    )
 
 
 class StrategySection(_Section):
@@ -115,3 +124,16 @@ class SessionConfig(_Section):
     executors: tuple[Mapping[str, object], ...] = Field(
         default=(), description="executors that are created at the start, with their type"
     )
+
+    def restart_policy(self, controller_id: str) -> RestartPolicyName:
+        """Return what a restart makes of a controller's executors; by default the session's."""
+        for section in self.controllers:
+            if section.id == controller_id and section.on_restart is not None:
+                return section.on_restart
+        return self.session.on_restart
+
+    @property
+    def restart_policies(self) -> frozenset[RestartPolicyName]:
+        """Return the policies that are in use."""
+        names = ("main", *(section.id for section in self.controllers))
+        return frozenset(map(self.restart_policy, names))

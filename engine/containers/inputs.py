@@ -35,7 +35,7 @@ class TimerInput:
 class ActionInput:
     """Somebody outside the session asks for an executor action.
 
-    ``verb`` is create, stop, update or store, or stop_controller or start_controller;
+    ``verb`` is create, stop, update, store or give_up, or stop_controller or start_controller;
     ``arguments`` are JSON values as validated at the door. ``request_id`` ties the result to the
     command that asked.
     """
@@ -78,6 +78,9 @@ STOP_CONTROLLER: Final = "stop_controller"
 """Verb of an action: a controller proposes nothing any more, its executors stop."""
 START_CONTROLLER: Final = "start_controller"
 """Verb of an action: a stopped controller, or one that was paused, is asked again."""
+
+GIVE_UP: Final = "give_up"
+"""Verb of an action: an executor ends as FAILED, what it holds goes to the position store."""
 
 
 class JournalFormatError(flow.ValidationError):

@@ -17,6 +17,7 @@ from engine.containers.controller_host import ControllerHost
 from engine.containers.data_handler import DataHandler
 from engine.containers.effects import Effects
 from engine.containers.inputs import (
+    GIVE_UP,
     START_CONTROLLER,
     STOP_CONTROLLER,
     ActionInput,
@@ -239,6 +240,12 @@ class SessionContainer:
     def _take_action(self, item: ActionInput) -> None:
         if item.verb in (STOP_CONTROLLER, START_CONTROLLER):
             result = self._steer_controller(item.verb, item.arguments)
+            self._effects.results.append((item.request_id, result))
+            return
+        if item.verb == GIVE_UP:
+            executor_id = str(item.arguments.get("executor_id", ""))
+            reason = str(item.arguments.get("reason", "given up"))
+            result = self.orchestrator.give_up(executor_id, reason)
             self._effects.results.append((item.request_id, result))
             return
         try:

@@ -94,6 +94,16 @@ class ActionDesk:
             case "ignore":
                 self._roster.dispatch(member, executor.fail, "ignored at the restart")
 
+    def give_up(self, executor_id: str, reason: str) -> ActionResult:
+        """End an executor as FAILED; what it holds goes to the position store (14.3, ignore)."""
+        member = self._roster.find(executor_id)
+        if member is None:
+            return self._refused(
+                ActionCode.NOT_FOUND, f"there is no executor {executor_id}", executor_id
+            )
+        self._roster.dispatch(member, member.executor.fail, reason)
+        return self._done_ok(executor_id, "is given up")
+
     def _create(
         self, action: CreateExecutorAction, controller_id: str, *, is_stopping: bool
     ) -> ActionResult:

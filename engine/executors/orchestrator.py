@@ -137,6 +137,10 @@ class ExecutorOrchestrator:
         """
         self._actions.resume(config, state, orders, fills, policy)
 
+    def give_up(self, executor_id: str, reason: str) -> ActionResult:
+        """End an executor as FAILED; what it holds goes to the position store (14.3, ignore)."""
+        return self._actions.give_up(executor_id, reason)
+
     def restore_positions(self, states: Iterable[PositionState]) -> None:
         """Take up stored position holds."""
         self._positions.restore(states)

@@ -15,7 +15,9 @@ from engine.api.command_event import CommandEvent
 from engine.api.commands import CreateExecutor, StopExecutor, UpdateExecutor
 from engine.api.engine import Engine
 from engine.api.engine_errors import EngineStartError
+from engine.config.session_plan import load_session_plan
 from engine.executors.snapshot import ExecutorSnapshot
+from engine.executors.status import CloseType
 from engine.live.published import PublishedSession
 from engine.store.database_file import DATABASE_NAME
 from engine.store.records import AuditRecord, SessionRecord, SessionStatus
@@ -52,8 +54,9 @@ class Crash:
         self.first = folder / "first"
         self.second = folder / "second"
 
-    def configure(self, policy: str, seed: int = 5) -> None:
-        self.config.write_text(TEXT.format(policy=policy, seed=seed), encoding="utf-8")
+    def configure(self, policy: str, seed: int = 5, more: str = "") -> None:
+        text = TEXT.format(policy=policy, seed=seed) + more
+        self.config.write_text(text, encoding="utf-8")
 
     def copy(self) -> None:
         """Copy what a killed process would leave: the database and its write-ahead log."""
@@ -61,9 +64,9 @@ class Crash:
         for path in self.first.glob(f"{DATABASE_NAME}*"):
             shutil.copy(path, self.second / path.name)
 
-    async def happen(self, policy: str) -> PublishedSession:
+    async def happen(self, policy: str, more: str = "") -> PublishedSession:
         """Run until the planned executor is filled, then copy; return the last state."""
-        self.configure(policy)
+        self.configure(policy, more=more)
         board = WatchedBoard()
         async with Engine.open(config=self.config, data_dir=self.first, board=board):
             filled = await board.until(has_filled)
@@ -149,6 +152,42 @@ async def test_an_interrupted_session_is_taken_up(
         second_fills = await store.fills(newest.session_id)
     assert len(first_fills) == 1
     assert len(second_fills) == (2 if policy == "flatten" else 1)
+
+
+CONTROLLER = """\
+controllers:
+  - id: fast
+    kind: momentum
+    on_restart: {policy}
+    params: {{connector_name: sim, trading_pair: AAA-USDT, interval_s: 3600}}
+"""
+
+
+@pytest.mark.parametrize("policy", ["resume", "flatten", "hold", "ignore"])
+def test_each_controller_has_its_own_policy(tmp_path: Path, policy: str) -> None:
+    path = tmp_path / "session.yaml"
+    session = TEXT.format(policy="ignore", seed=1)
+    path.write_text(session + CONTROLLER.format(policy=policy), encoding="utf-8")
+    config = load_session_plan(path).config
+    assert config.restart_policy("fast") == policy
+    assert config.restart_policy("main") == "ignore"
+    assert config.restart_policies == {policy, "ignore"}
+
+
+async def test_the_executors_of_the_session_can_be_ignored_alone(crash: Crash) -> None:
+    before = await crash.happen("ignore", more=CONTROLLER.format(policy="resume"))
+    board = WatchedBoard()
+    async with Engine.open(config=crash.config, data_dir=crash.second, board=board):
+        after = await board.until(
+            lambda one: one.inputs > 5 and bool({**one.executors, **one.archived})
+        )
+        after = await board.until(lambda one: only_executor(one).is_done)
+        new = only_executor(after)
+        assert new.id == only_executor(before).id
+        assert (new.close_type, new.last_error) == (CloseType.FAILED, "ignored at the restart")
+        (held,) = after.positions_held
+        assert (held.amount, held.controller_id) == (Decimal(2), "main")
+        assert after.fill_count == 1
 
 
 @pytest.mark.parametrize(
