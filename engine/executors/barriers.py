@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from engine.executors.form_hints import DURATION, HIDDEN, PERCENT
 from engine.executors.validation import (
+    BarrierSeconds,
     OptionalDecimal,
-    OptionalSeconds,
     OrderTypeName,
     PositiveDecimal,
     positive,
@@ -83,7 +83,7 @@ class TripleBarrierConfig(BaseModel):
     take_profit: OptionalDecimal = Field(
         default=None, description="net gain at which it closes", json_schema_extra=PERCENT
     )
-    time_limit: OptionalSeconds = Field(
+    time_limit: BarrierSeconds = Field(
         default=None, description="time after which it closes", json_schema_extra=DURATION
     )
     trailing_stop: OptionalTrailingStop = None

@@ -12,10 +12,10 @@ from engine.executors.barriers import OptionalTrailingStop, TripleBarrierConfig
 from engine.executors.config import ExecutorConfigBase
 from engine.executors.form_hints import DURATION, IN_BASE, IN_QUOTE, PERCENT
 from engine.executors.validation import (
+    BarrierSeconds,
     DirectionalSide,
     OptionalDecimal,
     OptionalDecimals,
-    OptionalSeconds,
     OrderTypeName,
     PositiveDecimal,
     PositiveInt,
@@ -112,7 +112,7 @@ class PositionExecutorUpdate(BaseModel):
     take_profit: OptionalDecimal = Field(
         default=None, description="empty switches it off", json_schema_extra=PERCENT
     )
-    time_limit: OptionalSeconds = Field(
+    time_limit: BarrierSeconds = Field(
         default=None,
         description="from the executor's creation; empty switches it off",
         json_schema_extra=DURATION,

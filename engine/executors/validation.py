@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationError
 
@@ -129,13 +129,33 @@ DirectionalSide = Annotated[TradeType, by_name(TradeType), AfterValidator(_direc
 OrderTypeName = Annotated[OrderType, by_name(OrderType), _TO_NAME]
 """MARKET, LIMIT or LIMIT_MAKER."""
 
-OptionalSeconds = Annotated[PositiveInt | None, BeforeValidator(_zero_is_none)]
+BarrierSeconds = Annotated[PositiveInt | None, BeforeValidator(_zero_is_none)]
 """Whole seconds above zero; 0 is read as None (executors.md 3.2)."""
+
+OptionalSeconds = Annotated[PositiveInt | None, BeforeValidator(_blank_is_none)]
+"""Whole seconds above zero, or None; blank text is None."""
+
+
+_PLAIN_WORDS: Final = {
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
+    "model_type": "must be a mapping of fields",
+    "tuple_type": "must be a list",
+}
+"""What a person reads instead of pydantic's own words for values of the wrong kind."""
 
 
 def _sentence(kind: str, message: str, value: object) -> str:
     if kind == "missing":
         return "is required"
+    if kind in _PLAIN_WORDS:
+        return f"{_PLAIN_WORDS[kind]}, got {value!r}"
     if kind == "extra_forbidden":
         return f"is not a known field (value {value!r}); remove it or check its spelling"
     text = message.removeprefix("Value error, ")
