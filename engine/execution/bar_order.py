@@ -155,7 +155,8 @@ class BarOrder:
         role: what the order is for; bracket children, liquidations and closings have their own.
 
     Everything else is the broker's. Prices are ticks, ``notional_atoms`` and ``fee_atoms`` sums
-    over the fills, ``price_lots`` the sum of ticks times lots.
+    over the fills (``extra_fee_atoms`` what a liquidation adds), ``price_lots`` the sum of ticks
+    times lots.
     """
 
     __slots__ = (
@@ -165,15 +166,16 @@ class BarOrder:
         "client_id",
         "dir",
         "expire_ns",
+        "extra_fee_atoms",
         "extreme",
         "fee_atoms",
         "filled_lots",
         "fills",
         "first_bar",
         "group",
+        "is_armed",
         "is_child",
         "is_dormant",
-        "is_limit",
         "is_stop_exit",
         "is_triggered",
         "join_bar",
@@ -274,13 +276,14 @@ class BarOrder:
         self.notional_atoms = 0
         self.price_lots = 0
         self.fee_atoms = 0
+        self.extra_fee_atoms = 0
         self.parent: BarOrder | None = None
         self.group: BracketGroup | None = None
         self.is_child = False
         self.is_stop_exit = False
         self.is_dormant = False
         self.is_triggered = False
-        self.is_limit = False
+        self.is_armed = False
         self.phase = PHASE_MARKET
         self.dir = 0
         self.level = 0

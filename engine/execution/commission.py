@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from engine.model.instruments import PPB, Instrument
 from engine.model.rounding import ceil_div, fee_ppb
@@ -82,6 +82,18 @@ class CommissionModel(ABC):
     def thresholds(self) -> tuple[int, ...]:
         """Return the cumulative notionals in atoms at which the fee may fall, ascending."""
         return ()
+
+    @property
+    def parts(self) -> tuple[CommissionModel, ...]:
+        """Return the models that this one adds up; by default itself."""
+        return (self,)
+
+    def memory(self) -> object:
+        """Return what `restore` takes; models without a memory have none."""
+        return None
+
+    def restore(self, memory: object) -> None:  # noqa: B027 (most have no memory)
+        """Go back to what `memory` returned."""
 
     def record(self, notional_atoms: int, ts_ns: int) -> None:  # noqa: B027 (most have no memory)
         """Take note of a fill's notional; models without a memory forget it."""
@@ -286,13 +298,16 @@ class MakerTakerTieredCommission(CommissionModel):
         """Return the fee at the day's rates."""
         return fee_ppb(abs(notional_atoms), self._maker_ppb if is_maker else self._taker_ppb)
 
-    def memory(self) -> tuple[dict[int, int], int, int, int]:
+    def memory(self) -> object:
         """Return what `restore` takes."""
         return dict(self._by_day), self._day, self._maker_ppb, self._taker_ppb
 
-    def restore(self, memory: tuple[dict[int, int], int, int, int]) -> None:
+    def restore(self, memory: object) -> None:
         """Go back to what `memory` returned."""
-        by_day, self._day, self._maker_ppb, self._taker_ppb = memory
+        by_day, self._day, self._maker_ppb, self._taker_ppb = cast(
+            "tuple[dict[int, int], int, int, int]",  # this model's own memory
+            memory,
+        )
         self._by_day = dict(by_day)
 
 
@@ -309,6 +324,11 @@ class CompositeCommission(CommissionModel):
     def stateless(self) -> bool:  # type: ignore[override]  # a constant in the others
         """Whether every model may be shared."""
         return all(model.stateless for model in self.models)
+
+    @property
+    def parts(self) -> tuple[CommissionModel, ...]:
+        """Return the models, those of models within them too."""
+        return tuple(part for model in self.models for part in model.parts)
 
     @property
     def thresholds(self) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.model.rates import Factor, Rate, read_units
 
+_MOST_ATOMS: Final = 2**62
 _RATES: Final = ("borrow_rate", "interest_rate", "liquidation_fee")
 
 
@@ -61,6 +62,15 @@ class AccountSettings(BaseModel):
     @classmethod
     def _units(cls, data: object) -> object:
         return read_units(data, _RATES)
+
+    @model_validator(mode="after")
+    def _fits_sixty_two_bits(self) -> Self:
+        if self.initial_cash.scaleb(self.money_precision) >= _MOST_ATOMS:
+            raise ValueError(
+                f"initial_cash: {self.initial_cash} has too many atoms of "
+                f"1e-{self.money_precision}; lower money_precision"
+            )
+        return self
 
     @model_validator(mode="after")
     def _cash_has_no_leverage(self) -> Self:

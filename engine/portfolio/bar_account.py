@@ -140,6 +140,36 @@ class BarAccount:
             position.realised = position.fees = 0
             position.funding = position.borrow = position.dividends = 0
 
+    def memory(self) -> tuple[int, ...]:
+        """Return all numbers, for `restore`."""
+        numbers = [self.cash, self.equity, self.realised, self.fees]
+        for position in self.positions:
+            numbers += (
+                position.lots,
+                position.cost,
+                position.mark,
+                position.has_mark,
+                position.realised,
+                position.fees,
+            )
+        return tuple(numbers)
+
+    def restore(self, memory: tuple[int, ...]) -> None:
+        """Go back to what `memory` returned; costs of days and funding are not part of it."""
+        self.cash, self.equity, self.realised, self.fees = memory[:4]
+        at = 4
+        for position in self.positions:
+            (
+                position.lots,
+                position.cost,
+                position.mark,
+                has_mark,
+                position.realised,
+                position.fees,
+            ) = memory[at : at + 6]
+            position.has_mark = bool(has_mark)
+            at += 6
+
     @property
     def charges_days(self) -> bool:
         """Whether a day's end can cost something."""

@@ -1,0 +1,141 @@
+"""Fills, equity samples and orders of a run as integer tables (backtest.md DET-4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from engine.execution.bar_book import SymbolBook
+from engine.execution.bar_order import (
+    ROLE_END,
+    ROLE_ENTRY,
+    ROLE_EXIT,
+    ROLE_LIQUIDATION,
+    ROLE_STOP_LOSS,
+    ROLE_TAKE_PROFIT,
+    ROLE_TRAILING,
+    BarFill,
+    BarOrder,
+)
+from engine.model.run_tables import (
+    EQUITY_DTYPE,
+    FILL_DTYPE,
+    FILL_REASONS,
+    NO_PRICE,
+    ORDER_DTYPE,
+    Table,
+)
+
+_REASON_OF_ROLE: Final = {
+    ROLE_ENTRY: FILL_REASONS.index("ENTRY"),
+    ROLE_EXIT: FILL_REASONS.index("SIGNAL"),
+    ROLE_STOP_LOSS: FILL_REASONS.index("STOP_LOSS"),
+    ROLE_TAKE_PROFIT: FILL_REASONS.index("TAKE_PROFIT"),
+    ROLE_TRAILING: FILL_REASONS.index("TRAILING"),
+    ROLE_LIQUIDATION: FILL_REASONS.index("LIQUIDATION"),
+    ROLE_END: FILL_REASONS.index("END"),
+}
+_OTHER: Final = FILL_REASONS.index("OTHER")
+
+
+def fill_table(fills: Sequence[BarFill], books: Sequence[SymbolBook]) -> Table:
+    """Return *fills* in match order."""
+    rows = [
+        (
+            fill.ts,
+            fill.bar,
+            fill.order.seq,
+            fill.symbol,
+            fill.side,
+            0 if fill.is_maker else 1,
+            fill.lots,
+            fill.ticks,
+            fill.fee_atoms,
+            max(0, fill.side * (fill.ticks - fill.raw_ticks))
+            * fill.lots
+            * books[fill.symbol].scale,
+            fill.is_ambiguous,
+            _REASON_OF_ROLE.get(fill.order.role, _OTHER),
+        )
+        for fill in fills
+    ]
+    return np.array(rows, dtype=FILL_DTYPE)
+
+
+def order_table(orders: Sequence[BarOrder]) -> Table:
+    """Return *orders* by seq."""
+    rows = [
+        (
+            order.seq,
+            max(0, order.symbol),
+            order.side,
+            max(0, order.kind),
+            order.tif,
+            order.state,
+            order.lots,
+            order.filled_lots,
+            order.notional_atoms,
+            order.fee_atoms + order.extra_fee_atoms,
+            NO_PRICE if order.limit is None else order.limit,
+            NO_PRICE if order.stop is None else order.stop,
+            order.bar_created,
+            order.ts_created,
+            order.ts_updated,
+        )
+        for order in orders
+    ]
+    return np.array(rows, dtype=ORDER_DTYPE)
+
+
+def equity_table(
+    samples: Sequence[int],
+    stamps: ArrayLike,
+    *,
+    cash_log: Sequence[tuple[int, int]],
+    fills: Sequence[BarFill],
+    books: Sequence[SymbolBook],
+) -> Table:
+    """Return the equity *samples* with cash, and whether something was held in each.
+
+    ``cash_log`` holds (number of samples before, cash) at each change.
+    """
+    count = len(samples)
+    table = np.zeros(count, dtype=EQUITY_DTYPE)
+    if not count:
+        return table
+    table["ts"] = stamps
+    table["equity_atoms"] = samples
+    at = np.array([sample for sample, _ in cash_log], dtype=np.int64)
+    cash = np.array([atoms for _, atoms in cash_log], dtype=np.int64)
+    table["cash_atoms"] = cash[np.searchsorted(at, np.arange(count), side="right") - 1]
+    table["cash_atoms"][-1] = cash[-1]
+    table["exposed"] = _exposure(table["ts"], fills, books)
+    return table
+
+
+def _exposure(
+    stamps: NDArray[np.int64], fills: Sequence[BarFill], books: Sequence[SymbolBook]
+) -> NDArray[np.uint8]:
+    """Return which samples had a position at any time since the sample before."""
+    changes = np.zeros(len(stamps) + 1, dtype=np.int64)
+    held = [0] * len(books)
+    since = [0] * len(books)
+    last = len(stamps) - 1
+    closes = [book.ts_close[fill.bar] for fill in fills for book in (books[fill.symbol],)]
+    at_fill = np.minimum(np.searchsorted(stamps, np.array(closes, dtype=np.int64)), last)
+    for fill, at in zip(fills, at_fill.tolist(), strict=True):
+        symbol = fill.symbol
+        if not held[symbol]:
+            since[symbol] = at
+        held[symbol] += fill.side * fill.lots
+        if not held[symbol]:
+            changes[since[symbol]] += 1
+            changes[at + 1] -= 1
+    for symbol, lots in enumerate(held):
+        if lots:
+            changes[since[symbol]] += 1
+    exposed: NDArray[np.uint8] = (np.cumsum(changes[:-1]) > 0).astype(np.uint8)
+    return exposed
