@@ -13,9 +13,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from engine.markets import bar_checks as checks
+from engine.markets.bar_cache import INDEX_FILE, load_bar_cache
 from engine.markets.bar_options import ADJUSTED, ALIASES, REQUIRED, BarFileOptions, InstrumentTerms
 from engine.markets.column_spool import ColumnSpool
-from engine.markets.data_report import DataReport, MarketDataError
+from engine.markets.data_report import CHECKS, DataReport, MarketDataError
 from engine.markets.gap_filling import fill_gaps_flat
 from engine.markets.number_columns import (
     ABSENT,
@@ -80,8 +81,43 @@ def load_bar_columns(
         tick=terms.tick or (options.tick if options else None),
         lot=terms.lot,
     )
+    if path.is_dir() and (path / INDEX_FILE).is_file():
+        return _cached_bars(path, terms)
     reader = _BarReader(path, options, on_disk=_size_of(path) >= large_file_bytes)
     return reader.load(terms)
+
+
+def _cached_bars(folder: pathlib.Path, terms: InstrumentTerms) -> LoadedBars:
+    """Return bars that were checked when their cache was made."""
+    bars = load_bar_cache(folder)
+    found = bars.instrument
+    for name, wanted, has in (
+        ("tick", terms.tick or found.tick, found.tick),
+        ("lot", terms.lot, found.lot),
+    ):
+        if wanted != has:
+            raise MarketDataError(
+                f"{folder / INDEX_FILE}:1: {name}: {has} is not the {name} {wanted} asked for: "
+                "read the source again"
+            )
+    bars = bars.with_columns(symbol=terms.symbol, instrument=terms.instrument(found.tick))
+    report = DataReport(
+        rows_read=len(bars),
+        rows_kept=len(bars),
+        counts=dict.fromkeys(CHECKS, 0),
+        rounded_prices=0,
+        rounded_volumes=0,
+        clock_changes=0,
+        largest_rounding=Decimal(0),
+        ignored_columns=(),
+        synthetic_bars=int(np.count_nonzero(bars.is_synthetic)),
+        unknown_volumes=int(np.count_nonzero(bars.volume < 0)),
+        tick=found.tick,
+        first_ns=int(bars.ts_open[0]) if len(bars) else None,
+        last_ns=int(bars.ts_close[-1]) if len(bars) else None,
+        data_hash=bars.data_hash,
+    )
+    return LoadedBars(bars, report)
 
 
 def _size_of(path: pathlib.Path) -> int:
@@ -145,11 +181,11 @@ class _BarReader:
             stamps = self._read_stamps(self._series(frame, column))
             prices: dict[str, NumberColumn] = {}
             for column in checks.PRICE_NAMES:
-                prices[column] = _numbers(self._series(frame, column))
+                prices[column] = number_column(self._series(frame, column))
             more: dict[str, NumberColumn] = {}
             for column in ("volume", "vwap", "trades", "spread"):
                 if column in self._places:
-                    more[column] = _numbers(self._series(frame, column))
+                    more[column] = number_column(self._series(frame, column))
             columns = self._integers(len(frame), prices, more)
         except MixedZonesError as problem:
             raise self._cell_error(problem, column, "MIXED_ZONES") from problem
@@ -431,7 +467,7 @@ def _coarsened(columns: checks.Columns, tick: Decimal) -> Decimal:
     return tick
 
 
-def _numbers(series: pl.Series) -> NumberColumn:
+def number_column(series: pl.Series) -> NumberColumn:
     """Return a price or volume column of any type, exact.
 
     Raises:
