@@ -96,10 +96,10 @@ class AgentCycles:
             CYCLE,
             record.cycle_work,
             priority,
-            now=now,
-            due=due,
-            timeout=settings.timeout,
-            lane=record.cycles,
+            now,
+            due,
+            settings.timeout,
+            record.cycles,
         )
 
 

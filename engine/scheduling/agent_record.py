@@ -57,7 +57,6 @@ class RecordOf(Generic[HandleT]):
         "lanes",
         "last_ended",
         "last_error",
-        "last_run",
         "last_started",
         "queued",
         "run_seconds",
@@ -80,7 +79,6 @@ class RecordOf(Generic[HandleT]):
         self.timeouts = 0
         self.coalesced = 0
         self.run_seconds = 0.0
-        self.last_run: float | None = None
         self.last_started: float | None = None
         self.last_ended: float | None = None
         self.last_error: str | None = None

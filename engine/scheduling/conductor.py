@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from engine.scheduling.adaptive_scheduler import AdaptiveScheduler
 from engine.scheduling.agent_cycles import AgentCycles, fail_agent
 from engine.scheduling.agent_log import first_line
 from engine.scheduling.cycle_work import is_running
@@ -13,6 +14,7 @@ from engine.scheduling.task_handle import TaskHandle
 from engine.scheduling.task_state import TaskState
 
 LOG: Final = logging.getLogger("engine.scheduling")
+_DONE: Final = TaskState.DONE  # a member is found faster by a global name than in its class
 
 TaskListener = Callable[[TaskHandle, TaskState | None, TaskState], object]
 """Gets a task, the state it left (None for a new one) and the state it is in."""
@@ -25,6 +27,12 @@ class TaskConductor:
         self.cycles: AgentCycles | None = None
         self.listeners: Final[list[TaskListener]] = []
         self._scheduler: Final = scheduler
+        # A scheduler of another kind is told by the public method; ours without its checks.
+        self._book_success: Final[Callable[[str, str, float], object]] = (
+            scheduler.book_success
+            if type(scheduler) is AdaptiveScheduler
+            else scheduler.update_execution_time
+        )
 
     def may_start(self, handle: TaskHandle) -> bool:
         """Return whether the agent of the cycle *handle* runs."""
@@ -33,16 +41,15 @@ class TaskConductor:
     def task_ended(self, handle: TaskHandle) -> None:
         """Book the end of *handle*, and schedule what follows it."""
         record = handle.record
-        run_time = handle.ended - handle.started
+        record.last_started = started = handle.started
+        record.last_ended = ended = handle.ended
+        run_time = ended - started
         record.runs += 1
         record.run_seconds += run_time
-        record.last_run = run_time
-        record.last_started = handle.started
-        record.last_ended = handle.ended
         try:
-            if handle.state is TaskState.DONE:
+            if handle.state is _DONE:
                 record.failures = 0
-                self._scheduler.update_execution_time(handle.agent_id, handle.task_type, run_time)
+                self._book_success(handle.agent_id, handle.task_type, run_time)
             else:
                 self._book_failure(handle, run_time)
         except Exception:

@@ -20,7 +20,7 @@ from engine.scheduling.agent_record import Work
 from engine.scheduling.clock import Cancellable, Clock
 from engine.scheduling.deadline_watch import DeadlineWatch
 from engine.scheduling.delayed_queue import DelayedQueue
-from engine.scheduling.errors import EngineNotRunning
+from engine.scheduling.errors import EngineNotRunning, SchedulingError
 from engine.scheduling.lag_probe import LagProbe
 from engine.scheduling.latency_window import LatencyWindow
 from engine.scheduling.loop_owner import LoopOwner
@@ -99,6 +99,7 @@ class Dispatcher:
         self._conductor: Final = conductor
         self._owner: Final = owner
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._create_task: Any = None  # of the loop
         self._context = contextvars.Context()
         self._timers: Timers | None = None
         self._services: Final[set[asyncio.Future[None]]] = set()
@@ -117,6 +118,7 @@ class Dispatcher:
     def open(self, loop: asyncio.AbstractEventLoop) -> Timers:
         """Work on *loop*, in the context of the caller, from now on; return its timers."""
         self._loop = loop
+        self._create_task = loop.create_task
         self._context = contextvars.copy_context()
         # Nothing of a task leaks into the others when the engine is started from inside one.
         self._context.run(CURRENT_TASK.set, None)
@@ -177,7 +179,6 @@ class Dispatcher:
         task_type: str,
         work: Work,
         priority: TaskPriority,
-        *,
         now: float,
         due: float,
         timeout: float,
@@ -195,6 +196,8 @@ class Dispatcher:
             lane.queued = handle
         if due > now:
             self._delay(handle)
+        elif lane is None:
+            self._put(handle)
         else:
             self._make_ready(handle)
         if self.is_observed:
@@ -273,8 +276,17 @@ class Dispatcher:
             self.parked_count += 1
             return
         handle.state = _READY
+        self._put(handle)
+
+    def _put(self, handle: TaskHandle) -> None:
+        """Queue the ready *handle* on its level."""
         self.ready_count += 1
-        self.ready.levels[handle.priority].push(handle)
+        queue = self.ready.levels[handle.priority]
+        fifo = queue.fifo
+        if not fifo or fifo[-1].due < handle.due:  # as nearly always
+            fifo.append(handle)
+        else:
+            queue.push(handle)
         if not self._is_woken:
             self.wake()
 
@@ -329,7 +341,7 @@ class Dispatcher:
 
     def _on_timer(self) -> None:
         self._timer, self._timer_at = None, math.inf
-        self._dispatch()
+        self._dispatch(self.now())
         self._arm()  # again, if the loop was early
 
     # --- slots -----------------------------------------------------------------------------
@@ -345,64 +357,58 @@ class Dispatcher:
 
     def _on_wake(self) -> None:
         self._is_woken = False
-        self._dispatch()
+        self._dispatch(self.now())
 
-    def _dispatch(self) -> None:
-        """Start what may start, until the slots or the budget are used up."""
+    def _dispatch(self, now: float) -> None:
+        """Start what may start at *now*, until the slots or the budget are used up."""
         if self._is_dispatching or not self.is_starting:
             return
         # An eager task factory runs bodies inside create_task: what these end or submit must not
         # dispatch from within, the loop below goes on with it.
         self._is_dispatching = True
-        is_over_budget = False
         try:
-            is_over_budget = self._start_ready()
+            stop_at = now + self.budget
+            heap, running = self.delayed.heap, self.running
+            while now < stop_at:
+                if heap and heap[0][0] <= now:
+                    self._move_due(now)
+                if not self.ready_count or len(running) >= self.limit:
+                    break
+                queue = self.ready.choose(
+                    now, critical_only=self._ordinary_running >= self.limit - self.reserve
+                )
+                if queue is None:
+                    break
+                handle = queue.take()
+                self.ready_count -= 1
+                self.queued_by_level[handle.priority] -= 1
+                del handle.record.queued[handle]
+                lane = handle.lane
+                if lane is None or self._may_enter(handle, lane):
+                    self._start(handle, now)
+                if not self.ready_count or len(running) >= self.limit:
+                    break  # without a look at the clock
+                now = self.now()
         finally:
             self._is_dispatching = False
-        if is_over_budget:
+        if now >= stop_at:
             self.wake()
-        if not self.running:
+        if not running:
             self._watch.rest()
 
-    def _start_ready(self) -> bool:
-        """Start tasks; return whether the budget ended it."""
-        heap = self.delayed.heap
-        now = self.now()
-        stop_at = now + self.budget
-        while now < stop_at:
-            if heap and heap[0][0] <= now:
-                self._move_due(now)
-            if not self.ready_count or len(self.running) >= self.limit:
-                return False
-            queue = self.ready.choose(
-                now, critical_only=self._ordinary_running >= self.limit - self.reserve
-            )
-            if queue is None:
-                return False
-            handle = queue.head()
-            assert handle is not None  # noqa: S101 (choose looked)
-            self._take(handle)
-            queue.pop(handle)
-            self._start(handle, now)
-            now = self.now()
-        return True
-
-    def _take(self, handle: TaskHandle) -> None:
-        """Let *handle* leave the ready stage."""
-        self.ready_count -= 1
-        self._leave_queue(handle)
-        handle.state = _RUNNING
+    def _may_enter(self, handle: TaskHandle, lane: Lane) -> bool:
+        """Let *handle* run in its *lane*; or end it and return False if its agent does not run."""
+        lane.queued = None
+        if lane is not handle.record.cycles or self._conductor.may_start(handle):
+            lane.running = handle
+            return True
+        handle.state = _READY
+        self._close_unrun(handle, "was skipped: its agent is not running", skipped=True)
+        self._check_calm()
+        return False
 
     def _start(self, handle: TaskHandle, now: float) -> None:
-        if handle.lane is handle.record.cycles and not self._conductor.may_start(handle):
-            handle.state = _READY
-            self._close_unrun(handle, "was skipped: its agent is not running", skipped=True)
-            self._check_calm()
-            return
-        record = handle.record
-        record.busy += 1
-        if handle.lane is not None:
-            handle.lane.running = handle
+        handle.record.busy += 1
         handle.started = now
         handle.deadline = deadline = now + handle.timeout * self.multiplier
         if handle.priority:
@@ -413,9 +419,10 @@ class Dispatcher:
             self._watch.start_watching(deadline)
         if self.is_observed:
             self._conductor.state_changed(handle, _READY)
-        assert self._loop is not None  # noqa: S101 (open)
-        task = self._loop.create_task(
-            self._run(handle), name=handle.id, context=self._context.copy()
+        task = self._create_task(
+            self._run(handle),
+            name=f"{handle.agent_id}:{handle.task_type}:{handle.seq}",
+            context=self._context.copy(),
         )
         if handle.state is _RUNNING:
             handle.asyncio_task = task
@@ -444,55 +451,49 @@ class Dispatcher:
             self._outlived(handle)
             return
         handle.ended = now = self.now()
-        state: TaskState = _DONE
-        if handle.is_timed_out:
-            state, value, error = _TIMED_OUT, None, handle.timeout_error()
-        elif handle.is_cancelling or _is_cancelled_from_outside(handle, error):
-            state, value, error = _CANCELLED, None, handle.cancelled_error()
-        elif error is not None:
-            state = _FAILED
-        self._free_slot(handle)
+        del self.running[handle]
+        handle.record.busy -= 1
+        if handle.priority:
+            self._ordinary_running -= 1
         self.run_time.add(now - handle.started)
-        self._close_run(handle, state, value, error)
+        if error is None and not handle.is_timed_out and not handle.is_cancelling:
+            self.counters.completed += 1
+            handle.state = _DONE
+            handle.value = value
+            if handle.waiters is not None:
+                handle.close(_DONE, value, None)
+        else:
+            self._close_failed(handle, error)
+        if self.is_observed:
+            self._conductor.state_changed(handle, _RUNNING)
         lane = handle.lane
         if lane is not None:
             lane.running = None
             self.unblock(handle.record, lane)
         self._conductor.task_ended(handle)
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """A slot is free: give it to the next."""
-        if self.ready_count:
-            self._dispatch()
-        elif not self.running and not self._is_dispatching:
-            self._watch.rest()
+        if self.ready_count and not self._is_dispatching:
+            self._dispatch(now)
+        else:
+            self._rest_if_idle()
         if self._calm is not None:
             self._calm()
 
-    def _free_slot(self, handle: TaskHandle) -> None:
-        del self.running[handle]
-        handle.record.busy -= 1
-        if handle.priority:
-            self._ordinary_running -= 1
-
-    def _close_run(
-        self, handle: TaskHandle, state: TaskState, value: object, error: BaseException | None
-    ) -> None:
-        """Count and tell the outcome of *handle*, which ran."""
+    def _close_failed(self, handle: TaskHandle, error: BaseException | None) -> None:
+        """Set the outcome of *handle*, which did not end as it should, and count it."""
         counters = self.counters
-        if state is _DONE:
-            counters.completed += 1
-        elif state is _FAILED:
-            counters.failed += 1
-        elif handle.is_timed_out:
+        if handle.is_timed_out:
             counters.timed_out += 1
-        else:
+            handle.close(_TIMED_OUT, None, handle.timeout_error())
+        elif handle.is_cancelling or _is_cancelled_from_outside(handle, error):
             counters.cancelled += 1
-        handle.asyncio_task = None
-        handle.close(state, value, error)
-        if self.is_observed:
-            self._conductor.state_changed(handle, _RUNNING)
+            handle.close(_CANCELLED, None, handle.cancelled_error())
+        else:
+            counters.failed += 1
+            handle.close(_FAILED, None, error)
+
+    def _rest_if_idle(self) -> None:
+        if not self.running and not self._is_dispatching:
+            self._watch.rest()
 
     # --- cancelling ------------------------------------------------------------------------
 
@@ -537,19 +538,30 @@ class Dispatcher:
     def _abandon(self, handle: TaskHandle, now: float) -> None:
         """Give *handle* up: free its slot, but know that it is still alive."""
         handle.ended = now
-        task = handle.asyncio_task
-        self._free_slot(handle)
-        handle.record.abandoned += 1
+        del self.running[handle]
+        record = handle.record
+        record.busy -= 1
+        record.abandoned += 1
+        if handle.priority:
+            self._ordinary_running -= 1
         self.abandoned[handle] = None
-        self.counters.abandoned += 1
-        if not handle.is_timed_out:
-            self.counters.abandoned_cancelled += 1
-        error = handle.timeout_error() if handle.is_timed_out else handle.cancelled_error()
-        self._close_run(handle, _ABANDONED, None, error)
-        handle.asyncio_task = task
+        counters = self.counters
+        counters.abandoned += 1
+        if handle.is_timed_out:
+            counters.timed_out += 1
+            error: SchedulingError = handle.timeout_error()
+        else:
+            counters.cancelled += 1
+            counters.abandoned_cancelled += 1
+            error = handle.cancelled_error("was abandoned: it ignores its cancellation")
+        handle.close(_ABANDONED, None, error)
+        if self.is_observed:
+            self._conductor.state_changed(handle, _RUNNING)
         LOG.error("task %s ignores its cancellation and was abandoned", handle.id)
         self._conductor.task_ended(handle)
-        self._go_on()
+        self._dispatch(now)
+        self._rest_if_idle()
+        self._check_calm()
 
     def _outlived(self, handle: TaskHandle) -> None:
         """An abandoned task has really ended."""

@@ -70,7 +70,7 @@ def agent_report(
         "queued_tasks": len(record.queued),
         "running_tasks": record.busy,
         "mean_run_time_s": record.run_seconds / record.runs if record.runs else None,
-        "last_run_time_s": record.last_run,
+        "last_run_time_s": _last_run(record),
         "last_error": record.last_error,
         "reliability": scheduler.reliability(agent_id, CYCLE)
         if hasattr(scheduler, "reliability")
@@ -99,3 +99,9 @@ def first_in_line(dispatcher: Dispatcher, book: AgentBook, limit: int) -> tuple[
         soonest = heapq.nsmallest(limit - len(shown), heap)
         shown += [entry[2] for entry in soonest if entry[2].state == "delayed"]
     return tuple(dict.fromkeys(handle.snapshot() for handle in shown))
+
+
+def _last_run(record: AgentRecord) -> float | None:
+    if record.last_started is None or record.last_ended is None:
+        return None
+    return record.last_ended - record.last_started

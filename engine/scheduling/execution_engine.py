@@ -28,7 +28,7 @@ from engine.scheduling.engine_report import agent_report, first_in_line, queue_s
 from engine.scheduling.errors import EngineNotRunning, QueueFull
 from engine.scheduling.health import HealthNews, HealthReport, judge
 from engine.scheduling.load_sampler import LoadSampler
-from engine.scheduling.loop_owner import LoopOwner
+from engine.scheduling.loop_owner import LoopOwner, running_loop
 from engine.scheduling.option import Option, Optioned, OptionSpec, as_number
 from engine.scheduling.periodic import Periodic
 from engine.scheduling.resource_pool import ResourcePool
@@ -342,16 +342,7 @@ class ExecutionEngine(Optioned):
         dispatcher = self._dispatcher
         if level and self._queue_cap:
             self._check_room(level)
-        return dispatcher.submit(
-            record,
-            task_type,
-            work,
-            level,
-            now=now,
-            due=now + seconds,
-            timeout=limit,
-            lane=lane,
-        )
+        return dispatcher.submit(record, task_type, work, level, now, now + seconds, limit, lane)
 
     # --- agents ----------------------------------------------------------------------------
 
@@ -587,7 +578,8 @@ class ExecutionEngine(Optioned):
     def _check_accepting(self) -> None:
         if not self._is_accepting:
             raise EngineNotRunning("the execution engine is not running: start it first")
-        self._owner.check()
+        if running_loop() is not self._owner.loop:
+            self._owner.check()
 
     def _check_room(self, level: TaskPriority) -> None:
         dispatcher, cap = self._dispatcher, self._queue_cap

@@ -41,12 +41,6 @@ class IntervalMetrics:
         self.last_error: str | None = None
         self.factors: IntervalFactors | None = None
 
-    def succeeded(self, seconds: float) -> None:
-        """A run took *seconds*."""
-        self.run_times.append(seconds)
-        self.outcomes.append(Outcome.SUCCESS)
-        self.failures = 0
-
     def failed(self, outcome: Outcome) -> None:
         """A run timed out or failed."""
         self.outcomes.append(outcome)

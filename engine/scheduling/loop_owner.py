@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from asyncio.events import _get_running_loop as running_loop
+
+__all__ = ["LoopOwner", "running_loop"]  # the latter: None where no loop runs, for hot paths
 
 
 class LoopOwner:
@@ -30,13 +33,10 @@ class LoopOwner:
 
         The owner's thread may call while its loop is not running.
         """
-        if self.loop is None:
+        running = running_loop()
+        if self.loop is None or running is self.loop:
             return
-        try:
-            is_here = asyncio.get_running_loop() is self.loop
-        except RuntimeError:
-            is_here = threading.get_ident() == self._thread
-        if not is_here:
+        if running is not None or threading.get_ident() != self._thread:
             raise RuntimeError(
                 "the scheduling engine belongs to the loop that started it; from elsewhere use"
                 " schedule_threadsafe, get_stats or agent_stats"

@@ -11,7 +11,7 @@ from engine.scheduling.task_handle import TaskHandle
 from engine.scheduling.task_priority import LEVELS, TaskPriority
 from engine.scheduling.task_state import TaskState
 
-_READY: Final = TaskState.READY
+_READY, _RUNNING = TaskState.READY, TaskState.RUNNING
 
 
 class LevelQueue:
@@ -50,15 +50,24 @@ class LevelQueue:
         first = self.fifo[0]
         return late if (late.due, late.seq) < (first.due, first.seq) else first
 
-    def pop(self, handle: TaskHandle) -> None:
-        """Remove *handle*, the head, whose state says already that it has left."""
-        fifo, late = self.fifo, self.late
-        if fifo and fifo[0] is handle:
-            fifo.popleft()
+    def take(self) -> TaskHandle:
+        """Remove the first task, which runs from now on, and return it; there must be one."""
+        fifo = self.fifo
+        if self.late:
+            handle = self._take_first()
         else:
-            heappop(late)
-        if late or (fifo and (fifo[0].state is not _READY or fifo[0].priority is not self.level)):
+            handle = fifo.popleft()
+            handle.state = _RUNNING
+        if fifo and (fifo[0].state is not _READY or fifo[0].priority is not self.level):
             self.drop_dead()
+        return handle
+
+    def _take_first(self) -> TaskHandle:
+        handle = self.head()
+        assert handle is not None  # noqa: S101 (the caller has looked)
+        handle.state = _RUNNING
+        self.drop_dead()
+        return handle
 
     def drop_dead(self) -> None:
         """Restore that heads are live: drop those that are not ready on this level any more."""
@@ -87,19 +96,20 @@ class ReadyQueue:
             now: second of the monotonic clock that ages are taken at.
             critical_only: whether the other levels have no slot left.
         """
+        if critical_only:
+            critical = self.levels[0]
+            return critical if critical.fifo or critical.late else None
         best: LevelQueue | None = None
-        best_head: TaskHandle | None = None
         for queue in self.levels:
-            if queue.fifo or queue.late:
-                head = queue.head()
-                if best_head is None or self._precedes(head, best_head, now):
-                    best, best_head = queue, head
-            if critical_only:
-                break
+            if not (queue.fifo or queue.late):
+                continue
+            if best is None or self._precedes(queue.head(), best.head(), now):
+                best = queue
         return best
 
-    def _precedes(self, head: TaskHandle | None, best: TaskHandle, now: float) -> bool:
+    def _precedes(self, head: TaskHandle | None, best: TaskHandle | None, now: float) -> bool:
         assert head is not None  # noqa: S101 (its queue is not empty)
+        assert best is not None  # noqa: S101 (as above)
         own = (self._rank(head, now), head.due, head.seq)
         return own < (self._rank(best, now), best.due, best.seq)
 
