@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from engine.execution.bar_book import FAR, SymbolBook
+from engine.execution.bar_contingent import offset_ticks
 from engine.execution.bar_filling import BarFilling
 from engine.execution.bar_order import (
     CANCELLED,
@@ -253,10 +254,15 @@ class BarMatching(BarFilling):
                 for fill in path_fills:
                     fill.is_ambiguous = True
             return
-        if touched or book.has_trailing or self._is_intrabar:
+        if touched or self._is_intrabar:
             self._walk(book, bar, late, high_first=high_first)
-        else:
-            self._match_close(book, bar, late)
+            return
+        if book.has_trailing and self._trail_on_path:
+            # Nothing can trigger, so the order of the extremes does not matter.
+            self._point = 2
+            self._trail(book, book.high[bar])
+            self._trail(book, book.low[bar])
+        self._match_close(book, bar, late)
 
     def _is_high_first(self, book: SymbolBook, bar: int) -> bool:
         """Return whether the bar visits its high first (8.3)."""
@@ -281,13 +287,27 @@ class BarMatching(BarFilling):
         is_plain = not self._is_intrabar
         for order in book.orders:
             if order.phase == PHASE_STOP and order.kind in (TRAILING_STOP, TRAILING_STOP_LIMIT):
-                touched += 1
-                is_plain = False
+                if self._may_trigger(order, high, low):
+                    touched += 1
+                    is_plain = False
             elif order.dir and low <= order.level <= high:
                 touched += 1
                 if order.kind == STOP_LIMIT or (order.group is not None and not order.is_child):
                     is_plain = False
         return touched, is_plain
+
+    def _may_trigger(self, order: BarOrder, high: int, low: int) -> bool:
+        """Whether a trailing stop may be hit on some path between *high* and *low*."""
+        side = order.side
+        far, near = (low, high) if side > 0 else (high, low)
+        extreme = order.extreme
+        if extreme is None:
+            activation = order.activation
+            return activation is None or side * (activation - far) >= 0
+        if self._trail_on_path and side * (extreme - far) > 0:
+            extreme = far
+        level = extreme + side * offset_ticks(order.trail_unit, order.trail_value, extreme)
+        return side * (near - level) >= 0
 
     def _walk(self, book: SymbolBook, bar: int, late: list[BarOrder], *, high_first: bool) -> None:
         """Walk O, the extremes in the given order, and C."""
@@ -429,7 +449,11 @@ class BarMatching(BarFilling):
                 is_quiet = False
             if order.phase == PHASE_STOP and order.kind in (TRAILING_STOP, TRAILING_STOP_LIMIT):
                 has_trailing = True
-                is_quiet = False
+                far, near = self._trail_bounds(order)
+                if order.side > 0:
+                    up, down = min(up, near), max(down, far)
+                else:
+                    up, down = min(up, far), max(down, near)
             elif way > 0:
                 up = min(up, order.level)
             elif way < 0:
@@ -439,3 +463,12 @@ class BarMatching(BarFilling):
         book.up, book.down = up, down
         book.is_quiet = is_quiet and not self._is_intrabar
         book.has_trailing = has_trailing
+
+    def _trail_bounds(self, order: BarOrder) -> tuple[int, int]:
+        """Return the prices from which a trailing stop moves, and is hit."""
+        side, extreme = order.side, order.extreme
+        if extreme is not None:
+            return extreme - side, order.level
+        if order.activation is None:
+            return side * FAR, -side * FAR
+        return order.activation, side * FAR
