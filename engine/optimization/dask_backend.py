@@ -1,0 +1,281 @@
+"""Trials on a Dask cluster, on this machine or on many (OPT-8)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from distributed import Client, KilledWorker
+
+from engine.flow.errors import ConfigurationError
+from engine.model.clock import SECOND_NS
+from engine.optimization.backend import Records
+from engine.optimization.dask_worker import (
+    StudyPlugin,
+    cancel_on_worker,
+    refuse_other_versions,
+    run_on_worker,
+    versions,
+)
+from engine.optimization.trial_runner import StudyTask, Trial
+from engine.optimization.trials import TrialError, TrialRecord, TrialStatus
+
+if TYPE_CHECKING:
+    from distributed import Future as DaskFuture
+
+_CONNECT_S: Final = 5.0
+_RECONNECT_S: Final = 60.0
+"""How long a lost scheduler is waited for."""
+_RETRY_S: Final = 0.5
+_CANCEL_S: Final = 1.0
+_QUIET: Final = ("distributed", "distributed.client", "distributed.comm", "distributed.core")
+
+
+@dataclass(slots=True, eq=False)
+class _Part:
+    """Trials that were sent together, and where their records go."""
+
+    trials: tuple[Trial, ...]
+    deliver: Callable[[Records], None]
+    future: DaskFuture[Records] | None = field(default=None, repr=False)
+    is_split: bool = False
+
+
+class DaskBackend:
+    """Gives batches to an existing scheduler; Dask places, repeats and balances them.
+
+    A scheduler that goes away is waited for; everything without a record is then sent again. At
+    least once is enough, because records are told apart by their trial's key.
+
+    Args:
+        task: what is run; each worker prepares it once.
+        address: the scheduler's, for example ``tcp://host:8786``.
+        monotonic_ns: a clock that never goes back.
+        reconnect_s: how long a lost scheduler is waited for.
+
+    Raises:
+        ConfigurationError: nobody answers there, there is no worker, or one has other versions.
+    """
+
+    batch_limit: int | None = None
+    first_batch = 1
+
+    def __init__(
+        self,
+        task: StudyTask,
+        *,
+        address: str,
+        monotonic_ns: Callable[[], int],
+        reconnect_s: float = _RECONNECT_S,
+    ) -> None:
+        self._task = task
+        self._address = address
+        self._monotonic_ns = monotonic_ns
+        self._reconnect_s = reconnect_s
+        self._wanted = versions()
+        self._name = f"quarterdeck-{task.identity.config_hash[:12]}-{monotonic_ns():x}"
+        self._numbers = count()
+        self._lock = threading.Lock()
+        self._open: set[_Part] = set()
+        self._is_cancelled = False
+        self._is_closed = threading.Event()
+        self._is_lost = False
+        self._wake = threading.Event()
+        for name in _QUIET:  # what happens to the scheduler is told in our own words
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        self._client = self._connect(_CONNECT_S)
+        try:
+            self.workers = self._check_workers()
+        except BaseException:
+            self._client.close(timeout=_CANCEL_S)
+            raise
+        self._watcher = threading.Thread(target=self._watch, name="dask-watch")
+        self._watcher.start()
+
+    def submit(self, trials: Sequence[Trial]) -> Future[Records]:
+        """Queue *trials*."""
+        promise: Future[Records] = Future()
+        self._send(_Part(tuple(trials), promise.set_result))
+        return promise
+
+    def cancel(self) -> None:
+        """Let running trials end at their next bar; queued ones are not started."""
+        with self._lock:
+            self._is_cancelled = True
+            parts = list(self._open)
+        futures = [part.future for part in parts if part.future is not None]
+        try:
+            self._client.run(cancel_on_worker, self._name, on_error="ignore")
+            self._client.cancel(futures, asynchronous=False)
+        except (OSError, TimeoutError, RuntimeError):
+            pass  # the cluster is gone: nothing runs there for us
+        for part in parts:
+            self._finish(part, self._rows(part, TrialStatus.CANCELLED))
+
+    def close(self) -> None:
+        """Forget the cluster; it goes on for others."""
+        self._is_closed.set()
+        self._wake.set()
+        self._watcher.join()
+        self._client.close(timeout=_CANCEL_S)
+
+    def _connect(self, timeout_s: float) -> Client:
+        try:
+            client = Client(
+                self._address,
+                timeout=timeout_s,
+                set_as_default=False,
+                name=DaskBackend.__name__,
+                direct_to_workers=False,
+            )
+        except (OSError, TimeoutError, ValueError) as error:
+            raise ConfigurationError(
+                f"no scheduler answers at {self._address}: start one with 'dask scheduler' and "
+                "workers with 'dask worker', or name another address",
+                cause=error,
+            ) from error
+        client.register_plugin(StudyPlugin(self._name, self._task, self._wanted), name=self._name)
+        return client
+
+    def _check_workers(self) -> int:
+        workers = self._client.scheduler_info(n_workers=-1)["workers"]
+        if not workers:
+            raise ConfigurationError(
+                f"the cluster at {self._address} has no worker: start some with 'dask worker'"
+            )
+        for where, found in self._client.run(versions).items():
+            refuse_other_versions(where, found, self._wanted)
+        return sum(int(worker["nthreads"]) for worker in workers.values())
+
+    def _send(self, part: _Part) -> None:
+        with self._lock:
+            if not self._is_cancelled:
+                self._open.add(part)
+        if self._is_cancelled:
+            part.deliver(self._rows(part, TrialStatus.CANCELLED))
+            return
+        self._place(part)
+
+    def _place(self, part: _Part) -> None:
+        with self._lock:
+            if self._is_lost:  # it is sent when the scheduler is back
+                return
+            client = self._client
+        key = f"{self._name}-{next(self._numbers)}"
+        try:
+            future = client.submit(run_on_worker, self._name, part.trials, key=key, pure=False)
+        except (OSError, RuntimeError, ValueError):  # the client is closed, or has just lost it
+            self._lose(client)
+            return
+        part.future = future
+        future.add_done_callback(partial(self._arrived, part, client))
+
+    def _arrived(self, part: _Part, client: Client, future: DaskFuture[Records]) -> None:
+        if self._is_closed.is_set() or client is not self._client:
+            return
+        if future.status == "finished":
+            self._finish(part, future.result())
+        elif future.status == "error":
+            self._failed(part, client, future.exception())
+        elif not self._is_cancelled:  # the scheduler went away and forgot it
+            self._lose(client)
+
+    def _failed(self, part: _Part, client: Client, failure: BaseException | None) -> None:
+        if isinstance(failure, KilledWorker) and len(part.trials) > 1:
+            self._split(part)
+            return
+        if isinstance(failure, KilledWorker):
+            error = TrialError("WorkerDied", "every worker that ran it ended", "worker")
+        elif isinstance(failure, CancelledError):
+            self._lose(client)
+            return
+        else:
+            error = TrialError(type(failure).__name__, str(failure), "build")
+        self._finish(part, self._rows(part, TrialStatus.FAILED, error))
+
+    def _split(self, part: _Part) -> None:
+        """Run each trial alone, so that the one that ends its workers is known."""
+        found: dict[int, TrialRecord] = {}
+
+        def deliver(place: int, records: Records) -> None:
+            with self._lock:
+                found[place] = records[0]
+                is_whole = len(found) == len(part.trials)
+            if is_whole:
+                self._finish(part, [found[place] for place in range(len(part.trials))])
+
+        part.is_split = True
+        part.future = None
+        for place, trial in enumerate(part.trials):
+            self._send(_Part((trial,), partial(deliver, place)))
+
+    def _finish(self, part: _Part, records: Records) -> None:
+        with self._lock:
+            is_first = part in self._open
+            self._open.discard(part)
+            part.future = None
+        if is_first:
+            part.deliver(records)
+
+    def _rows(self, part: _Part, status: TrialStatus, error: TrialError | None = None) -> Records:
+        identity = self._task.identity
+        return [
+            TrialRecord(
+                trial.index,
+                identity.trial_key(trial.parameters, trial.window),
+                trial.parameters,
+                status,
+                error=error,
+            )
+            for trial in part.trials
+        ]
+
+    def _lose(self, client: Client) -> None:
+        """Take note that *client* has no scheduler any more."""
+        with self._lock:
+            if client is self._client and not self._is_closed.is_set():
+                self._is_lost = True
+                self._wake.set()
+
+    def _watch(self) -> None:
+        """Connect anew whenever the scheduler was lost; runs on a thread of its own."""
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            if self._is_closed.is_set():
+                return
+            if self._is_lost:
+                self._reconnect()
+
+    def _reconnect(self) -> None:
+        deadline_ns = self._monotonic_ns() + int(self._reconnect_s * SECOND_NS)
+        self._client.close(timeout=_CANCEL_S)
+        while not self._is_closed.wait(_RETRY_S):
+            if self._monotonic_ns() > deadline_ns:
+                self._give_up()
+                return
+            try:
+                client = self._connect(_RETRY_S * 4)
+            except ConfigurationError:
+                continue
+            with self._lock:
+                self._client = client
+                self._is_lost = False
+                parts = [part for part in self._open if not part.is_split]
+            for part in parts:
+                self._place(part)
+            return
+
+    def _give_up(self) -> None:
+        text = f"the scheduler at {self._address} was lost for {self._reconnect_s:.0f} s"
+        with self._lock:
+            parts = [part for part in self._open if not part.is_split]
+        for part in parts:
+            error = TrialError("SchedulerLost", text, "worker")
+            self._finish(part, self._rows(part, TrialStatus.FAILED, error))
