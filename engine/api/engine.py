@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import anyio
 from anyio import to_thread
 from anyio.abc import TaskGroup
 
 from engine import flow
+from engine.agents.ports import SessionPorts
+from engine.api.agent_host import AgentHost
 from engine.api.board import Board
 from engine.api.build import (
     BuiltSession,
@@ -24,6 +26,7 @@ from engine.api.build import (
 )
 from engine.api.command_event import CommandEvent
 from engine.api.commands import (
+    AgentCommand,
     Command,
     CreateExecutor,
     StopExecutor,
@@ -38,6 +41,7 @@ from engine.api.views import EngineState, HealthView, StopReport
 from engine.api.work import Work
 from engine.config.document import ConfigError
 from engine.config.session_plan import SessionPlan, load_session_plan
+from engine.executors.actions import ActionResult
 from engine.executors.step import Notice
 from engine.live.clock import SystemClock
 from engine.live.log_file import LogFile
@@ -45,6 +49,9 @@ from engine.live.published import PublishedSession
 from engine.live.resume import Recovered
 from engine.live.session_runner import PendingRequest, SessionState
 from engine.model.clock import to_iso
+from engine.scheduling.clock import Clock as AgentClock
+from engine.scheduling.clock import SystemClock as SystemAgentClock
+from engine.scheduling.clock import TimerClock
 from engine.store.errors import StoreError, StoreInUseError
 from engine.store.records import AuditRecord, SessionRecord, SessionStatus
 from engine.store.store import Store
@@ -67,12 +74,16 @@ class Engine:
         log_file: LogFile,
         clock: SystemClock,
         stop_deadline_s: float,
+        data_dir: Path,
     ) -> None:
         self.board = board
         self._store = store
+        self._data_dir = data_dir
         self._log = log_file.log
         self._clock = clock
         self._session: BuiltSession | None = None
+        self._agents: AgentHost | None = None
+        self._agent_requests = 0
         self._ended = anyio.Event()
         self._started_at = clock.monotonic_ns()
         self._stop_deadline_s = stop_deadline_s
@@ -112,6 +123,7 @@ class Engine:
                     log_file=log_file,
                     clock=clock,
                     stop_deadline_s=stop_deadline_s,
+                    data_dir=data_dir,
                 )
                 # Outside of the task group, which would wrap the error that says why not.
                 session, requests = await engine._build(plan)
@@ -145,6 +157,8 @@ class Engine:
             keep = command.policy == "keep"
             session.runner.request_stop(keep_positions=keep, actor=command.actor)
             return f"session {session.plan.config.session.name} is stopping"
+        if isinstance(command, AgentCommand):
+            return await self._agents_of(session).perform(command)
         verb, arguments = _as_action(command)
         result = await session.runner.perform(
             PendingRequest(
@@ -192,7 +206,10 @@ class Engine:
             return {}
         seconds = (self._clock.monotonic_ns() - self._started_at) / 1e9
         return session_summary(
-            published, journal_hash=session.recorder.journal_hash, seconds=round(seconds, 3)
+            published,
+            journal_hash=session.recorder.journal_hash,
+            seconds=round(seconds, 3),
+            agents={} if self._agents is None else self._agents.summary(),
         )
 
     async def _build(self, plan: SessionPlan) -> tuple[BuiltSession, list[PendingRequest]]:
@@ -209,6 +226,7 @@ class Engine:
         code_version = await to_thread.run_sync(importlib.metadata.version, "quarterdeck")
         record = _session_record(plan, session, self._clock.now_ns(), code_version)
         await self._store.create_session(record)
+        self._agents = self._make_agents(session)
         requests = (
             restart_requests(prepared)
             if recovered is not None
@@ -231,6 +249,9 @@ class Engine:
         self.board.health = HealthView(EngineState.RUNNING)
         self._note("info", f"session {session.id} started from {session.plan.path}")
         tasks.start_soon(self._run_session, session, name="session")
+        agents = self._agents_of(session)
+        agents.begin()
+        tasks.start_soon(agents.run, name="agents")
         tasks.start_soon(self._refresh_panels, name="state panels")
         if seconds is not None:
             tasks.start_soon(self._end_after, seconds, name="time limit")
@@ -282,6 +303,8 @@ class Engine:
             self.board.health = HealthView(EngineState.STOPPING)
         self.request_stop()
         with anyio.move_on_after(self._stop_deadline_s) as deadline:
+            if self._agents is not None:
+                await self._agents.stop()
             await self._ended.wait()
         message = ""
         if deadline.cancelled_caught:
@@ -313,6 +336,9 @@ class Engine:
 
     async def _refresh_panels(self) -> None:
         while True:
+            if self._agents is not None:
+                await self._agents.refresh()
+            await self.work.forget_old()
             self.work.refresh_panels()
             self.board.beat(self._clock.monotonic_ns())
             await anyio.sleep(PANEL_INTERVAL_S)
@@ -323,10 +349,13 @@ class Engine:
 
     def _publish(self, published: PublishedSession) -> None:
         self.board.publish_session(published)
+        agents = self._agents
+        if agents is not None:
+            agents.on_picture()
         if self.board.health.state in (EngineState.RUNNING, EngineState.STOPPING):
             self.board.health = HealthView(
                 self.board.health.state,
-                message=published.problem,
+                message=published.problem or ("" if agents is None else agents.headline()),
                 tick_ms=published.tick_ms,
                 lag_ms=published.lag_ms,
                 store_ms=self._store.write_ms,
@@ -358,11 +387,66 @@ class Engine:
     def _published(self) -> PublishedSession | None:
         return None if self._session is None else self.board.sessions.get(self._session.id)
 
+    def _make_agents(self, session: BuiltSession) -> AgentHost:
+        agents = AgentHost(
+            plan=session.plan,
+            ports=SessionPorts(
+                container=session.container,
+                runner=session.runner,
+                recorder=session.recorder,
+                store=self._store,
+                data_dir=self._data_dir,
+            ),
+            published=self._published,
+            act=self._act_for_agent,
+            board=self.board,
+            note=self._note,
+            tell=session.recorder.tell,
+            log=self._log,
+            clock=_agent_clock(self._clock),
+            wall_ns=self._clock.now_ns,
+        )
+        self.work.agents = agents.tasks
+        return agents
+
+    async def _act_for_agent(
+        self, actor: str, verb: str, arguments: Mapping[str, Any]
+    ) -> ActionResult:
+        """Let the session carry out what an agent asks for; tracked like a controller's action."""
+        session = self._session
+        if session is None:
+            raise flow.OperationError("there is no session yet")
+        self._agent_requests += 1
+        result = await session.runner.perform(
+            PendingRequest(
+                request_id=f"{actor}-{self._agent_requests}",
+                actor=actor,
+                verb=verb,
+                arguments=_json_values(dict(arguments)),
+            )
+        )
+        await self.work.take_actions([(actor, verb, result)])
+        return result
+
+    def _agents_of(self, session: BuiltSession) -> AgentHost:
+        if self._agents is None:
+            raise flow.OperationError(f"session {session.id} has no agents yet")
+        return self._agents
+
     def _find_session(self, name: str) -> BuiltSession:
         session = self._session
         if session is None or name not in (session.id, session.plan.config.session.name):
             raise flow.NotFoundError(f"there is no session {name!r}")
         return session
+
+
+def _agent_clock(clock: SystemClock) -> AgentClock:
+    """Return *clock* if it can wake somebody, as one that is moved by hand can; else the system's.
+
+    A clock that only tells nanoseconds is for stamps.
+    """
+    can_wake = isinstance(clock, TimerClock) and hasattr(clock, "monotonic")
+    return cast("AgentClock", clock) if can_wake else SystemAgentClock()
 
 
 async def _load(config: Path) -> SessionPlan:

@@ -12,7 +12,11 @@ from engine.model.clock import to_iso
 
 
 def session_summary(
-    session: PublishedSession, *, journal_hash: str, seconds: float
+    session: PublishedSession,
+    *,
+    journal_hash: str,
+    seconds: float,
+    agents: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the session as JSON values; money as decimal text, ``seconds`` of wall time."""
     account = session.account
@@ -31,7 +35,7 @@ def session_summary(
         "orders": session.order_count,
         "fills": session.fill_count,
         "events": session.events,
-        "agents": {},
+        "agents": dict(agents or {}),
         "journal_hash": journal_hash,
         "seconds": seconds,
     }

@@ -115,17 +115,20 @@ class Work:
         self.commands = CommandExecutor(processor_config=limits, name="commands")
         self.actions = ActionExecutor(processor_config=limits, name="actions")
         self.housekeeping = HousekeepingExecutor(processor_config=limits, name="housekeeping")
+        self.agents: flow.Executor | None = None
+        """Follows the tasks of agents, which the execution engine runs; never started here."""
         self.commands.subscribe(self._on_command)
         self.actions.subscribe(self._on_action)
 
     @property
     def executors(self) -> tuple[flow.Executor, ...]:
         """Return the executors in the order in which the console shows them."""
-        return (self.commands, self.actions, self.housekeeping)
+        of_agents = () if self.agents is None else (self.agents,)
+        return (self.commands, self.actions, *of_agents, self.housekeeping)
 
     async def start(self) -> None:
         """Begin to process."""
-        for executor in self.executors:
+        for executor in (self.commands, self.actions, self.housekeeping):
             await executor.start()
         self.refresh_panels()
 
@@ -151,7 +154,7 @@ class Work:
                     source="engine",
                     text=f"an action of {controller_id} is not tracked: {error.message}",
                 )
-        await self._forget_old()
+        await self.forget_old()
 
     async def take_command(self, event: CommandEvent) -> None:
         """Queue a command; what reduces risk goes first."""
@@ -163,7 +166,7 @@ class Work:
             await self.commands.append(event, priority=event.priority)
         except flow.EngineError as error:
             self._finish(event, "aborted", error.message)
-        await self._forget_old()
+        await self.forget_old()
 
     def refresh_panels(self) -> None:
         """Publish the state of each executor."""
@@ -246,7 +249,8 @@ class Work:
             )
         )
 
-    async def _forget_old(self) -> None:
+    async def forget_old(self) -> None:
+        """Let housekeeping forget ended events where there are many."""
         for executor in self.executors:
             counts = executor.status_counts()
             ended = sum(counts[status.value] for status in flow.EventStatus if status.is_terminal)

@@ -8,11 +8,14 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from engine.agents.config import AgentSection
 from engine.execution.settings import BrokerSettings
 from engine.markets.config import MarketConfig, VenueConfig
 from engine.model.clock import SECOND_NS, from_iso
 from engine.model.durations import parse_duration_ns
 from engine.risk.limits import RiskSettings
+from engine.scheduling.control_settings import ControlApiSettings
+from engine.scheduling.settings import SchedulingSettings
 
 
 def _duration(value: object) -> object:
@@ -121,6 +124,9 @@ class SessionConfig(_Section):
     risk: RiskSettings = RiskSettings()
     strategies: tuple[StrategySection, ...] = ()
     controllers: tuple[ControllerSection, ...] = ()
+    agents: tuple[AgentSection, ...] = ()
+    scheduling: SchedulingSettings = SchedulingSettings()
+    control_api: ControlApiSettings = ControlApiSettings()
     executors: tuple[Mapping[str, object], ...] = Field(
         default=(), description="executors that are created at the start, with their type"
     )

@@ -7,9 +7,13 @@ import json
 import pathlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
+from engine.agents.config import AgentSection
+from engine.agents.loading import AgentLoadError, load_agent_class
+from engine.agents.session_agent import SessionAgent
 from engine.config.document import ConfigError, Document, load_document, validate
 from engine.config.problems import describe_all
 from engine.config.session import SessionConfig
@@ -24,6 +28,17 @@ from engine.strategies.catalogue import controller_types, strategy_types
 from engine.strategies.controller import Controller
 from engine.strategies.strategy import Strategy
 
+_NOT_HASHED: Final = frozenset({"agents", "scheduling", "control_api"})
+"""Sections of the shell: a recorded session replays without them, so it may go on with others."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedAgent:
+    """An agent of the session file with the class that it names."""
+
+    section: AgentSection
+    agent_class: type[SessionAgent]
+
 
 @dataclass(frozen=True, slots=True)
 class SessionPlan:
@@ -35,6 +50,7 @@ class SessionPlan:
     controllers: tuple[Controller, ...]
     strategies: tuple[tuple[ConnectorPair, Strategy], ...]
     executors: tuple[ExecutorConfigBase, ...]
+    agents: tuple[PlannedAgent, ...] = ()
 
     @property
     def instruments(self) -> dict[ConnectorPair, Instrument]:
@@ -49,8 +65,10 @@ class SessionPlan:
 
     @property
     def config_hash(self) -> str:
-        """Return the SHA-256 of the resolved configuration."""
-        return hashlib.sha256(self.config_text.encode()).hexdigest()
+        """Return the SHA-256 of what decides how the session goes."""
+        plain = self.config.model_dump(mode="json", exclude=set(_NOT_HASHED))
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 def load_session_plan(path: pathlib.Path) -> SessionPlan:
@@ -78,10 +96,11 @@ class _PlanReader:
         controllers = self._controllers()
         strategies = self._strategies()
         executors = self._executors()
+        agents = self._agents()
         if self._problems:
             raise ConfigError(self._problems)
         return SessionPlan(
-            self._document.path, self._config, sources, controllers, strategies, executors
+            self._document.path, self._config, sources, controllers, strategies, executors, agents
         )
 
     def _sources(self) -> tuple[MarketSource, ...]:
@@ -171,6 +190,23 @@ class _PlanReader:
             if isinstance(config, ExecutorConfigBase):
                 configs.append(config)
         return tuple(configs)
+
+    def _agents(self) -> tuple[PlannedAgent, ...]:
+        taken: set[str] = set()
+        agents: list[PlannedAgent] = []
+        for index, section in enumerate(self._config.agents):
+            path: Path = ("agents", index)
+            if section.id in taken:
+                self._add((*path, "id"), f"{section.id!r} is taken, choose another")
+            taken.add(section.id)
+            try:
+                kind = load_agent_class(section, base_dir=self._document.base_dir)
+            except AgentLoadError as error:
+                self._add((*path, error.field), error.message)
+                continue
+            if self._params((*path, "params"), kind.params_model, section.params) is not None:
+                agents.append(PlannedAgent(section, kind))
+        return tuple(agents)
 
     def _params(
         self,

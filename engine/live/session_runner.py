@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, unique
 from typing import Final, Protocol, TypeAlias
 
@@ -42,6 +42,7 @@ STOP_SESSION_DEADLINE_NS: Final = 60 * SECOND_NS
 _HALTED: Final = "the store cannot be written, trading is halted until it can"
 PUBLISH_INTERVAL_NS: Final = SECOND_NS // 10
 WRITE_RETRY_S: Final = 1.0
+TICK_SAMPLES: Final = 512
 
 
 @unique
@@ -112,6 +113,8 @@ class RunnerFigures:
     tick_ms: float | None = None
     lag_ms: float | None = None
     problem: str = ""
+    ticks_ms: deque[float] = field(default_factory=lambda: deque(maxlen=TICK_SAMPLES))
+    """Time of one input in the core, for the newest batches, oldest first."""
 
 
 class SessionRunner:
@@ -166,6 +169,11 @@ class SessionRunner:
     def now_ns(self) -> int:
         """Return the session time of the newest input."""
         return self._last_ns
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether session time runs free of wall time."""
+        return self._pace.is_simulated
 
     @property
     def queue_length(self) -> int:
@@ -309,6 +317,7 @@ class SessionRunner:
             count += 1
         elapsed_ms = (self._monotonic_ns() - started) / 1e6
         self.figures.tick_ms = elapsed_ms / max(1, count)
+        self.figures.ticks_ms.append(self.figures.tick_ms)
         if not self._pace.is_simulated:
             self.figures.lag_ms = max(0, self._pace.now_ns() - self._last_ns) / 1e6
 

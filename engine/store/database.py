@@ -68,6 +68,11 @@ class Database:
                 await engine.dispose()
 
     @property
+    def path(self) -> Path:
+        """Return the database file."""
+        return self._path
+
+    @property
     def write_ms(self) -> float | None:
         """Return the median time of the last commits in milliseconds; None before the first."""
         return self._writer.median_ms

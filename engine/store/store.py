@@ -15,6 +15,7 @@ from engine.store.batch import StoreBatch
 from engine.store.data_dir import prepare_data_dir
 from engine.store.database_file import DATABASE_NAME, SCHEMA_VERSION, inspect_database
 from engine.store.lock import DataDirLock
+from engine.store.maintenance import StoreFigures, maintain
 from engine.store.records import (
     AuditRecord,
     EquityRecord,
@@ -119,6 +120,14 @@ class Store:
                 "an end needs a final status and a time"
             )
         await self.update_session(update)
+
+    async def maintain(self) -> StoreFigures:
+        """Copy the write-ahead log into the database and renew its statistics, in a thread.
+
+        Raises:
+            StoreError: it could not be done; nothing is lost by that.
+        """
+        return await to_thread.run_sync(maintain, self._database.path)
 
     async def sessions(self) -> tuple[SessionRecord, ...]:
         """Return all sessions, the newest first."""
