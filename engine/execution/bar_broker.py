@@ -21,9 +21,11 @@ from engine.execution.bar_order import (
     VALIDATED,
     BarFill,
     BarOrder,
+    OrderNews,
 )
 from engine.execution.bar_settings import BarBrokerSettings
 from engine.execution.bar_tables import equity_table, fill_table, order_table
+from engine.execution.broker import BrokerHealth
 from engine.execution.reasons import ReasonCode
 from engine.model.bar_columns import BarColumns
 from engine.model.market_events import CorporateAction, Funding
@@ -299,6 +301,27 @@ class BarBroker(BarIntake):
 
     def _sample_count(self) -> int:
         return len(self.samples)
+
+    def on_market(self, data: Sequence[tuple[int, int]]) -> list[BarFill | OrderNews]:
+        """Do `before` and `match` of the bars of one instant; return what happened.
+
+        Only a broker that is listening reports.
+        """
+        known = len(self.news)
+        self.before(data)
+        self.match(data)
+        return self.news[known:]
+
+    def connect(self) -> None:
+        """Do nothing: there is no venue."""
+
+    def close(self) -> None:
+        """Take no more orders."""
+        self.stop()
+
+    def health(self) -> BrokerHealth:
+        """Return HEALTHY: there is nothing that could fail."""
+        return BrokerHealth.HEALTHY
 
     def fills(self, since: int = 0) -> list[BarFill]:
         """Return the fills from number *since* on."""

@@ -37,8 +37,8 @@ from engine.execution.bar_order import (
 )
 from engine.execution.bar_order_validator import BarOrderContext, find_bar_problem
 from engine.execution.bar_state import OcoGroup
+from engine.execution.order_spec import OrderSpec, place_on_grid
 from engine.execution.reasons import ReasonCode
-from engine.flow.errors import OperationError
 
 _PHASES: Final = {MARKET: PHASE_MARKET, MOO: PHASE_MARKET, MOC: PHASE_CLOSE, LIMIT: PHASE_LIMIT}
 _USER: Final[str] = ReasonCode.USER.value
@@ -54,11 +54,11 @@ class BarIntake(BarDues):
     def submit(self, order: BarOrder, *, now_ns: int) -> bool:
         """Take *order*, made at *now_ns*; False if it is REJECTED, ``order.reason`` says why.
 
-        Raises:
-            OperationError: the order was submitted before.
+        The same order again changes nothing; another order with a client id that is known is
+        rejected.
         """
         if order.seq >= 0:
-            raise OperationError(f"order {order.client_id} was submitted already")
+            return order.state != REJECTED
         is_named = bool(order.client_id)
         is_duplicate = is_named and order.client_id in self._client_ids
         self._register(order, now_ns)
@@ -80,6 +80,21 @@ class BarIntake(BarDues):
         order.advance(VALIDATED, now_ns)
         self._route(book, order, now_ns)
         return True
+
+    def submit_spec(self, spec: OrderSpec, *, now_ns: int) -> BarOrder:
+        """Put *spec* on the grid and submit it; the order tells if it was REJECTED, and why."""
+        order, problem = place_on_grid(
+            spec,
+            [book.columns.symbol for book in self.books],
+            [book.instrument for book in self.books],
+            price_grid=self.settings.price_grid,
+        )
+        if problem is None:
+            self.submit(order, now_ns=now_ns)
+        else:
+            self._register(order, now_ns)
+            self._reject(order, problem.value, now_ns)
+        return order
 
     def _register(self, order: BarOrder, now_ns: int) -> None:
         order.seq = order.rank = len(self.orders)
@@ -206,9 +221,10 @@ class BarIntake(BarDues):
             child.advance(VALIDATED, now_ns)
             child.advance(ROUTED, now_ns)
 
-    def cancel(self, order: BarOrder, *, now_ns: int, reason: str = _USER) -> bool:
-        """Cancel what is left of *order*; False if it had ended already."""
-        if order.state >= FILLED or order.seq < 0:
+    def cancel(self, which: BarOrder | str, *, now_ns: int, reason: str = _USER) -> bool:
+        """Cancel what is left of an order (or its client id); False if there is nothing left."""
+        order = self._known(which)
+        if order is None or order.state >= FILLED:
             return False
         self._end(order, CANCELLED, reason, now_ns)
         return True
@@ -238,7 +254,7 @@ class BarIntake(BarDues):
 
     def replace(
         self,
-        order: BarOrder,
+        which: BarOrder | str,
         *,
         now_ns: int,
         lots: int | None = None,
@@ -250,7 +266,8 @@ class BarIntake(BarDues):
         A price or a larger quantity loses the place in the queue; a quantity that is filled
         already cancels the rest.
         """
-        if order.state >= FILLED or order.seq < 0 or (lots is not None and order.is_child):
+        order = self._known(which)
+        if order is None or order.state >= FILLED or (lots is not None and order.is_child):
             return False
         if (limit is not None and order.limit is None) or (stop is not None and order.stop is None):
             return False
@@ -277,6 +294,11 @@ class BarIntake(BarDues):
         if self.listening:
             self.news.append(OrderNews(order, order.state, "REPLACED", now_ns))
         return True
+
+    def _known(self, order: BarOrder | str) -> BarOrder | None:
+        if isinstance(order, str):
+            return self.order(order)
+        return order if order.seq >= 0 else None
 
     def halt(self) -> None:
         """Take no more entries: RISK_HALTED; reductions go on."""
