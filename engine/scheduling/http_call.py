@@ -17,6 +17,7 @@ REQUEST_ARGUMENTS: Final = frozenset(
     {"auth", "content", "cookies", "data", "files", "headers", "json", "params"}
 )
 _TOKEN: Final = re.compile(r"[A-Za-z][A-Za-z-]{0,31}")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _MAX_NAME: Final = 200
 
 
@@ -96,6 +97,7 @@ def checked_call(
         raise TypeError("content must be bytes or str: a stream cannot be sent a second time")
     headers = api.headers_for(target)
     headers.update(wanted.pop("headers", None))
+    _check_headers(headers)
     verb = method.upper()
     return HttpCall(
         method=verb,
@@ -159,6 +161,12 @@ def checked_timeout(value: object) -> float:
     if seconds is None or not 0 < seconds < float("inf"):
         raise ValueError(f"timeout must be a number of seconds > 0, not {value!r}")
     return seconds
+
+
+def _check_headers(headers: httpx2.Headers) -> None:
+    for name, value in headers.items():
+        if _CONTROL.search(value) or not name.isprintable():
+            raise ValueError(f"header {name!r} has characters that HTTP does not allow")
 
 
 def checked_base_url(text: object) -> httpx2.URL:
