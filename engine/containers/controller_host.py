@@ -166,6 +166,8 @@ class ControllerHost:
                 SnapshotFacts(executor.snapshot(), self._data_handler)
                 for executor in self._orchestrator.executors(controller_id)
             ),
+            positions=self._orchestrator.positions(controller_id),
+            performance=self._orchestrator.get_performance_report(controller_id, archives=False),
         )
 
     def _carry_out(

@@ -53,6 +53,8 @@ from engine.portfolio.snapshots import FreeFunds
 from engine.risk.risk_manager import RiskManager
 from engine.risk.verdicts import Approved, Denied
 
+CLOSE_ATTEMPTS: Final = 10
+"""A stop waits 20 s without progress, 30 s in all, before executors end as they stand (11.5)."""
 REPORT_INTERVAL_NS: Final = 60 * SECOND_NS
 """Between two performance samples (executors.md 14.2); ended executors stay listed that long."""
 
@@ -166,7 +168,9 @@ class SessionContainer:
             case StopInput():
                 self._is_stopping = True
                 self._strategies.stop()
-                self.orchestrator.begin_stop(keep_positions=item.keep_positions)
+                self.orchestrator.begin_stop(
+                    keep_positions=item.keep_positions, max_close_attempts=CLOSE_ATTEMPTS
+                )
             case ForceStopInput():
                 # Fills stay as position holds (executors.md 9.5).
                 self._is_stopping = True

@@ -11,7 +11,7 @@ from engine.executors.factory import ExecutorFactory
 
 
 @unique
-class ActionType(StrEnum):
+class ExecutorActionType(StrEnum):
     """Kind of an action."""
 
     CREATE = "create"
@@ -57,7 +57,7 @@ class ExecutorAction:
     ``controller_id`` None is accepted here and refused by the orchestrator (NO_CONTROLLER).
     """
 
-    action_type: ClassVar[ActionType]
+    action_type: ClassVar[ExecutorActionType]
 
     controller_id: str | None = "main"
 
@@ -100,10 +100,10 @@ class ExecutorAction:
         """
         if action_type not in ACTION_CLASSES:
             raise ValueError(
-                f"action_type must be one of {', '.join(ActionType)}, got {action_type!r}"
+                f"action_type must be one of {', '.join(ExecutorActionType)}, got {action_type!r}"
             )
         try:
-            return ACTION_CLASSES[ActionType(action_type)](**fields)
+            return ACTION_CLASSES[ExecutorActionType(action_type)](**fields)
         except TypeError as error:
             raise ValueError(f"{action_type} action: {error}") from error
 
@@ -116,7 +116,7 @@ class CreateExecutorAction(ExecutorAction):
         ValueError: the configuration is no instance of a registered configuration class.
     """
 
-    action_type = ActionType.CREATE
+    action_type = ExecutorActionType.CREATE
 
     executor_config: ExecutorConfigBase
 
@@ -138,7 +138,7 @@ class StopExecutorAction(ExecutorAction):
         ValueError: ``executor_id`` is empty.
     """
 
-    action_type = ActionType.STOP
+    action_type = ExecutorActionType.STOP
 
     executor_id: str
     keep_position: bool | None = None
@@ -156,7 +156,7 @@ class UpdateExecutorAction(ExecutorAction):
             another type; each says which.
     """
 
-    action_type = ActionType.UPDATE
+    action_type = ExecutorActionType.UPDATE
 
     executor_id: str
     update_data: object
@@ -187,7 +187,7 @@ class StoreExecutorAction(ExecutorAction):
         ValueError: ``executor_id`` is empty.
     """
 
-    action_type = ActionType.STORE
+    action_type = ExecutorActionType.STORE
 
     executor_id: str
 
@@ -196,13 +196,13 @@ class StoreExecutorAction(ExecutorAction):
 
 
 ACTION_CLASSES: dict[str, type[ExecutorAction]] = {
-    ActionType.CREATE: CreateExecutorAction,
-    ActionType.STOP: StopExecutorAction,
-    ActionType.UPDATE: UpdateExecutorAction,
-    ActionType.STORE: StoreExecutorAction,
+    ExecutorActionType.CREATE: CreateExecutorAction,
+    ExecutorActionType.STOP: StopExecutorAction,
+    ExecutorActionType.UPDATE: UpdateExecutorAction,
+    ExecutorActionType.STORE: StoreExecutorAction,
 }
 
 
-def _require_id(executor_id: str, action_type: ActionType) -> None:
+def _require_id(executor_id: str, action_type: ExecutorActionType) -> None:
     if not executor_id:
         raise ValueError(f"{action_type} action: executor_id is required")

@@ -19,6 +19,7 @@ from engine.executors.strategy import ExecutorStrategy, RateSource
 from engine.executors.tracked_order import TrackedOrder, TrackedOrders
 from engine.executors.wake_conditions import NEVER, WakeConditions
 from engine.model.clock import SECOND_NS
+from engine.model.instruments import ConnectorPair
 from engine.model.orders import CancelRequest, Fill, OrderRequest
 
 TIMELINE_LENGTH: Final = 50
@@ -169,6 +170,11 @@ class ExecutorState(ABC):
     def unconverted_fees(self) -> dict[str, Decimal]:
         """Return the fees that have no rate to the quote asset yet, by asset (DEV-22)."""
         return {} if self._foreign_fees is None else self._foreign_fees.unconverted
+
+    def open_lots(self, market: ConnectorPair) -> int:
+        """Return the signed lots that it has open on *market*; a type that opens some says so."""
+        del market
+        return 0
 
     def note_error(self, error: str) -> int:
         """Count an error inside the executor and return how many there are."""

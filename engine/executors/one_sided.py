@@ -100,6 +100,11 @@ class OneSidedExecutor(ExecutorBase):
         quote = self._valid_quote()
         return None if quote is None else self._mark_of(quote)
 
+    def open_lots(self, market: ConnectorPair) -> int:
+        """Return the signed lots that it has open on *market*."""
+        is_open = market == self.market and self.is_active
+        return self.side.sign * self._totals.remaining_lots if is_open else 0
+
     @property
     def executor_info(self) -> ExecutorInfo:
         """Return the report at the newest mark; it changes nothing."""

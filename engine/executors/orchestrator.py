@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from engine.executors.action_desk import ActionDesk, RestartPolicy
@@ -14,6 +14,7 @@ from engine.executors.actions import (
 from engine.executors.archive import Archive, ArchivedExecutor, Archiver
 from engine.executors.base import ExecutorBase
 from engine.executors.config import ExecutorConfigBase
+from engine.executors.fill_ledger import half_even
 from engine.executors.info import ExecutorInfo
 from engine.executors.performance import PerformanceReport, performance_report, summed
 from engine.executors.plain import JsonValue
@@ -28,6 +29,7 @@ from engine.executors.stop_check import StopFault, stop_fault
 from engine.executors.stop_watch import StopWatch
 from engine.executors.strategy import ExecutorStrategy
 from engine.model.clock import SECOND_NS
+from engine.model.instruments import PPB, ConnectorPair
 from engine.model.orders import Fill, Order
 from engine.model.quotes import QuoteTick
 
@@ -94,6 +96,7 @@ class ExecutorOrchestrator:
             update_interval=executors_update_interval,
             max_retries=executors_max_retries,
         )
+        self._funding: dict[str, Decimal] = {}
         self._stop: StopWatch | None = None
         for controller_id, initial in (initial_positions_by_controller or {}).items():
             for position in initial:
@@ -174,6 +177,29 @@ class ExecutorOrchestrator:
             self._roster.late_fill(fill)
         else:
             self._roster.dispatch(member, member.executor.on_fill, fill)
+
+    def on_funding(self, market: ConnectorPair, rate_ppb: int) -> dict[str, Decimal]:
+        """Take a funding payment of a perpetual; return what each controller gets (8.7).
+
+        Longs pay a positive rate, in parts per billion of the mid's notional. It is recorded beside
+        the PnL of the controllers that are exposed; barriers do not see it. Without a valid mid
+        nothing can be valued, and nothing is recorded.
+        """
+        mid = self._positions.mid_half_ticks(market)
+        if mid is None:
+            self._roster.tell("error", f"funding of {market} cannot be valued without a price")
+            return {}
+        instrument = self._strategy.instrument(market)
+        paid: dict[str, Decimal] = {}
+        for name in dict.fromkeys((*self._roster.by_controller, *self._positions.controllers)):
+            lots = self._positions.net_lots(name, market)
+            lots += sum(executor.open_lots(market) for executor in self.executors(name))
+            if lots:
+                worth = lots * mid * instrument.atoms_per_tick_lot
+                atoms = half_even(-worth * rate_ppb, 2 * PPB)
+                paid[name] = instrument.money(atoms)
+                self._funding[name] = self._funding.get(name, Decimal(0)) + paid[name]
+        return paid
 
     def next_wake_ns(self) -> int | None:
         """Return when ``on_time`` must be called next; None if nothing waits for the time."""
@@ -286,9 +312,19 @@ class ExecutorOrchestrator:
         """Return the performance of all archived work, summed over the controllers."""
         return summed(self._archive.performance(name) for name in self._archive.controllers)
 
-    def get_performance_report(self, controller_id: str) -> PerformanceReport:
-        """Return the performance of one controller (13.2)."""
-        return self._performance(controller_id, self._positions.summaries(controller_id))
+    def positions(self, controller_id: str) -> tuple[PositionSummary, ...]:
+        """Return the position holds of one controller at the newest mids."""
+        return self._positions.summaries(controller_id)
+
+    def get_performance_report(
+        self, controller_id: str, *, archives: bool = True
+    ) -> PerformanceReport:
+        """Return the performance of one controller (13.2).
+
+        With *archives* it counts as a report: what has ended and is in it may be archived.
+        """
+        positions = self._positions.summaries(controller_id)
+        return self._performance(controller_id, positions, archives=archives)
 
     def get_all_reports(self) -> dict[str, ControllerReport]:
         """Return executors, positions and performance of every known controller."""
@@ -310,11 +346,18 @@ class ExecutorOrchestrator:
         return {name: self._performance(name, positions.get(name, ())) for name in names}
 
     def _performance(
-        self, controller_id: str, positions: tuple[PositionSummary, ...]
+        self,
+        controller_id: str,
+        positions: tuple[PositionSummary, ...],
+        *,
+        archives: bool = True,
     ) -> PerformanceReport:
         archived = self._archive.performance(controller_id)
+        funding = self._funding.get(controller_id)
+        if funding is not None:
+            archived = replace(archived, funding_quote=archived.funding_quote + funding)
         return performance_report(
-            self._roster.performance(controller_id, archived),
+            self._roster.performance(controller_id, archived, archives=archives),
             (),
             positions,
             total_amount_quote=self._capital.get(controller_id),

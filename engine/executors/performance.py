@@ -27,11 +27,13 @@ class PerformanceReport:
     positions_summary: tuple[PositionSummary, ...] = ()
     total_amount_quote: Decimal | None = None
     """Capital of the controller, if it has one."""
+    funding_quote: Decimal = Decimal(0)
+    """Funding of perpetuals, positive when received: no part of realized or unrealized (8.7)."""
 
     @property
     def global_pnl_quote(self) -> Decimal:
-        """Return realized plus unrealized."""
-        return self.realized_pnl_quote + self.unrealized_pnl_quote
+        """Return realized plus unrealized plus funding."""
+        return self.realized_pnl_quote + self.unrealized_pnl_quote + self.funding_quote
 
     @property
     def realized_pnl_pct(self) -> Decimal:
@@ -145,6 +147,7 @@ def performance_report(
         counts,
         summaries,
         total_amount_quote,
+        cached.funding_quote,
     )
 
 
@@ -172,6 +175,7 @@ def summed(reports: Iterable[PerformanceReport]) -> PerformanceReport:
             counts,
             total.positions_summary + report.positions_summary,
             _optional_sum(total.total_amount_quote, report.total_amount_quote),
+            total.funding_quote + report.funding_quote,
         )
     return total
 

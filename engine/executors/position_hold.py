@@ -9,7 +9,7 @@ from fractions import Fraction
 from engine.executors.fill_ledger import half_even, to_decimal
 from engine.executors.held_order import HeldOrder
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import TradeType
+from engine.model.orders import PositionSide, TradeType
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,14 @@ class PositionSummary:
     volume_traded_quote: Decimal
     stale_price: bool = False
     unavailable: bool = False
+
+    @property
+    def position_side(self) -> PositionSide:
+        """Return which of the venue's positions it belongs to; BOTH where they are netted."""
+        if self.bucket_side is None:
+            return PositionSide.BOTH
+        is_long = self.bucket_side is TradeType.BUY
+        return PositionSide.LONG if is_long else PositionSide.SHORT
 
     @property
     def amount_quote(self) -> Decimal:

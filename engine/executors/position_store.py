@@ -46,6 +46,7 @@ class PositionStore:
         self._position_mode = position_mode
         self._buckets: dict[PositionKey, PositionHold] = {}
         self._pending: list[tuple[str, InitialPosition]] = []
+        self._expecting: set[str] = set()
         self._changed: dict[PositionKey, None] = {}
 
     @property
@@ -69,6 +70,7 @@ class PositionStore:
 
     def expect(self, controller_id: str, position: InitialPosition) -> None:
         """Open *position* as soon as there is a valid mid (12.5)."""
+        self._expecting.add(controller_id)
         self._pending.append((controller_id, position))
 
     def open_pending(self) -> None:
@@ -88,9 +90,10 @@ class PositionStore:
         self._pending = waiting
 
     def restore(self, states: Iterable[PositionState]) -> None:
-        """Take up stored buckets."""
+        """Take up stored buckets, but not of controllers that were given initial positions."""
         for state in states:
-            self._bucket(state.key).restore(state)
+            if state.key.controller_id not in self._expecting:
+                self._bucket(state.key).restore(state)
 
     def take_changed(self) -> tuple[PositionState, ...]:
         """Drain the buckets that changed since the last call."""
@@ -107,6 +110,14 @@ class PositionStore:
             )
             for key, bucket in self._buckets.items()
             if key.controller_id == controller_id
+        )
+
+    def net_lots(self, controller_id: str, market: ConnectorPair) -> int:
+        """Return the signed lots that a controller holds on *market*, over both sides."""
+        return sum(
+            bucket.net_lots
+            for key, bucket in self._buckets.items()
+            if key.controller_id == controller_id and key.market == market
         )
 
     def mid_half_ticks(self, market: ConnectorPair) -> int | None:

@@ -160,7 +160,9 @@ class Roster:
             self._final_infos[executor.executor_id] = (executor.version, info)
         return info
 
-    def performance(self, controller_id: str, cached: PerformanceReport) -> PerformanceReport:
+    def performance(
+        self, controller_id: str, cached: PerformanceReport, *, archives: bool
+    ) -> PerformanceReport:
         """Return *cached* with the executors of a controller; done ones may be archived now."""
         stale = self._stale_money.get(controller_id, {})
         money = self._money.get(controller_id)
@@ -171,8 +173,9 @@ class Roster:
             if member is not None and money is not None:
                 money.put(member.executor.snapshot())
         stale.clear()
-        for member in tuple(self._unreported.get(controller_id, {}).values()):
-            self._note_reported(member)
+        if archives:
+            for member in tuple(self._unreported.get(controller_id, {}).values()):
+                self._note_reported(member)
         return cached if money is None else money.added_to(cached, self._strategy.quote)
 
     def archive_one(self, member: Member) -> str:

@@ -124,6 +124,7 @@ class RunningMoney:
             cached.active + self._active,
             cached.done + self._done,
             counts,
+            funding_quote=cached.funding_quote,
         )
 
     def _count(self, group: _Group, share: _Share, sign: int) -> None:

@@ -97,6 +97,15 @@ class TwoVenueExecutor(ExecutorBase):
             return Decimal(0)
         return residual[0].instrument.qty(residual[1])
 
+    def open_lots(self, market: ConnectorPair) -> int:
+        """Return the signed lots that a leg has traded on *market* so far."""
+        if self.is_done:
+            return 0
+        legs = (self._buy, self._sell)
+        return sum(
+            leg.side.sign * leg.executed_lots for leg in legs if leg.instrument.market == market
+        )
+
     def held_orders(self) -> tuple[dict[str, object], ...]:
         """Return what is left to the position store in its flat form (2.3)."""
         return tuple(held.to_dict(self._strategy.instrument(held.market)) for held in self._held)

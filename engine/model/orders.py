@@ -64,6 +64,15 @@ class PositionMode(Enum):
 
 
 @unique
+class PositionSide(Enum):
+    """Side of a position at the venue; BOTH where opposite positions are netted."""
+
+    LONG = "LONG"
+    SHORT = "SHORT"
+    BOTH = "BOTH"
+
+
+@unique
 class OrderState(Enum):
     """State of an order as executors and reports see it (executors.md 1.2)."""
 

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, unique
 
 from engine.model.instruments import ConnectorPair
+
+
+@unique
+class PriceType(Enum):
+    """Kinds of reference prices (executors.md 1.2); a quote has the first three."""
+
+    MidPrice = 1
+    BestBid = 2
+    BestAsk = 3
+    LastTrade = 4
+    LastOwnTrade = 5
+    InventoryCost = 6
+    Custom = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +35,18 @@ class QuoteTick:
     bid_lots: int
     ask_lots: int
     source_ns: int = 0
+
+    def half_ticks(self, price_type: PriceType) -> int | None:
+        """Return a price in half ticks, so that the mid is exact; None if a quote has none."""
+        match price_type:
+            case PriceType.MidPrice:
+                return self.bid_ticks + self.ask_ticks
+            case PriceType.BestBid:
+                return 2 * self.bid_ticks
+            case PriceType.BestAsk:
+                return 2 * self.ask_ticks
+            case _:
+                return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,13 @@ class OrderStep(_Section):
     reason: str = "scripted"
 
 
+class FundingStep(_Section):
+    """A funding payment: longs pay a positive rate of the notional."""
+
+    rate: Decimal = Field(description="fraction of the notional")
+    market: str | None = Field(default=None, description="connector:BASE-QUOTE")
+
+
 class ActionStep(_Section):
     """What the operator asks for; ``executor`` is a number in the order of creation, or an id."""
 
@@ -118,6 +125,7 @@ class Step(_Section):
     fills: tuple[FillStep, ...] = ()
     rejects: tuple[OrderStep, ...] = ()
     cancels: tuple[OrderStep, ...] = Field(default=(), description="cancelled by the venue")
+    funding: tuple[FundingStep, ...] = ()
     actions: tuple[ActionStep, ...] = ()
 
     @model_validator(mode="after")

@@ -151,6 +151,7 @@ def _performance(report: PerformanceReport) -> dict[str, Any]:
     return {
         "realized_pnl_quote": _text(report.realized_pnl_quote),
         "unrealized_pnl_quote": _text(report.unrealized_pnl_quote),
+        "funding_quote": _text(report.funding_quote),
         "global_pnl_quote": _text(report.global_pnl_quote),
         "global_pnl_pct": _text(report.global_pnl_pct),
         "volume_traded": _text(report.volume_traded),

@@ -129,6 +129,9 @@ class _Play:
         for cancel in step.cancels:
             venue.cancel_by_venue(cancel)
             self._settle()
+        for payment in step.funding:
+            market = _instrument_of(payment.market, self._instruments).market
+            self._orchestrator.on_funding(market, int(payment.rate * PPB))
         for action in step.actions:
             self._act(action.verb, self._arguments(action))
 
@@ -255,12 +258,18 @@ def _quotes(
     ]
     if step.bid is not None and step.ask is not None:
         prices.append((None, step.bid, step.ask))
-    by_name = {str(market): instrument for market, instrument in instruments.items()}
     found: list[QuoteTick] = []
     for name, bid, ask in prices:
-        instrument = next(iter(instruments.values())) if name is None else by_name.get(name)
-        if instrument is None:
-            raise ValidationError(f"there is no market {name!r}, there is {', '.join(by_name)}")
+        instrument = _instrument_of(name, instruments)
         ticks = (instrument.to_ticks(bid), instrument.to_ticks(ask))
         found.append(QuoteTick(instrument.market, now_ns, *ticks, 0, 0))
     return found
+
+
+def _instrument_of(name: str | None, instruments: Mapping[ConnectorPair, Instrument]) -> Instrument:
+    """Return the instrument that a step names; the first one if it names none."""
+    by_name = {str(market): instrument for market, instrument in instruments.items()}
+    instrument = next(iter(instruments.values())) if name is None else by_name.get(name)
+    if instrument is None:
+        raise ValidationError(f"there is no market {name!r}, there is {', '.join(by_name)}")
+    return instrument

@@ -10,8 +10,8 @@ import pytest
 
 from engine.executors.actions import (
     ActionCode,
-    ActionType,
     ExecutorAction,
+    ExecutorActionType,
     StopExecutorAction,
     UpdateExecutorAction,
 )
@@ -262,8 +262,8 @@ def test_update_data_is_checked_against_the_executor(
 
 def test_the_type_of_an_action_is_fixed() -> None:
     action = ExecutorAction.of("stop", executor_id="x")
-    assert action.action_type is ActionType.STOP
+    assert action.action_type is ExecutorActionType.STOP
     with pytest.raises((FrozenInstanceError, TypeError)):
-        action.action_type = ActionType.STORE  # type: ignore[misc]  # that is the test
+        action.action_type = ExecutorActionType.STORE  # type: ignore[misc]  # that is the test
     with pytest.raises(TypeError):
         UpdateExecutorAction(action_type="stop")  # type: ignore[call-arg]  # that is the test

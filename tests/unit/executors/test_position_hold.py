@@ -161,6 +161,8 @@ def test_buckets_are_netted_unless_the_account_hedges(
         bench.stop(bench.create(side=side), keep=True)
     found = bench.orchestrator.get_positions_report()["main"]
     assert [position.bucket_side for position in found] == sides
+    names = {None: "BOTH", TradeType.BUY: "LONG", TradeType.SELL: "SHORT"}
+    assert [position.position_side.value for position in found] == [names[side] for side in sides]
 
 
 def test_restored_positions_are_reported(hold: PositionHold) -> None:
@@ -169,3 +171,15 @@ def test_restored_positions_are_reported(hold: PositionHold) -> None:
     bench.orchestrator.restore_positions([hold.state()])
     (position,) = bench.orchestrator.get_positions_report()["main"]
     assert position.amount == 10
+
+
+def test_stored_positions_of_a_controller_with_initial_ones_are_ignored(
+    hold: PositionHold,
+) -> None:
+    hold.add(held("1", "BUY", "10", "100"))
+    initial = InitialPosition(BENCH_MARKET, Decimal(1), TradeType.BUY)
+    name = hold.key.controller_id
+    bench = ExecutorBench(initial_positions_by_controller={name: [initial]})
+    bench.orchestrator.restore_positions([hold.state()])
+    (position,) = bench.orchestrator.get_positions_report()[name]
+    assert position.amount == 1
