@@ -114,6 +114,10 @@ class Signal:
             raise ValueError(f"signal strength {self.strength} is outside 0 to 1")
         if not self.value.is_finite():
             raise ValueError(f"signal value {self.value} is not a finite number")
+        for name in ("limit", "stop", "limit_offset", "activation", "size_pct"):
+            price = getattr(self, name)
+            if price is not None and not price.is_finite():
+                raise ValueError(f"signal {name} {price} is not a finite number")
         kind = self.order_type
         if isinstance(kind, OrderType) and kind.is_limit_type != (self.limit is not None):
             raise ValueError(f"signal with {kind.name} and limit {self.limit}")

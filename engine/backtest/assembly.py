@@ -1,0 +1,284 @@
+"""Builds the container of one run: components by the registry, wired by name (CONT-9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from engine.backtest.bar_run import BarRun
+from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
+from engine.backtest.control import RunControl
+from engine.backtest.event_recorder import EventRecorder
+from engine.backtest.market_data import MarketData
+from engine.backtest.run_hash import effective_config, run_hash
+from engine.backtest.strategy_host import BarStrategyHost, SeatedStrategy
+from engine.backtest.strategy_loading import build_strategy, find_strategy_type, source_hash
+from engine.backtest.strategy_seat import SymbolFeed
+from engine.containers.bus import ErrorPolicy
+from engine.containers.component_registry import ComponentRegistry, ComponentType
+from engine.containers.context import ContainerContext
+from engine.containers.scoped_container import ScopedContainer
+from engine.execution.bar_broker import BarBroker
+from engine.execution.bar_settings import BarBrokerSettings, FillTiming, PriceGrid
+from engine.live.clock import SystemClock
+from engine.markets.historical import HistoricalDataHandler
+from engine.markets.windows import WindowName
+from engine.model.clock import SimulatedClock
+from engine.portfolio.bar_account import BarAccount
+from engine.risk.bar_risk_manager import BarRiskManager
+from engine.strategies.catalogue import StrategyType
+from engine.strategies.strategy import Strategy
+
+COMPONENT_ORDER: Final = ("data_handler", "portfolio", "broker", "risk_manager", "strategy")
+_MODE_PREFIX: Final[Mapping[str, str]] = {
+    "BACKTEST_SINGLE": "backtest",
+    "BACKTEST_PARALLEL": "backtest",
+    "OPTIMIZATION": "optimization",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One run that is to be built: what, where its files are, on which window of the data."""
+
+    config: BacktestConfig
+    base_dir: Path
+    data: MarketData
+    window: WindowName = "full"
+    strategies: Mapping[str, StrategyType] | None = None
+    trial: str = ""
+    only_strategy: int | None = None
+    """With isolation full each of several strategies has a container of its own."""
+
+
+@dataclass(slots=True)
+class BuiltRun:
+    """A container that is ready, its run, and what identifies it."""
+
+    container: ScopedContainer
+    run: BarRun
+    handler: HistoricalDataHandler
+    account: BarAccount
+    broker: BarBroker
+    risk: BarRiskManager
+    host: BarStrategyHost
+    run_hash: str
+    recorder: EventRecorder | None
+    close_positions: bool
+
+
+def make_strategies(request: RunRequest) -> list[SeatedStrategy]:
+    """Return new instances of the strategies of *request*, seated at their symbols.
+
+    A strategy that wants one market at a time gets an instance for each.
+
+    Raises:
+        StrategyLoadError: one cannot be found or made.
+    """
+    config = request.config
+    symbols = [entry.symbol for entry in config.data]
+    seated: list[SeatedStrategy] = []
+    for place, section in enumerate(config.components.all_strategies):
+        if request.only_strategy is not None and place != request.only_strategy:
+            continue
+        kind = find_strategy_type(
+            section,
+            base_dir=request.base_dir,
+            allow_imports=config.allow_imports,
+            known=request.strategies,
+        )
+        name = section.id or (section.kind if place == 0 else f"{section.kind}-{place}")
+        wanted = tuple(symbols.index(one) for one in section.symbols or symbols)
+        first = build_strategy(kind, section.params)
+        if not type(first).per_market or len(wanted) == 1:
+            seated.append(SeatedStrategy(name, first, wanted))
+            continue
+        for number, symbol in enumerate(wanted):
+            made = first if number == 0 else build_strategy(kind, section.params)
+            seated.append(SeatedStrategy(f"{name}-{symbols[symbol]}", made, (symbol,)))
+    return seated
+
+
+def registry(
+    request: RunRequest, strategies: Sequence[SeatedStrategy], feeds: Sequence[SymbolFeed]
+) -> ComponentRegistry:
+    """Return the component types of a run; each takes what it needs from its container."""
+    config, data = request.config, request.data
+
+    def handler(params: Mapping[str, Any], _: ContainerContext) -> HistoricalDataHandler:
+        section = config.components.data_handler.params
+        return HistoricalDataHandler(
+            data.columns,
+            cache_size=section.cache_size,
+            enable_splits=section.enable_splits,
+            split=section.split.settings(),
+            window=params["window"],
+        )
+
+    def account(_: Mapping[str, Any], __: ContainerContext) -> BarAccount:
+        return BarAccount(
+            instruments=[one.instrument for one in data.columns],
+            settings=config.components.portfolio.params,
+        )
+
+    def broker(_: Mapping[str, Any], ctx: ContainerContext) -> BarBroker:
+        section = config.components.broker
+        settings = (
+            section.params if isinstance(section, SimulatedBrokerSection) else BarBrokerSettings()
+        )
+        data_handler = _resolve(ctx, "data_handler", HistoricalDataHandler)
+        return BarBroker(
+            data_handler.bars,
+            account=_resolve(ctx, "portfolio", BarAccount),
+            settings=settings,
+            seed=ctx.seed,
+            container_id=ctx.container_id,
+            first_bars=[window.decision_bar for window in data_handler.windows],
+        )
+
+    def risk(_: Mapping[str, Any], ctx: ContainerContext) -> BarRiskManager:
+        return BarRiskManager(
+            settings=config.components.risk_manager.params,
+            columns=_resolve(ctx, "data_handler", HistoricalDataHandler).bars,
+            account=_resolve(ctx, "portfolio", BarAccount),
+            orders=_resolve(ctx, "broker", BarBroker),
+        )
+
+    def host(_: Mapping[str, Any], ctx: ContainerContext) -> BarStrategyHost:
+        data_handler = _resolve(ctx, "data_handler", HistoricalDataHandler)
+        return BarStrategyHost(
+            strategies,
+            feeds=feeds,
+            account=_resolve(ctx, "portfolio", BarAccount),
+            decision_bars=[window.decision_bar for window in data_handler.windows],
+        )
+
+    can_reuse = all(type(one.strategy).reusable for one in strategies)
+    return ComponentRegistry(
+        (
+            ComponentType("HistoricalDataHandler", handler),
+            ComponentType("Portfolio", account),
+            ComponentType("SimulatedBroker", broker, ("data_handler", "portfolio")),
+            ComponentType("RiskManager", risk, ("portfolio", "broker")),
+            ComponentType("StrategyHost", host, ("risk_manager",), reusable=can_reuse),
+            ComponentType("EventRecorder", lambda _, __: EventRecorder()),
+        )
+    )
+
+
+def _resolve(ctx: ContainerContext, name: str, kind: Callable[..., Any]) -> Any:  # noqa: ANN401 (the component's own type)
+    del kind  # names the type for the reader; the registry built it
+    return ctx.resolve(name)
+
+
+def build_run(request: RunRequest, control: RunControl) -> BuiltRun:
+    """Return a container that is READY, with its run.
+
+    Raises:
+        EngineError: a component cannot be made or initialised; nothing is left open.
+    """
+    config = request.config
+    strategies = make_strategies(request)
+    identity = run_hash(
+        config,
+        data_hash=f"{request.data.data_hash}:{request.window}",
+        source_hash=source_hash([one.strategy for one in strategies]),
+    )
+    feeds = _feeds(request)
+    clock = SystemClock()
+    trial = f"_{request.trial}" if request.trial else ""
+    container = ScopedContainer(
+        container_id=f"{_MODE_PREFIX[config.mode.value]}_{identity[:8]}{trial}",
+        clock=SimulatedClock(),
+        registry=registry(request, strategies, feeds),
+        errors=ErrorPolicy(stop_on_error=config.stop_on_error, max_errors=config.max_errors),
+        seed=config.seed,
+        mode=config.mode.value,
+        monotonic_ns=clock.monotonic_ns,
+    )
+    try:
+        container.register_shared_service("market_data", request.data.columns)
+        container.register_shared_service("config", effective_config(config))
+        return _wired(container, request, feeds, identity, control)
+    except BaseException:
+        container.teardown_scope()
+        raise
+
+
+def _feeds(request: RunRequest) -> list[SymbolFeed]:
+    section = request.config.components.data_handler.params
+    handler = HistoricalDataHandler(
+        request.data.columns,
+        cache_size=section.cache_size,
+        enable_splits=section.enable_splits,
+        split=section.split.settings(),
+        window=request.window,
+    )
+    return [SymbolFeed(index, columns) for index, columns in enumerate(handler.bars)]
+
+
+def _wired(
+    container: ScopedContainer,
+    request: RunRequest,
+    feeds: Sequence[SymbolFeed],
+    identity: str,
+    control: RunControl,
+) -> BuiltRun:
+    config = request.config
+    create = container.create_component
+    handler: Any = create(
+        {
+            "name": "data_handler",
+            "class": "HistoricalDataHandler",
+            "params": {"window": request.window},
+        }
+    )
+    account: Any = create({"name": "portfolio", "class": "Portfolio"})
+    broker: Any = create({"name": "broker", "class": "SimulatedBroker"})
+    risk: Any = create({"name": "risk_manager", "class": "RiskManager"})
+    host: Any = create({"name": "strategy", "class": "StrategyHost"})
+    recorder: Any = None
+    if config.record_events:
+        recorder = create({"name": "recorder", "class": "EventRecorder"})
+    container.initialize_scope()
+    section = config.components.broker
+    settings = section.params if isinstance(section, SimulatedBrokerSection) else None
+    run = BarRun(
+        container=container,
+        feeds=feeds,
+        timeline=handler.timeline,
+        account=account,
+        broker=broker,
+        risk=risk,
+        host=host,
+        control=control,
+        has_strict_grid=settings is not None and settings.price_grid is PriceGrid.STRICT,
+        fills_this_close=settings is not None and settings.fill_timing is FillTiming.THIS_CLOSE,
+    )
+    return BuiltRun(
+        container,
+        run,
+        handler,
+        account,
+        broker,
+        risk,
+        host,
+        identity,
+        recorder,
+        config.close_positions_at_end,
+    )
+
+
+def class_state(strategies: Sequence[Strategy]) -> dict[str, str]:
+    """Return the values kept in the classes of *strategies* as text, to be compared (ISO-8)."""
+    state: dict[str, str] = {}
+    for strategy in strategies:
+        for cls in type(strategy).__mro__:
+            if cls in (Strategy, object):
+                continue
+            for name, value in vars(cls).items():
+                if not name.startswith("__") and not callable(value):
+                    state[f"{cls.__qualname__}.{name}"] = repr(value)
+    return state

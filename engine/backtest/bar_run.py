@@ -1,0 +1,538 @@
+"""The loop of a backtest on the event path (backtest.md EVT-4), written for speed.
+
+Per instant: what is due before the bars, matching, reports, marks and equity, margin and kill
+switch, the end of the session; then the strategies decide, and their signals go through the risk
+manager to the broker, which may fill them from the next bar on. Events that nobody hears are
+numbered and not made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+from engine.backtest.control import Progress, RunControl
+from engine.backtest.strategy_host import NEVER, BarStrategyHost, Caller, own_orders
+from engine.backtest.strategy_seat import SymbolFeed
+from engine.containers.bus import BusKind
+from engine.containers.scoped_container import ScopedContainer
+from engine.execution.bar_broker import BarBroker
+from engine.execution.bar_order import BarFill, BarOrder, OrderNews
+from engine.model.bar_view import BarView
+from engine.model.timeline import Timeline
+from engine.portfolio.bar_account import BarAccount
+from engine.risk.bar_risk_manager import BarRiskManager, Verdict
+from engine.risk.drawdown import Watch
+from engine.strategies.signal_rows import SignalRow, TagIndex, row_of
+
+Facts: TypeAlias = Callable[[], Mapping[str, Any]]
+"""Makes the payload of an event; called only if somebody listens."""
+
+REPORT_EVERY: Final = 1024
+"""Bars between two looks at the clock for the progress."""
+
+
+class BarRun:
+    """One pass over the bars of a container; may be run in slices.
+
+    ``finished`` says that nothing is left to do: the data ended, it was cancelled, or the account
+    is bankrupt.
+    """
+
+    def __init__(
+        self,
+        *,
+        container: ScopedContainer,
+        feeds: Sequence[SymbolFeed],
+        timeline: Timeline,
+        account: BarAccount,
+        broker: BarBroker,
+        risk: BarRiskManager,
+        host: BarStrategyHost,
+        control: RunControl,
+        has_strict_grid: bool = False,
+        fills_this_close: bool = False,
+    ) -> None:
+        self._container = container
+        self._bus = container.bus
+        self._clock = container.clock
+        self._counters = container.counters
+        self._feeds = tuple(feeds)
+        self._by_market = {feed.market: feed for feed in feeds}
+        self._account = account
+        self._broker = broker
+        self._risk = risk
+        self._host = host
+        self._control = control
+        self._has_strict_grid = has_strict_grid
+        self._fills_this_close = fills_this_close
+        self._symbols: list[int] = timeline.symbol.tolist()
+        self._bars: list[int] = timeline.bar.tolist()
+        self._instants: list[int] = timeline.instants.tolist()
+        self._tags = TagIndex()
+        self._position = 0
+        self._counted = 0
+        self._instant_ns = 0
+        self._is_closing = False
+        self.total = len(self._bars)
+        self.finished = not self._bars
+        self.is_loud = False
+
+    def begin(self) -> None:
+        """Arrange who hears what; called when the container has started."""
+        self.is_loud = self._bus.subscription_count > 0
+        self._broker.listening = True
+        self._control.restart_clock()
+
+    def finish(self, *, close_positions: bool = True) -> None:
+        """End the run at its last bar: close what is open, unless told otherwise (PF-15)."""
+        if not self._position:
+            return
+        now_ns = self._instant_ns = self.last_ns()
+        self._clock.advance_to(now_ns)
+        self._broker.finish(close_positions=close_positions, now_ns=now_ns)
+        if self._broker.news:
+            self._is_closing = True
+            self._give_news(self._position)
+        self._sync_counters()
+
+    def last_ns(self) -> int:
+        """Return the end of the last bar that was run, 0 before the first."""
+        if not self._position:
+            return 0
+        symbol, bar = self._symbols[self._position - 1], self._bars[self._position - 1]
+        return self._feeds[symbol].lists.ts_close[bar]
+
+    @property
+    def done(self) -> int:
+        """Return how many bars have been run."""
+        return self._position
+
+    def run(self, limit: int | None = None) -> bool:
+        """Run at most *limit* further bars (or instants); return whether it is finished.
+
+        Raises:
+            ComponentFailedError: a component raised and the policy says stop (EVT-6).
+        """
+        if self.finished:
+            return True
+        is_simple = (
+            len(self._feeds) == 1
+            and not self.is_loud
+            and not self._host.sees_slices
+            and not self._fills_this_close
+            and not self._risk.needs_sessions
+            and len(self._host.callers[0]) == 1
+        )
+        if is_simple:
+            self._run_single(limit)
+        else:
+            self._run_instants(limit)
+        self._sync_counters()
+        self.finished = (
+            self._position >= self.total or self._control.is_cancelled or self._broker.is_bankrupt
+        )
+        return self.finished
+
+    # --- one symbol, one strategy, nobody listens ------------------------------------------------
+
+    def _run_single(self, limit: int | None) -> None:  # noqa: C901 (the hot loop: a call costs more than a branch)
+        feed, broker, account = self._feeds[0], self._broker, self._account
+        book, lists, cursor = broker.books[0], feed.lists, feed.cursor
+        caller = self._host.callers[0][0]
+        first, on_bar, rows = caller.first, caller.on_bar, caller.rows
+        watch, outbox, control = self._risk.watch, self._host.outbox, self._control
+        ends: list[bool] = feed.columns.ends_session.tolist()
+        ts_open, ts_close = lists.ts_open, lists.ts_close
+        mark_one, match_one = broker.mark_one, broker.match_one
+        offset = self._bars[0]
+        start = offset + self._position
+        stop = offset + self.total if limit is None else min(offset + self.total, start + limit)
+        report_at = start + REPORT_EVERY
+        index = start
+        for index in range(start, stop):
+            if control.is_cancelled or broker.is_bankrupt:
+                break
+            if ts_open[index] >= broker.due_ns:
+                broker.before(((0, index),))
+            if book.orders:
+                self._instant_ns = ts_close[index]
+                match_one(0, index)
+                if broker.news:
+                    self._give_news(index + 1 - offset)
+            mark_one(0, index)
+            if watch is not None:
+                self._watch(watch.observe(account.equity), ts_close[index], index)
+            if ends[index] and book.orders:
+                self._instant_ns = ts_close[index]
+                broker.expire_day_one(0, index)
+                if broker.news:
+                    self._give_news(index + 1 - offset)
+            cursor.index = index
+            if index >= first:
+                if rows is None:
+                    try:
+                        on_bar(BarView(lists, index))
+                    except Exception as error:  # noqa: BLE001 (boundary: the strategy's code runs here)
+                        self._strategy_failed(error, index + 1 - offset, "on_bar")
+                    if outbox:
+                        self._instant_ns = ts_close[index]
+                        self._take_signals(index + 1 - offset)
+                elif index in rows:
+                    self._instant_ns = ts_close[index]
+                    self._take_rows(caller, rows[index], index + 1 - offset)
+            if index >= report_at:
+                report_at = index + REPORT_EVERY
+                self._report(index + 1 - offset, ts_close[index])
+        else:
+            index = stop
+        self._position = index - offset
+
+    # --- the general case ------------------------------------------------------------------------
+
+    def _run_instants(self, limit: int | None) -> None:
+        position, instants = self._position, self._instants
+        number = _instant_at(instants, position)
+        last = len(instants) - 1
+        until = last if limit is None else min(last, number + limit)
+        report_at = position + REPORT_EVERY
+        while number < until:
+            if self._control.is_cancelled or self._broker.is_bankrupt:
+                break
+            start, stop = instants[number], instants[number + 1]
+            pairs = [(self._symbols[one], self._bars[one]) for one in range(start, stop)]
+            self._instant(pairs, stop)
+            self._position = stop
+            number += 1
+            if stop >= report_at:
+                report_at = stop + REPORT_EVERY
+                symbol, bar = pairs[-1]
+                self._report(stop, self._feeds[symbol].lists.ts_close[bar])
+
+    def _instant(self, pairs: list[tuple[int, int]], done: int) -> None:
+        broker, feeds = self._broker, self._feeds
+        self._match(pairs, done)
+        if self.is_loud:
+            self._publish_bars(pairs)
+        for one, index in pairs:
+            feeds[one].cursor.index = index
+        for one, index in pairs:
+            self._call(one, index, done)
+        if self._host.sees_slices:
+            self._slice(pairs, done)
+        if self._fills_this_close:
+            broker.fill_this_close(pairs)
+            if broker.news:
+                self._give_news(done)
+
+    def _match(self, pairs: list[tuple[int, int]], done: int) -> None:
+        """Do EVT-4 (a) to (d) of one instant."""
+        broker, feeds = self._broker, self._feeds
+        symbol, bar = pairs[0]
+        ts_close = self._instant_ns = feeds[symbol].lists.ts_close[bar]
+        if self._risk.needs_sessions and any(
+            feeds[one].columns.starts_session[index] for one, index in pairs
+        ):
+            self._session_started(ts_close)
+        broker.before(pairs)
+        broker.match(pairs)
+        if broker.news:
+            self._give_news(done)
+        broker.mark(pairs)
+        self._counters.bar_index = bar
+        if self._risk.watch is not None:
+            self._watch(self._risk.observe(self._account.equity), ts_close, bar)
+        broker.expire_day(pairs)
+        if broker.news:
+            self._give_news(done)
+
+    def _call(self, symbol: int, index: int, done: int) -> None:
+        for caller in self._host.callers[symbol]:
+            if index < caller.first:
+                continue
+            if caller.rows is not None:
+                if index in caller.rows:
+                    self._take_rows(caller, caller.rows[index], done)
+                continue
+            try:
+                caller.on_bar(BarView(caller.feed.lists, index))
+            except Exception as error:  # noqa: BLE001 (boundary: the strategy's code runs here)
+                self._strategy_failed(error, done, "on_bar")
+            if self._host.outbox:
+                self._take_signals(done)
+
+    def _slice(self, pairs: list[tuple[int, int]], done: int) -> None:
+        bars = {one: BarView(self._feeds[one].lists, index) for one, index in pairs}
+        try:
+            self._host.give_slice(bars)
+        except Exception as error:  # noqa: BLE001 (boundary: the strategy's code runs here)
+            self._strategy_failed(error, done, "on_slice")
+        if self._host.outbox:
+            self._take_signals(done)
+
+    # --- signals to orders -----------------------------------------------------------------------
+
+    def _take_signals(self, done: int) -> None:
+        """Turn what the strategies said into orders, in the order in which they said it."""
+        outbox = self._host.outbox
+        taken = outbox[:]
+        outbox.clear()
+        if self._is_closing:
+            return  # nothing is ordered after the last bar
+        for number, signal in taken:
+            feed = self._by_market.get(signal.market)
+            if feed is None or feed.cursor.index < 0:
+                self._counters.signals += 1
+                self._risk.rejections["UNKNOWN_SYMBOL"] += 1
+                continue
+            row = row_of(
+                signal,
+                instrument=feed.columns.instrument,
+                bar=feed.cursor.index,
+                tags=self._tags,
+            )
+            self._take_row(number, feed, row, signal.tag, signal.cancel, signal.replace, done)
+
+    def _take_rows(self, caller: Caller, rows: list[tuple[SignalRow, str]], done: int) -> None:
+        for row, tag in rows:
+            self._take_row(caller.number, caller.feed, row, tag, "", "", done)
+
+    def _take_row(
+        self,
+        number: int,
+        feed: SymbolFeed,
+        row: SignalRow,
+        tag: str,
+        cancel: str,
+        replace: str,
+        done: int,
+    ) -> None:
+        index = feed.cursor.index
+        now_ns = self._instant_ns
+        self._clock.advance_to(now_ns)
+        self._counters.signals += 1
+        self._tell(BusKind.SIGNAL, row._asdict, feed.index, done)
+        owner = self._host.seated[number].id
+        if cancel or replace:
+            self._change(feed.index, owner, row, cancel, replace, now_ns)
+            return
+        if row.off_grid and self._has_strict_grid:
+            self._refused(Verdict(None, "PRICE_OFF_GRID"), feed.index, done)
+            self._risk.rejections["PRICE_OFF_GRID"] += 1
+            return
+        verdict = self._risk.on_signal(feed.index, index, row, now_ns=now_ns, tag=tag, owner=owner)
+        if verdict.cancels_entries:
+            self._broker.cancel_all(now_ns=now_ns, symbol=feed.index, keep=_is_exit)
+        if verdict.reason or verdict.note:
+            self._refused(verdict, feed.index, done)
+        if verdict.order is not None:
+            self._submit(verdict.order, now_ns, done)
+        if self._broker.news:
+            self._give_news(done)
+
+    def _submit(self, order: BarOrder, now_ns: int, done: int) -> None:
+        self._counters.orders += 1
+        self._tell(BusKind.ORDER, lambda: _order_facts(order), order.symbol, done)
+        self._broker.submit(order, now_ns=now_ns)
+
+    def _change(
+        self, symbol: int, owner: str, row: SignalRow, cancel: str, replace: str, now_ns: int
+    ) -> None:
+        """Cancel or replace the strategy's own orders by their tag."""
+        for order in own_orders(self._broker, symbol, owner, cancel or replace):
+            if cancel:
+                self._broker.cancel(order, now_ns=now_ns)
+            else:
+                self._broker.replace(
+                    order,
+                    now_ns=now_ns,
+                    lots=row.value if row.value > 0 else None,
+                    limit=row.limit if row.limit > -NEVER else None,
+                    stop=row.stop if row.stop > -NEVER else None,
+                )
+
+    def _refused(self, verdict: Verdict, symbol: int, done: int) -> None:
+        facts = {"reason": verdict.reason, "note": verdict.note}
+        self._tell(BusKind.RISK_LIMIT, lambda: facts, symbol, done)
+
+    # --- what the broker says --------------------------------------------------------------------
+
+    def _give_news(self, done: int) -> None:
+        """Pass fills and changes of orders on, in match order."""
+        broker, host = self._broker, self._host
+        while broker.news:
+            news = broker.news[:]
+            broker.news.clear()
+            for item in news:
+                self._clock.advance_to(item.ts)
+                if isinstance(item, BarFill):
+                    if self._risk.needs_fills:
+                        self._risk.on_fill(item)
+                    self._tell(BusKind.FILL, partial(_fill_facts, item), item.symbol, done)
+                else:
+                    symbol = max(0, item.order.symbol)
+                    self._tell(BusKind.ORDER_UPDATE, partial(_news_facts, item), symbol, done)
+                self._hook(item, done)
+            if host.outbox:
+                self._take_signals(done)
+
+    def _hook(self, item: BarFill | OrderNews, done: int) -> None:
+        """Let the owner see a fill or a change of an order, if it wants to."""
+        host = self._host
+        is_fill = isinstance(item, BarFill)
+        if not (host.hears_fills if is_fill else host.hears_orders):
+            return
+        try:
+            if isinstance(item, BarFill):
+                host.give_fill(item)
+            else:
+                host.give_order(item)
+        except Exception as error:  # noqa: BLE001 (boundary: the strategy's code runs here)
+            self._strategy_failed(error, done, "on_fill" if is_fill else "on_order")
+
+    # --- drawdown, sessions ----------------------------------------------------------------------
+
+    def _watch(self, change: Watch, now_ns: int, bar: int) -> None:
+        if change is Watch.NOTHING:
+            return
+        self._clock.advance_to(now_ns)
+        watch = self._risk.watch
+        self._tell(BusKind.DRAWDOWN, lambda: {"change": change.name, "bar": bar}, 0, bar)
+        if change is not Watch.HALTED or watch is None:
+            return
+        self._container.context.log("warning", "trading is halted: max_drawdown reached")
+        self._broker.cancel_all(now_ns=now_ns, reason="RISK_HALT", keep=_is_exit)
+        if watch.flattens:
+            self._flatten(now_ns)
+
+    def _flatten(self, now_ns: int) -> None:
+        """Close every position at the next bar, reduce-only."""
+        for symbol, position in enumerate(self._account.positions):
+            if position.lots:
+                order = BarOrder(
+                    symbol,
+                    -1 if position.lots > 0 else 1,
+                    0,
+                    abs(position.lots),
+                    reduce_only=True,
+                    role="exit",
+                    tag="RISK_HALT",
+                )
+                self._submit(order, now_ns, self._position)
+
+    def _session_started(self, now_ns: int) -> None:
+        self._clock.advance_to(now_ns)
+        self._risk.session_started()
+
+    # --- events ----------------------------------------------------------------------------------
+
+    def _tell(self, kind: BusKind, facts: Facts, symbol: int, done: int) -> None:
+        """Number an event, and make it if anybody listens."""
+        self._catch_up(done)
+        if self.is_loud:
+            self._bus.publish(kind, facts(), market=self._feeds[symbol].market)
+            self._bus.drain()
+        else:
+            self._bus.count()
+
+    def _catch_up(self, done: int) -> None:
+        """Number the EQUITY and BAR events of the bars before the present one."""
+        if not self.is_loud and done > self._counted:
+            self._bus.count(2 * (done - self._counted))
+            self._counted = done
+
+    def _publish_bars(self, pairs: list[tuple[int, int]]) -> None:
+        symbol, bar = pairs[0]
+        ts_close = self._feeds[symbol].lists.ts_close[bar]
+        self._clock.advance_to(ts_close)
+        bus, equity = self._bus, self._account.equity
+        for symbol, bar in pairs:
+            market = self._feeds[symbol].market
+            bus.publish(BusKind.EQUITY, {"equity_atoms": equity}, market=market)
+            event = bus.publish(BusKind.BAR, {"bar": bar, "symbol": symbol}, market=market)
+            bus.drain()
+            bus.begin(event.seq)
+
+    def _strategy_failed(self, error: Exception, done: int, hook: str) -> None:
+        """Count what a strategy raised, or end the run (EVT-6)."""
+        self._catch_up(done)
+        self._position = max(self._position, done)
+        self._bus.record_error(
+            error,
+            component=f"strategy.{hook}",
+            seq=self._bus.events_published - 1,
+            kind=BusKind.BAR,
+        )
+        self._host.outbox.clear()
+
+    def _report(self, done: int, now_ns: int) -> None:
+        self._control.report(
+            bars_done=done,
+            bars_total=self.total,
+            now_ns=now_ns,
+            equity_atoms=self._account.equity,
+            fills=len(self._broker.fill_log),
+        )
+
+    def _sync_counters(self) -> None:
+        self._catch_up(self._position)
+        self._counters.bars = self._position
+        self._counters.fills = len(self._broker.fill_log)
+
+    def last_progress(self, status: str) -> Progress:
+        """Return where the run ended."""
+        return Progress(
+            self._position,
+            self.total,
+            self.last_ns(),
+            self._account.equity,
+            len(self._broker.fill_log),
+            self._control.elapsed_s(),
+            status,
+        )
+
+
+def _instant_at(instants: list[int], position: int) -> int:
+    """Return the number of the instant that starts at *position*."""
+    low, high = 0, len(instants) - 1
+    while low < high:
+        middle = (low + high) // 2
+        if instants[middle] < position:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def _is_exit(order: BarOrder) -> bool:
+    return order.reduce_only or order.is_child
+
+
+def _order_facts(order: BarOrder) -> dict[str, Any]:
+    return {
+        "symbol": order.symbol,
+        "side": order.side,
+        "type": order.kind_name,
+        "lots": order.lots,
+        "size_ppb": order.size_ppb,
+        "limit": order.limit,
+        "stop": order.stop,
+        "role": order.role,
+        "tag": order.tag,
+    }
+
+
+def _news_facts(news: OrderNews) -> dict[str, Any]:
+    return {"order": news.order.seq, "state": news.state, "reason": news.reason}
+
+
+def _fill_facts(fill: BarFill) -> dict[str, Any]:
+    return {
+        "order": fill.order.seq,
+        "side": fill.side,
+        "lots": fill.lots,
+        "ticks": fill.ticks,
+        "fee_atoms": fill.fee_atoms,
+        "maker": fill.is_maker,
+    }

@@ -1,0 +1,321 @@
+"""Collects the result of a run from its container, before the container is torn down (COORD-1)."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from engine.backtest.assembly import BuiltRun, RunRequest
+from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
+from engine.backtest.control import RunControl
+from engine.backtest.metrics import MetricInputs, Metrics, MetricSettings, compute_metrics
+from engine.backtest.results import BacktestResult, InstrumentFacts, ResultStatus
+from engine.backtest.run_hash import effective_config, plain
+from engine.backtest.trade_log import TradeLog, build_trades, consistency_gap, open_pnl_atoms
+from engine.containers.container_metrics import ContainerMetrics
+from engine.execution.bar_order import KIND_NAMES, TIF_NAMES, BarOrder
+from engine.execution.bar_settings import FillTiming
+from engine.execution.cost_settings import NoCommissionSettings, NoSlippageSettings
+from engine.flow.errors import OperationError
+from engine.model.bar_columns import BarColumns
+from engine.model.orders import OrderStatus
+from engine.model.run_tables import Table, fingerprint
+
+_RSS_UNIT: Final = 1024
+"""``ru_maxrss`` is in KiB on Linux."""
+
+
+class InconsistentResultError(OperationError):
+    """Trades and equity of a result do not agree (COORD-7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopwatch:
+    """When a run began, on the wall and in CPU time."""
+
+    wall_ns: int
+    cpu_s: float
+
+    @classmethod
+    def start(cls, wall_ns: int) -> Stopwatch:
+        """Return the beginning."""
+        return cls(wall_ns, time.process_time())
+
+
+@dataclass(frozen=True, slots=True)
+class RawRun:
+    """Integer tables of a run, whichever path made them."""
+
+    fills: Table
+    equity: Table
+    orders: Table
+    order_notes: tuple[Mapping[str, Any], ...]
+    rejections: Mapping[str, int]
+    status: ResultStatus
+    bars_done: int
+    costs_atoms: int
+    """Funding, borrow and interest paid, less dividends."""
+    funding_atoms: int
+    shortfall_atoms: int
+    final_equity_atoms: int
+    open_marks: tuple[int, ...]
+    engine: str
+    error: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def collect(built: BuiltRun, *, status: ResultStatus, error: str | None = None) -> RawRun:
+    """Return what the event path left."""
+    broker, account = built.broker, built.account
+    fills, equity, orders = broker.tables()
+    rejections = Counter(built.risk.rejections)
+    rejections.update(broker.rejections)
+    warnings = []
+    if broker.unknown_volume_fills:
+        warnings.append(f"{broker.unknown_volume_fills} fills on bars of unknown volume")
+    return RawRun(
+        fills=fills,
+        equity=equity,
+        orders=orders,
+        order_notes=tuple(_note(order) for order in broker.orders),
+        rejections=dict(sorted(rejections.items())),
+        status=status,
+        bars_done=built.run.done,
+        costs_atoms=account.funding + account.borrow - account.dividends - account.interest,
+        funding_atoms=account.funding,
+        shortfall_atoms=broker.shortfall_atoms,
+        final_equity_atoms=account.equity,
+        open_marks=tuple(position.mark for position in account.positions),
+        engine="events",
+        error=error,
+        warnings=tuple(warnings),
+    )
+
+
+def make_result(
+    raw: RawRun,
+    *,
+    request: RunRequest,
+    columns: Sequence[BarColumns],
+    run_id: str,
+    run_hash: str,
+    first_decision_bar: int,
+    base_metrics: ContainerMetrics,
+    stopwatch: Stopwatch,
+    control: RunControl,
+    wall_ns: int,
+    events: tuple[Mapping[str, Any], ...] | None = None,
+) -> BacktestResult:
+    """Return the complete result; it holds no reference into a container.
+
+    Raises:
+        InconsistentResultError: trades and equity do not agree.
+    """
+    config = request.config
+    account = config.components.portfolio.params
+    initial = int(account.initial_cash.scaleb(account.money_precision))
+    log = build_trades(raw.fills, columns, matching=account.trade_matching.value)
+    if raw.status is not ResultStatus.BANKRUPT:
+        _check_consistency(raw, log, columns, initial)
+    metrics = compute_metrics(
+        _metric_inputs(raw, log, columns, initial, first_decision_bar, account.money_precision),
+        _metric_settings(config),
+    )
+    mark = fingerprint(raw.fills, raw.equity, raw.orders)
+    states = Counter(OrderStatus(int(state)).name for state in raw.orders["state"])
+    elapsed = control.elapsed_s()
+    ambiguous = int(np.count_nonzero(raw.fills["ambiguous"]))
+    final_atoms = int(raw.equity["equity_atoms"][-1]) if len(raw.equity) else initial
+    container_metrics = replace(
+        base_metrics,
+        params={one.kind: plain(one.params) for one in config.components.all_strategies},
+        status=raw.status.value,
+        started_wall=stopwatch.wall_ns,
+        finished_wall=wall_ns,
+        execution_time_s=elapsed,
+        cpu_time_s=time.process_time() - stopwatch.cpu_s,
+        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT,
+        bars_processed=raw.bars_done,
+        orders_by_state=dict(sorted(states.items())),
+        orders_generated=len(raw.orders),
+        fills_executed=len(raw.fills),
+        ambiguous_fills=ambiguous,
+        final_equity=columns[0].instrument.money(final_atoms),
+        max_drawdown=_number(metrics, "max_drawdown"),
+        sharpe=_number(metrics, "sharpe"),
+        fingerprint=mark,
+        data_report=request.data.report,
+    )
+    return BacktestResult(
+        status=raw.status,
+        run_id=run_id,
+        config=effective_config(config),
+        run_hash=run_hash,
+        data_hash=request.data.data_hash,
+        fingerprint=mark,
+        engine=raw.engine,
+        metrics=metrics,
+        instruments=tuple(InstrumentFacts.of(one) for one in columns),
+        container_metrics=container_metrics,
+        data_report=request.data.report,
+        equity=raw.equity,
+        trades=log.trades,
+        fills=raw.fills,
+        orders=raw.orders,
+        order_notes=raw.order_notes,
+        events=events,
+        orders_by_state=dict(sorted(states.items())),
+        rejections=raw.rejections,
+        warnings=(*raw.warnings, *_cost_warnings(config)),
+        flags=_flags(config, raw),
+        cost_banner=cost_banner(config),
+        error=raw.error,
+        currency=account.currency,
+        money_precision=account.money_precision,
+        initial_atoms=initial,
+        bars=raw.bars_done,
+        bars_per_second=raw.bars_done / elapsed if elapsed > 0 else None,
+        shortfall_atoms=raw.shortfall_atoms,
+    )
+
+
+def _check_consistency(
+    raw: RawRun, log: TradeLog, columns: Sequence[BarColumns], initial: int
+) -> None:
+    gap = consistency_gap(
+        log,
+        equity_change_atoms=raw.final_equity_atoms - initial,
+        open_pnl=open_pnl_atoms(log.open_lots, raw.open_marks, columns),
+        other_atoms=raw.costs_atoms,
+    )
+    if gap:
+        raise InconsistentResultError(
+            f"trades and equity differ by {gap} atoms: the result cannot be trusted (COORD-7)"
+        )
+
+
+def _metric_inputs(
+    raw: RawRun,
+    log: TradeLog,
+    columns: Sequence[BarColumns],
+    initial: int,
+    first_decision_bar: int,
+    money_precision: int,
+) -> MetricInputs:
+    scales = np.array([one.instrument.atoms_per_tick_lot for one in columns], dtype=object)
+    fills = raw.fills
+    notional = sum(
+        abs(int(ticks)) * int(lots) * int(scales[symbol])
+        for ticks, lots, symbol in zip(
+            fills["ticks"].tolist(), fills["lots"].tolist(), fills["symbol"].tolist(), strict=True
+        )
+    )
+    first = columns[0]
+    decision = min(first_decision_bar, len(first) - 1)
+    return MetricInputs(
+        ts_close=raw.equity["ts"],
+        equity_atoms=raw.equity["equity_atoms"],
+        initial_atoms=initial,
+        money_precision=money_precision,
+        trades=log.trades,
+        turnover_atoms=notional,
+        fees_atoms=int(fills["fee_atoms"].sum()),
+        slippage_atoms=int(fills["slippage_atoms"].sum()),
+        funding_atoms=raw.funding_atoms,
+        bars=len(raw.equity),
+        exposed_bars=int(np.count_nonzero(raw.equity["exposed"])),
+        bar_ns=min(one.duration_ns for one in columns),
+        benchmark_ts=first.ts_close,
+        benchmark_close=first.close_prices(),
+        decision_ns=int(first.ts_close[decision]) if len(first) else None,
+    )
+
+
+def _metric_settings(config: BacktestConfig) -> MetricSettings:
+    section = config.metrics
+    sessions = config.data[0].sessions_per_year
+    return MetricSettings(
+        risk_free=float(section.risk_free),
+        periods_per_year=(
+            None if section.periods_per_year is None else int(section.periods_per_year)
+        ),
+        sessions_per_year=None if sessions is None else int(sessions),
+        annualise_short=section.annualise_short,
+    )
+
+
+def _number(metrics: Metrics, name: str) -> float | None:
+    value = metrics[name]
+    return None if value is None else float(value)
+
+
+def _note(order: BarOrder) -> Mapping[str, Any]:
+    """Return what a table of integers cannot say of an order."""
+    average = None
+    if order.filled_lots:
+        average = order.price_lots / order.filled_lots
+    return {
+        "seq": order.seq,
+        "client_id": order.client_id,
+        "type": KIND_NAMES[order.kind] if 0 <= order.kind < len(KIND_NAMES) else str(order.kind),
+        "tif": TIF_NAMES[order.tif] if 0 <= order.tif < len(TIF_NAMES) else str(order.tif),
+        "limit": order.limit,
+        "stop": order.stop,
+        "reason": order.reason,
+        "role": order.role,
+        "tag": order.tag,
+        "strategy": order.owner,
+        "parent": None if order.parent is None else order.parent.seq,
+        "bar_created": order.bar_created,
+        "average_ticks": average,
+        "fee_atoms": order.fee_atoms,
+        "reduce_only": order.reduce_only,
+    }
+
+
+def _flags(config: BacktestConfig, raw: RawRun) -> dict[str, Any]:
+    flags: dict[str, Any] = {}
+    section = config.components.broker
+    if (
+        isinstance(section, SimulatedBrokerSection)
+        and section.params.fill_timing is FillTiming.THIS_CLOSE
+    ):
+        flags["optimistic"] = "same_close"
+    if raw.status in (ResultStatus.CANCELLED, ResultStatus.FAILED):
+        flags["partial"] = True
+    return flags
+
+
+def cost_banner(config: BacktestConfig) -> str:
+    """Return one line about the costs that a result assumes (section 21)."""
+    section = config.components.broker
+    if not isinstance(section, SimulatedBrokerSection):
+        return "costs: fills at once, without slippage"
+    slippage, commission = section.params.slippage_model, section.params.commission_model
+    return f"costs: slippage {_model_text(slippage)}, commission {_model_text(commission)}"
+
+
+def _model_text(model: Any) -> str:  # noqa: ANN401 (any cost model's settings)
+    values = {
+        key: value for key, value in plain(model.model_dump()).items() if key != "kind" and value
+    }
+    inner = ", ".join(f"{key} {value}" for key, value in values.items())
+    return f"{model.kind} ({inner})" if inner else str(model.kind)
+
+
+def _cost_warnings(config: BacktestConfig) -> tuple[str, ...]:
+    section = config.components.broker
+    if isinstance(section, SimulatedBrokerSection):
+        params = section.params
+        free = isinstance(params.slippage_model, NoSlippageSettings) and isinstance(
+            params.commission_model, NoCommissionSettings
+        )
+        if free:
+            return ("no slippage and no commission: results are better than trading would be",)
+    return ()

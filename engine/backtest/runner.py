@@ -1,0 +1,187 @@
+"""The steps of one backtest: build, initialise, loop, close, collect, tear down (COORD-1)."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Protocol
+
+from engine.backtest.assembly import BuiltRun, RunRequest, build_run, class_state
+from engine.backtest.config import IsolationLevel
+from engine.backtest.control import RunControl
+from engine.backtest.envelope import run_envelope
+from engine.backtest.outcome import Stopwatch, collect, make_result
+from engine.backtest.results import BacktestResult, ResultStatus
+from engine.containers.bus import ComponentFailedError
+from engine.containers.lifecycle import ContainerState
+from engine.flow.errors import OperationError
+from engine.live.clock import SystemClock
+from engine.markets.windows import WindowName
+
+
+class ClassStateError(OperationError):
+    """A strategy keeps state in its class: runs in other threads would share it (ISO-8)."""
+
+
+class ActiveRegistry(Protocol):
+    """Who keeps the list of containers that exist."""
+
+    def enlist(self, built: BuiltRun, control: RunControl) -> int:
+        """Note a container; return its number."""
+        ...
+
+    def delist(self, number: int) -> None:
+        """Forget a container."""
+        ...
+
+
+class Runner:
+    """The steps of COORD-1 for one configuration, with its splits and its envelope."""
+
+    def __init__(
+        self,
+        control: RunControl,
+        *,
+        clock: SystemClock,
+        registry: ActiveRegistry | None = None,
+        keep_failed: bool = False,
+        in_threads: bool = False,
+    ) -> None:
+        self._control = control
+        self._clock = clock
+        self._registry = registry
+        self._keep_failed = keep_failed
+        self._in_threads = in_threads
+
+    def run(self, request: RunRequest) -> BacktestResult:
+        """Run *request*, and beside it the splits and the envelope that it asks for.
+
+        Raises:
+            ComponentFailedError: a component raised, and failed results are not kept.
+        """
+        config = request.config
+        several = len(config.components.all_strategies)
+        if several > 1 and config.isolation_level is IsolationLevel.FULL:
+            return self._each_strategy(request, several)
+        result = self.one(request)
+        if result.status in (ResultStatus.CANCELLED, ResultStatus.FAILED):
+            return result
+        if config.components.data_handler.params.enable_splits:
+            windows: tuple[WindowName, ...] = ("train", "test")
+            splits: dict[str, BacktestResult] = {
+                name: self.one(replace(request, window=name)) for name in windows
+            }
+            result = replace(result, splits=splits)
+        if config.envelope:
+            result = replace(result, envelope=run_envelope(request, result, self.one))
+        return result
+
+    def _each_strategy(self, request: RunRequest, count: int) -> BacktestResult:
+        """With isolation full every strategy has its own broker, portfolio and bus."""
+        parts = {}
+        for place in range(count):
+            section = request.config.components.all_strategies[place]
+            name = section.id or f"{section.kind}-{place}"
+            parts[name] = self.one(replace(request, only_strategy=place))
+        first = next(iter(parts.values()))
+        note = "each strategy ran in its own container; this is the first, the others are splits"
+        return replace(first, splits=parts, warnings=(*first.warnings, note))
+
+    def one(self, request: RunRequest) -> BacktestResult:
+        """Run one container."""
+        control = self._control
+        stopwatch = Stopwatch.start(self._clock.now_ns())
+        compiled = _compiled(request, control)
+        built = build_run(request, control)
+        number = -1 if self._registry is None else self._registry.enlist(built, control)
+        try:
+            strategies = [one.strategy for one in built.host.seated]
+            before = class_state(strategies)
+            status, error = self._run(built) if compiled is None else (compiled.status, None)
+            raw = compiled or collect(
+                built, status=status, error=None if error is None else str(error)
+            )
+            result = make_result(
+                raw,
+                request=request,
+                columns=built.handler.bars,
+                run_id=built.container.id,
+                run_hash=built.run_hash,
+                first_decision_bar=_first_decision(built),
+                base_metrics=built.container.metrics,
+                stopwatch=stopwatch,
+                control=control,
+                wall_ns=self._clock.now_ns(),
+                events=None if built.recorder is None else tuple(built.recorder.rows),
+            )
+            if class_state(strategies) != before:
+                result = self._with_class_state(result)
+            if error is not None and not self._keep_failed:
+                error.details["result"] = result
+                raise error
+            return result
+        finally:
+            if self._registry is not None:
+                self._registry.delist(number)
+            _tear_down(built)
+            control.finish(replace(control.progress, status="done"))
+
+    def _run(self, built: BuiltRun) -> tuple[ResultStatus, ComponentFailedError | None]:
+        """Loop until the data end, then close the positions (PF-15)."""
+        container, run = built.container, built.run
+        try:
+            container.start()
+            run.begin()
+            run.run()
+            if not self._control.is_cancelled:
+                run.finish(close_positions=built.close_positions)
+            container.stop()
+        except ComponentFailedError as error:
+            container.fail(error)
+            return ResultStatus.FAILED, error
+        except Exception as error:  # noqa: BLE001 (boundary: the components' code runs here)
+            if container.state is ContainerState.RUNNING:
+                container.fail(error)
+            seq = container.bus.events_published
+            failed = ComponentFailedError(
+                f"container {container.id} failed at event {seq}: {type(error).__name__}: {error}",
+                details={"container_id": container.id, "seq": seq, "component": "container"},
+                cause=error,
+            )
+            return ResultStatus.FAILED, failed
+        finally:
+            self._control.finish(run.last_progress(container.state.value))
+        if built.broker.is_bankrupt:
+            return ResultStatus.BANKRUPT, None
+        if self._control.is_cancelled and run.done < run.total:
+            return ResultStatus.CANCELLED, None
+        return ResultStatus.COMPLETED, None
+
+    def _with_class_state(self, result: BacktestResult) -> BacktestResult:
+        if self._in_threads:
+            raise ClassStateError(
+                f"run {result.run_id}: the strategy changed an attribute of its class; runs in "
+                "other threads would share it: keep state in the instance (CLASS_STATE_MUTATED)"
+            )
+        return replace(
+            result,
+            flags={**result.flags, "class_state": "CLASS_STATE_MUTATED"},
+            warnings=(*result.warnings, "CLASS_STATE_MUTATED: the strategy's class keeps state"),
+        )
+
+
+def _compiled(request: RunRequest, control: RunControl) -> Any:  # noqa: ANN401 (a RawRun or None)
+    """Return the tables of the compiled path if it can and shall run *request*, else None."""
+    del request, control
+
+
+def _first_decision(built: BuiltRun) -> int:
+    window = built.handler.windows[0]
+    warmups = [one.strategy.warmup for one in built.host.seated]
+    return max(window.decision_bar, min(warmups, default=0))
+
+
+def _tear_down(built: BuiltRun) -> None:
+    """Tear down and let nothing that failed there hide the result."""
+    with suppress(ExceptionGroup):
+        built.container.teardown_scope()

@@ -1,0 +1,208 @@
+"""Strategies by name, or by an import path that the configuration allows (CONT-9)."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from engine.backtest.config import BacktestConfig, StrategySection
+from engine.flow.errors import ConfigurationError
+from engine.strategies.catalogue import StrategyType, strategy_types
+from engine.strategies.strategy import Strategy
+
+_PREFIX: Final = "quarterdeck_user_"
+
+
+class StrategyLoadError(ConfigurationError):
+    """A strategy cannot be found, imported or made."""
+
+
+def find_strategy_type(
+    section: StrategySection,
+    *,
+    base_dir: Path,
+    allow_imports: Sequence[str],
+    known: Mapping[str, StrategyType] | None = None,
+) -> StrategyType:
+    """Return the type of *section*: a shipped or registered one, or an imported class.
+
+    Args:
+        section: names the strategy.
+        base_dir: folder of the configuration; modules in it come first.
+        allow_imports: packages that may be imported from.
+        known: registered types instead of the shipped ones.
+
+    Raises:
+        StrategyLoadError: it is not known, not allowed, or no strategy.
+    """
+    types = strategy_types() if known is None else known
+    if section.kind in types:
+        return types[section.kind]
+    module_name, _, class_name = section.kind.replace(":", ".").rpartition(".")
+    if not module_name:
+        near = get_close_matches(section.kind, types, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise StrategyLoadError(
+            f"strategy {section.kind!r} is not known, {hint}allowed: {', '.join(sorted(types))}, "
+            "or package.module.Class with its package in allow_imports"
+        )
+    package = module_name.partition(".")[0]
+    if not any(
+        module_name == one or module_name.startswith(f"{one}.") or package == one
+        for one in allow_imports
+    ):
+        allowed = ", ".join(allow_imports) or "none"
+        raise StrategyLoadError(
+            f"strategy {section.kind!r}: package {package!r} may not be imported, "
+            f"allow_imports has: {allowed}"
+        )
+    found = getattr(_module(module_name, base_dir), class_name, None)
+    if not (isinstance(found, type) and issubclass(found, Strategy)):
+        raise StrategyLoadError(
+            f"strategy {section.kind!r}: {class_name} of {module_name} is no subclass of Strategy"
+        )
+    return type_of_class(found)
+
+
+def type_of_class(cls: type[Strategy], name: str = "") -> StrategyType:
+    """Return a type for the strategy class *cls*.
+
+    With a class attribute ``params_model`` (a pydantic model) the instance gets the model,
+    without one the parameters as keyword arguments.
+    """
+    model = getattr(cls, "params_model", None)
+    if isinstance(model, type) and issubclass(model, BaseModel):
+        params_model: type[BaseModel] = model
+        return StrategyType(
+            name or cls.__name__,
+            (cls.__doc__ or "").partition("\n")[0],
+            params_model,
+            lambda params: _from_model(cls, params_model, params),
+        )
+    return StrategyType(
+        name or cls.__name__,
+        (cls.__doc__ or "").partition("\n")[0],
+        AnyParams,
+        lambda params: _from_keywords(cls, params),
+    )
+
+
+class AnyParams(BaseModel, extra="allow"):
+    """Parameters of a strategy without a model."""
+
+
+def _from_model(cls: type[Strategy], model: type[BaseModel], params: Mapping[str, Any]) -> Strategy:
+    make: Any = cls
+    made: Strategy = make(model.model_validate(params))
+    return made
+
+
+def _from_keywords(cls: type[Strategy], params: Mapping[str, Any]) -> Strategy:
+    make: Any = cls
+    try:
+        made: Strategy = make(**params)
+    except (TypeError, ValueError) as error:
+        raise StrategyLoadError(
+            f"strategy {cls.__name__} cannot be made of {dict(params)!r}: {error}", cause=error
+        ) from error
+    return made
+
+
+def build_strategy(kind: StrategyType, params: Mapping[str, Any]) -> Strategy:
+    """Return a new instance.
+
+    Raises:
+        StrategyLoadError: the parameters do not fit.
+    """
+    try:
+        return kind.build(params)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(str(step) for step in first["loc"]) or "params"
+        raise StrategyLoadError(
+            f"strategy {kind.name}: {place}: {first['msg']}", cause=error
+        ) from error
+
+
+def source_hash(strategies: Sequence[Strategy]) -> str:
+    """Return the SHA-256 over the source files of the classes of *strategies* (DET-2)."""
+    digest = hashlib.sha256(b"STRATEGY1\n")
+    for strategy in strategies:
+        cls = type(strategy)
+        digest.update(f"{cls.__qualname__}\n".encode())
+        digest.update(_source(cls))
+    return digest.hexdigest()
+
+
+def _source(cls: type) -> bytes:
+    try:
+        file = inspect.getsourcefile(cls)
+    except TypeError:
+        file = None
+    if file is not None and Path(file).is_file():
+        return Path(file).read_bytes()
+    try:
+        return inspect.getsource(cls).encode()
+    except (OSError, TypeError):
+        # Made at a prompt: its name is all that is known of it.
+        return f"{cls.__module__}.{cls.__qualname__}".encode()
+
+
+def imported_modules(config: BacktestConfig) -> tuple[str, ...]:
+    """Return the modules that the strategies of *config* come from, shipped ones left out."""
+    types = strategy_types()
+    kinds = [one.kind for one in config.components.all_strategies if one.kind not in types]
+    return tuple(kind.replace(":", ".").rpartition(".")[0] for kind in kinds)
+
+
+def _module(name: str, base_dir: Path) -> ModuleType:
+    file = base_dir.joinpath(*name.split(".")).with_suffix(".py")
+    if file.is_file():
+        return _module_of_file(file)
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise StrategyLoadError(
+            f"module {name!r} cannot be imported: {type(error).__name__}: {error}", cause=error
+        ) from error
+
+
+def _module_of_file(file: Path) -> ModuleType:
+    """Import *file* under a name of its own, so that it hides no other module."""
+    text = file.read_bytes()
+    name = f"{_PREFIX}{file.stem}_{hashlib.sha256(text).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise StrategyLoadError(f"{file}:1: module: is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        line = error.lineno if isinstance(error, SyntaxError) else _line_in(error, file)
+        raise StrategyLoadError(
+            f"{file}:{line or 1}: module: {type(error).__name__}: {error}", cause=error
+        ) from error
+    return module
+
+
+def _line_in(error: BaseException, file: Path) -> int | None:
+    line, step = None, error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code.co_filename == str(file):
+            line = step.tb_lineno
+        step = step.tb_next
+    return line
