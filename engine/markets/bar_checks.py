@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.markets.data_report import CHECKS, GAPS_KEPT, Gap, MarketDataError, Policy
+from engine.markets.mapped_columns import CHUNK_ROWS, chunks, gathered, kept
 from engine.markets.stamps import BarDuration
-from engine.model.bar_columns import UNKNOWN_VOLUME, BoolArray, IntArray
+from engine.model.bar_columns import UNKNOWN_VOLUME, BoolArray, IntArray, release_pages
 from engine.model.clock import SECOND_NS, to_iso
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
@@ -32,7 +33,6 @@ _NEEDS_A_LOOK: Final = ~(sum(OFF_GRID) | ROUNDS_TO_ZERO | VOLUME_BLANK)
 
 _SPACING_TOLERANCE: Final = 10
 """A tenth: months and years are not all of one length."""
-_CHUNK: Final = 1 << 20
 _EXACT_MEDIAN_ROWS: Final = 1 << 21
 
 
@@ -107,7 +107,7 @@ def put_in_order(columns: Columns, findings: Findings) -> Columns:
         text = "is before the row above: sort the rows"
         findings.found("V8", int(descents[0]), "timestamp", text, count=len(descents))
         order = np.argsort(stamps, kind="stable")
-        columns = {name: values[order] for name, values in columns.items()}
+        columns = {name: gathered(values, order) for name, values in columns.items()}
         columns["row"] = order.astype(np.int64)
         stamps = columns["stamp"]
     repeats = [row for rows in _where_adjacent(stamps, np.equal) for row in rows]
@@ -146,9 +146,10 @@ def _where_adjacent(
     values: IntArray, compare: Callable[[Any, Any], Any]
 ) -> Iterator[Sequence[int]]:
     """Yield the indices i, in parts, with ``compare(values[i], values[i - 1])``."""
-    for start in range(1, len(values), _CHUNK):
-        part = values[start - 1 : start + _CHUNK]
+    for start in range(1, len(values), CHUNK_ROWS):
+        part = values[start - 1 : start + CHUNK_ROWS]
         found = np.flatnonzero(compare(part[1:], part[:-1]))
+        release_pages(values)
         if len(found):
             yield (found + start).tolist()
 
@@ -164,7 +165,7 @@ def compressed(columns: Columns, keep: BoolArray) -> Columns:
         return columns
     if "row" not in columns:
         columns = {**columns, "row": np.arange(len(keep), dtype=np.int64)}
-    return {name: values[keep] for name, values in columns.items()}
+    return {name: kept(values, keep) for name, values in columns.items()}
 
 
 def check_spacing(columns: Columns, duration: BarDuration, findings: Findings) -> None:
@@ -180,6 +181,7 @@ def check_spacing(columns: Columns, duration: BarDuration, findings: Findings) -
     every = 1 + (len(stamps) - 1) // _EXACT_MEDIAN_ROWS
     before = stamps[:-1:every]
     median_ns = int(np.median(stamps[1::every][: len(before)] - before))
+    release_pages(stamps)
     if abs(median_ns - duration.nominal_ns) * _SPACING_TOLERANCE > duration.nominal_ns:
         text = (
             f"the rows are {_seconds(median_ns)} apart (median), but bar {duration.text} is "
@@ -199,8 +201,8 @@ def settle_values(columns: Columns, findings: Findings, *, allow_nonpositive: bo
     keep = np.ones(len(state), dtype=np.bool_)
     previous = -1
     seen = 0
-    for start in range(0, len(state), _CHUNK):
-        for index in (np.flatnonzero(state[start : start + _CHUNK] & look_at) + start).tolist():
+    for part in chunks(len(state), *columns.values()):
+        for index in (np.flatnonzero(state[part] & look_at) + part.start).tolist():
             if index > seen:
                 previous = index - 1  # nothing is wrong with the rows in between
             bits = int(state[index]) & look_at
@@ -209,9 +211,11 @@ def settle_values(columns: Columns, findings: Findings, *, allow_nonpositive: bo
             seen = index + 1
     columns = compressed(columns, keep)
     if findings.policy("V2") == "fix":
-        blank = columns["state"] & VOLUME_BLANK != 0
-        findings.counts["V2"] += int(np.count_nonzero(blank))
-        columns["volume"][blank] = UNKNOWN_VOLUME
+        state, volume = columns["state"], columns["volume"]
+        for part in chunks(len(state), state, volume):
+            blank = np.flatnonzero(state[part] & VOLUME_BLANK) + part.start
+            findings.counts["V2"] += len(blank)
+            volume[blank] = UNKNOWN_VOLUME
     return columns
 
 
@@ -291,7 +295,9 @@ def _settle_range(columns: Columns, findings: Findings, index: int, bits: int) -
 def settle_grid(columns: Columns, findings: Findings, tick: Decimal) -> Columns:
     """Return the rows whose prices may be rounded to the configured *tick* (V12)."""
     state = columns["state"]
-    off_grid = state & sum(OFF_GRID) != 0
+    off_grid = np.zeros(len(state), dtype=np.bool_)
+    for part in chunks(len(state), state):
+        off_grid[part] = state[part] & sum(OFF_GRID) != 0
     count = int(np.count_nonzero(off_grid))
     if not count:
         return columns
@@ -314,19 +320,7 @@ def settle_grid(columns: Columns, findings: Findings, tick: Decimal) -> Columns:
 def settle_overlaps(columns: Columns, findings: Findings) -> Columns:
     """Return the bars that start at or after the end of the one before (V13)."""
     opens, closes = columns["ts_open"], columns["ts_close"]
-    first = next(
-        (
-            start + int(found[0])
-            for start in range(1, len(opens), _CHUNK)
-            if len(
-                found := np.flatnonzero(
-                    opens[start : start + _CHUNK]
-                    < closes[start - 1 : start - 1 + len(opens[start : start + _CHUNK])]
-                )
-            )
-        ),
-        None,
-    )
+    first = _first_overlap(opens, closes)
     if first is None:
         return columns
     keep = np.ones(len(opens), dtype=np.bool_)
@@ -341,16 +335,27 @@ def settle_overlaps(columns: Columns, findings: Findings) -> Columns:
     return compressed(columns, keep)
 
 
+def _first_overlap(opens: IntArray, closes: IntArray) -> int | None:
+    for start in range(1, len(opens), CHUNK_ROWS):
+        part = opens[start : start + CHUNK_ROWS]
+        found = np.flatnonzero(part < closes[start - 1 : start - 1 + len(part)])
+        release_pages(opens, closes)
+        if len(found):
+            return start + int(found[0])
+    return None
+
+
 def check_gaps(columns: Columns, sessions: IntArray | None, findings: Findings) -> None:
     """Count the gaps of more than half a bar (V9), with *sessions* only those inside of one."""
     opens, closes = columns["ts_open"], columns["ts_close"]
-    for start in range(1, len(opens), _CHUNK):
-        stop = min(len(opens), start + _CHUNK)
+    for start in range(1, len(opens), CHUNK_ROWS):
+        stop = min(len(opens), start + CHUNK_ROWS)
         now, before = slice(start, stop), slice(start - 1, stop - 1)
         is_gap = 2 * (opens[now] - opens[before]) > 3 * (closes[now] - opens[now])
         if sessions is not None:
             is_gap &= sessions[now] == sessions[before]
         found = np.flatnonzero(is_gap) + start
+        release_pages(opens, closes)
         if not len(found):
             continue
         first = int(found[0])
@@ -365,8 +370,8 @@ def check_jumps(columns: Columns, tick: Decimal, limit: Decimal, findings: Findi
     """Count closes that differ from the one before by more than the fraction *limit* (V10)."""
     closes = columns["close"]
     ratio = Fraction(limit)
-    for start in range(1, len(closes), _CHUNK):
-        part = closes[start - 1 : start + _CHUNK]
+    for start in range(1, len(closes), CHUNK_ROWS):
+        part = closes[start - 1 : start + CHUNK_ROWS]
         moves, before = np.abs(part[1:] - part[:-1]), np.abs(part[:-1])
         # float64 finds the candidates with room to spare, integers decide.
         near = moves.astype(np.float64) > float(ratio) * before.astype(np.float64) * (1 - 1e-9)
@@ -375,6 +380,7 @@ def check_jumps(columns: Columns, tick: Decimal, limit: Decimal, findings: Findi
                 previous = tick * int(part[index])
                 text = f"moved by more than the fraction {limit} from {previous}: check the price"
                 findings.found("V10", row_of(columns, index + start), "close", text)
+        release_pages(closes)
 
 
 def _seconds(ns: int) -> str:

@@ -18,6 +18,7 @@ from engine.markets.bar_options import ADJUSTED, ALIASES, REQUIRED, BarFileOptio
 from engine.markets.column_spool import ColumnSpool
 from engine.markets.data_report import CHECKS, DataReport, MarketDataError
 from engine.markets.gap_filling import fill_gaps_flat
+from engine.markets.mapped_columns import chunks, column_like
 from engine.markets.number_columns import (
     ABSENT,
     INFINITE,
@@ -41,6 +42,7 @@ from engine.model.bar_columns import (
     BoolArray,
     IntArray,
     day_sessions,
+    release_pages,
     session_edges,
 )
 from engine.model.instruments import NonIntegralScaleError, OffGridError
@@ -111,7 +113,7 @@ def _cached_bars(folder: pathlib.Path, terms: InstrumentTerms) -> LoadedBars:
         largest_rounding=Decimal(0),
         ignored_columns=(),
         synthetic_bars=int(np.count_nonzero(bars.is_synthetic)),
-        unknown_volumes=int(np.count_nonzero(bars.volume < 0)),
+        unknown_volumes=_unknown_volumes(bars),
         tick=found.tick,
         first_ns=int(bars.ts_open[0]) if len(bars) else None,
         last_ns=int(bars.ts_close[-1]) if len(bars) else None,
@@ -214,7 +216,7 @@ class _BarReader:
     ) -> dict[str, NDArray[Any]]:
         """Return prices in ticks (or at the batch's decimals), volume in lots, and what is odd."""
         decimals = max(column.decimals for column in prices.values())
-        state = np.zeros(count, dtype=np.int64)
+        state = np.zeros(count, dtype=np.int32)
         columns: dict[str, NDArray[Any]] = {}
         exact: dict[str, IntArray] = {}
         tick = self._options.tick
@@ -245,16 +247,16 @@ class _BarReader:
         columns["state"] = state
         return columns
 
-    def _volumes(self, count: int, column: NumberColumn | None, state: IntArray) -> IntArray:
+    def _volumes(
+        self, count: int, column: NumberColumn | None, state: NDArray[np.int32]
+    ) -> IntArray:
         if column is None:
             return np.full(count, UNKNOWN_VOLUME, dtype=np.int64)
         lots, changed = floor_to_grid(column, self._options.lot)
         self._rounded_volumes += changed
         if column.kinds is not None:
             state |= np.where(column.kinds == ABSENT, checks.VOLUME_BLANK, 0)
-            state |= np.where(column.kinds == INFINITE, checks.VOLUME_INFINITE, 0).astype(
-                state.dtype
-            )
+            state |= np.where(column.kinds == INFINITE, checks.VOLUME_INFINITE, 0)
             lots = np.where(column.kinds == ABSENT, UNKNOWN_VOLUME, lots)
         is_negative = column.scaled < 0
         state |= np.where(is_negative, checks.VOLUME_NEGATIVE, 0)
@@ -291,7 +293,7 @@ class _BarReader:
         findings, options = self._findings, self._options
         tick, columns = self._on_one_grid()
         rows_read = len(columns["stamp"])
-        columns["synthetic"] = np.zeros(rows_read, dtype=np.bool_)
+        columns["synthetic"] = column_like(columns["stamp"], dtype=np.dtype(np.bool_))
         columns = checks.put_in_order(columns, findings)
         checks.check_spacing(columns, duration, findings)
         columns = checks.settle_values(
@@ -340,6 +342,7 @@ class _BarReader:
                 stop = start + length
                 if values is not None and decimals < most:
                     values[start:stop] = self._finer(values[start:stop], most - decimals, start)
+                    release_pages(values)
                 start = stop
         return Decimal(1).scaleb(-most), columns
 
@@ -359,11 +362,14 @@ class _BarReader:
     def _add_spans(self, columns: checks.Columns, duration: BarDuration) -> None:
         stamps = columns.pop("stamp")
         is_open = self._options.timestamp_is == "open"
-        if duration.fixed_ns:
-            other = stamps + duration.fixed_ns if is_open else stamps - duration.fixed_ns
-        else:
-            move = duration.end_of if is_open else duration.start_of
-            other = np.array([move(stamp) for stamp in stamps.tolist()], dtype=np.int64)
+        other = column_like(stamps)
+        move = duration.end_of if is_open else duration.start_of
+        for part in chunks(len(stamps), stamps, other):
+            if duration.fixed_ns:
+                step = duration.fixed_ns if is_open else -duration.fixed_ns
+                other[part] = stamps[part] + step
+            else:
+                other[part] = [move(stamp) for stamp in stamps[part].tolist()]
         columns["ts_open"], columns["ts_close"] = (stamps, other) if is_open else (other, stamps)
 
     def _sessions(self, columns: checks.Columns) -> IntArray | None:
@@ -426,7 +432,7 @@ class _BarReader:
             gaps=tuple(self._findings.gaps),
             inserted_bars=len(bars) - rows_kept,
             synthetic_bars=int(np.count_nonzero(bars.is_synthetic)),
-            unknown_volumes=int(np.count_nonzero(bars.volume < 0)),
+            unknown_volumes=_unknown_volumes(bars),
             tick=tick,
             is_tick_inferred=self._options.tick is None,
             first_ns=int(bars.ts_open[0]),
@@ -449,6 +455,12 @@ class _BarReader:
 
     def _error(self, line: int, column: str, text: str) -> MarketDataError:
         return MarketDataError(f"{self._path}:{line}: {column}: {text}")
+
+
+def _unknown_volumes(bars: BarColumns) -> int:
+    return sum(
+        int(np.count_nonzero(bars.volume[part] < 0)) for part in chunks(len(bars), bars.volume)
+    )
 
 
 def _feature(name: str) -> str:
@@ -502,6 +514,17 @@ def _floats(series: pl.Series) -> NDArray[np.float64] | None:
 def _session_flags(
     columns: checks.Columns, sessions: IntArray | None
 ) -> tuple[BoolArray, BoolArray]:
-    if sessions is None:
-        return day_sessions(columns["ts_open"], columns["ts_close"])
-    return session_edges(sessions, np.zeros(len(sessions), dtype=np.bool_))
+    """Return which bars start and which end a session, chunk by chunk with their neighbours."""
+    opens, closes = columns["ts_open"], columns["ts_close"]
+    count = len(opens)
+    starts, ends = (column_like(opens, dtype=np.dtype(np.bool_)) for _ in range(2))
+    for part in chunks(count, opens, closes, starts, ends):
+        wide = slice(max(0, part.start - 1), min(count, part.stop + 1))
+        if sessions is None:
+            edges = day_sessions(opens[wide], closes[wide])
+        else:
+            whole = np.zeros(wide.stop - wide.start, dtype=np.bool_)
+            edges = session_edges(sessions[wide], whole)
+        inner = slice(part.start - wide.start, part.stop - wide.start)
+        starts[part], ends[part] = edges[0][inner], edges[1][inner]
+    return starts, ends

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -151,11 +152,20 @@ def hash_columns(columns: BarColumns) -> str:
         dtype = "|u1" if values.dtype == np.bool_ else "<i8"
         for start in range(0, len(values), 1 << 20):
             digest.update(values[start : start + (1 << 20)].astype(dtype, copy=False).tobytes())
+            release_pages(values)
     return digest.hexdigest()
 
 
 def _plain(step: Any) -> str:  # noqa: ANN401 (a Decimal; normalised so that 0.10 is 0.1)
     return f"{step.normalize():f}"
+
+
+def release_pages(*columns: NDArray[Any]) -> None:
+    """Let go of the pages of memory-mapped *columns*; they come back when touched."""
+    for values in columns:
+        mapped = getattr(values, "_mmap", None)
+        if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def day_sessions(ts_open: IntArray, ts_close: IntArray) -> tuple[BoolArray, BoolArray]:
