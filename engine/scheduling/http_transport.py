@@ -48,7 +48,7 @@ class PoolTransport(httpx2.AsyncBaseTransport):
     """At most `size` connections, all hosts together; requests over it wait in order of arrival.
 
     The TLS context and the connections are made on first use. Certificates are always verified,
-    against the bundled authorities or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    against the authorities of the system, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
 
     Args:
         size: connections open at once.
