@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,6 +10,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 
 import anyio
+from anyio import to_thread
 
 from engine import flow
 from engine.agents.builtin.performance import PerformanceSamples
@@ -172,6 +174,9 @@ class AgentHost:
         self.engine.subscribe(self._task_moved)
         self.engine.add_health_listener(self._health_changed)
         self.engine.alerts.subscribe(self._engine_alert)
+        if self._plan.agents:
+            # The first request would import it, and hold up the loop that trades.
+            await to_thread.run_sync(importlib.import_module, "httpx2")
         async with AsyncExitStack() as stack:
             await self.registry.start()
             await self._start_agents()

@@ -43,17 +43,20 @@ class AgentRows:
     def __init__(self, engine: ExecutionEngine) -> None:
         self._engine = engine
         self._runs: dict[str, tuple[RunRecord, tuple[AgentRunRow, ...], float | None]] = {}
+        self._notes: dict[str, dict[int, str]] = {}
+        """What agents said about their last runs, by the number of the run."""
         self._logs: dict[str, tuple[object, tuple[AgentLogRow, ...]]] = {}
 
     def forget(self, agent_id: str) -> None:
         """Drop what is kept of an agent that has gone."""
         self._runs.pop(agent_id, None)
+        self._notes.pop(agent_id, None)
         self._logs.pop(agent_id, None)
 
     def detail(self, agent: BaseAgent, *, agent_type: str, origin: AgentOrigin) -> AgentDetail:
         """Return everything about *agent*."""
         stats = self._engine.agent_stats(agent.agent_id)
-        runs, p95 = self._run_rows(agent.agent_id, stats["runs"])
+        runs, p95 = self._run_rows(agent, stats["runs"])
         row = self._row(agent, stats, runs, p95, agent_type=agent_type, origin=origin)
         return AgentDetail(
             row=row,
@@ -110,13 +113,21 @@ class AgentRows:
             note=agent.note if isinstance(agent, SessionAgent) else "",
         )
 
-    def _run_rows(self, agent_id: str, total: int) -> tuple[tuple[AgentRunRow, ...], float | None]:
+    def _run_rows(
+        self, agent: BaseAgent, total: int
+    ) -> tuple[tuple[AgentRunRow, ...], float | None]:
+        agent_id = agent.agent_id
         history = self._engine.run_history(agent_id)
         if not history:
             return (), None
         known = self._runs.get(agent_id)
         if known is not None and known[0] is history[-1]:
             return known[1], known[2]
+        notes = self._notes.setdefault(agent_id, {})
+        if history[-1].error is None and isinstance(agent, SessionAgent):
+            notes[total] = agent.note
+        while len(notes) > len(history):
+            del notes[next(iter(notes))]
         rows = tuple(
             AgentRunRow(
                 number=total - back,
@@ -125,6 +136,7 @@ class AgentRows:
                 outcome=record.outcome.value,
                 error=record.error or "",
                 interval_s=record.interval_s,
+                note=notes.get(total - back, ""),
             )
             for back, record in enumerate(reversed(history))
         )

@@ -33,7 +33,7 @@ class Reconciliation(EngineAgent):
         self._told = set(now)
         self.increment("differences", len(now))
         markets, orders = len(container.data_handler.markets), container.order_manager.open_count
-        agree = f"{markets} markets and {orders} open orders agree"
+        agree = f"books agree: {markets} markets, {orders} open orders"
         return {
             "differences": len(now),
             "note": agree if not now else f"{len(now)} differences: {next(iter(now.values()))}",
