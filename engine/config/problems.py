@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from engine.config.yaml_tree import Path, Plain
@@ -104,7 +105,7 @@ def _either(tags: str) -> str:
 
 def _missing(model: type[BaseModel], loc: tuple[int | str, ...]) -> str:
     for owner in _models(_walk(model, loc[:-1])):
-        field = owner.model_fields.get(str(loc[-1]))
+        field = _field(owner, loc[-1])
         if field and field.description:
             return f"is missing, set it: {field.description}"
     return "is missing, set it"
@@ -118,8 +119,20 @@ def _unknown_key(key: str, known: tuple[str, ...]) -> str:
 
 def _known_keys(model: type[BaseModel], loc: tuple[int | str, ...]) -> tuple[str, ...]:
     return tuple(
-        dict.fromkeys(name for one in _models(_walk(model, loc)) for name in one.model_fields)
+        dict.fromkeys(
+            field.alias or name
+            for one in _models(_walk(model, loc))
+            for name, field in one.model_fields.items()
+        )
     )
+
+
+def _field(model: type[BaseModel], step: int | str) -> FieldInfo | None:
+    """Return the field that is written as *step* in a document."""
+    found = model.model_fields.get(str(step))
+    if found is not None:
+        return found
+    return next((one for one in model.model_fields.values() if one.alias == step), None)
 
 
 def _is_secret(model: type[BaseModel], loc: tuple[int | str, ...]) -> bool:
@@ -143,7 +156,7 @@ def _walk(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[Any]:
 
 def _is_tag(model: type[BaseModel], step: int | str) -> bool:
     """Whether *step* is pydantic's name for *model* as a member of a union."""
-    if step in model.model_fields:
+    if isinstance(step, str) and _field(model, step) is not None:
         return False
     literals = (
         value
@@ -156,7 +169,7 @@ def _is_tag(model: type[BaseModel], step: int | str) -> bool:
 
 def _below(annotation: Any, step: int | str) -> tuple[Any, ...]:  # noqa: ANN401 (a type expression)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        field = annotation.model_fields.get(str(step))
+        field = _field(annotation, step)
         return (field.annotation,) if field else ()
     return typing.get_args(annotation)
 

@@ -1,0 +1,153 @@
+"""Backtest files: YAML to configuration, every mistake with its file and line (CFG-2)."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from engine.backtest.config import BacktestConfig, BacktestDocument, StrategySection
+from engine.backtest.run_hash import effective_config
+from engine.backtest.strategy_loading import (
+    AnyParams,
+    StrategyLoadError,
+    build_strategy,
+    find_strategy_type,
+)
+from engine.config.document import ConfigError, Document, load_document, validate
+from engine.config.overlays import Layered, layer
+from engine.config.problems import describe_all
+from engine.config.yaml_tree import Path, Plain
+
+SECTION: Final = "backtest"
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestFile:
+    """A file that can be run: its configuration, its folder, and where each value came from."""
+
+    path: pathlib.Path
+    config: BacktestConfig
+    layered: Layered
+
+    @property
+    def base_dir(self) -> pathlib.Path:
+        """Return the folder that the paths in the file start from."""
+        return self.path.parent
+
+
+def is_backtest_file(path: pathlib.Path) -> bool:
+    """Whether *path* is a readable document with a section ``backtest``."""
+    try:
+        return SECTION in load_document(path).data
+    except ConfigError:
+        return False
+
+
+def load_backtest_file(
+    path: pathlib.Path, *, profile: str | None = None, overrides: Iterable[str] = ()
+) -> BacktestFile:
+    """Return the backtest in the file *path*, with overlays applied and everything checked.
+
+    Raises:
+        ConfigError: something is wrong; every mistake is listed, in the order of the lines.
+    """
+    document = load_document(path)
+    if SECTION not in document.data:
+        near = ", ".join(document.data) or "nothing"
+        raise document.error(
+            (SECTION,), f"is missing: a backtest file has a section 'backtest', this has {near}"
+        )
+    layered = layer(document, section=SECTION, profile=profile, overrides=overrides)
+    config = validate(layered.document, BacktestDocument).backtest
+    problems = _Checker(layered.document, config).problems()
+    if problems:
+        raise ConfigError(problems)
+    return BacktestFile(path, config, layered)
+
+
+def explain(file: BacktestFile) -> list[tuple[str, str, str]]:
+    """Return (key, value, origin) of every value of the effective configuration, in order."""
+    return [
+        (".".join(str(step) for step in path), value, file.layered.origin((SECTION, *path)))
+        for path, value in _flat(effective_config(file.config), ())
+    ]
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a backtest file."""
+    return BacktestDocument.model_json_schema(by_alias=True)
+
+
+def _flat(value: Any, path: Path) -> Iterator[tuple[Path, str]]:  # noqa: ANN401 (JSON values)
+    if isinstance(value, Mapping) and value:
+        for key, below in value.items():
+            yield from _flat(below, (*path, key))
+    elif isinstance(value, list) and value and isinstance(value[0], Mapping | list):
+        for index, below in enumerate(value):
+            yield from _flat(below, (*path, index))
+    else:
+        yield path, "null" if value is None else str(value)
+
+
+class _Checker:
+    """What the models cannot check: strategies and their parameters, files of data."""
+
+    def __init__(self, document: Document, config: BacktestConfig) -> None:
+        self._document = document
+        self._config = config
+        self._found: list[tuple[int, str]] = []
+
+    def problems(self) -> list[str]:
+        components: Path = (SECTION, "components")
+        section = self._config.components.strategy
+        if section is not None:
+            self._strategy((*components, "strategy"), section)
+        for index, one in enumerate(self._config.components.strategies):
+            self._strategy((*components, "strategies", index), one)
+        for index, entry in enumerate(self._config.data):
+            path = self._document.base_dir / entry.path
+            if not path.exists():
+                self._add((SECTION, "data", index, "path"), f"{entry.path!r} does not exist")
+        return [text for _, text in sorted(self._found, key=lambda item: item[0])]
+
+    def _strategy(self, path: Path, section: StrategySection) -> None:
+        try:
+            kind = find_strategy_type(
+                section,
+                base_dir=self._document.base_dir,
+                allow_imports=self._config.allow_imports,
+            )
+        except StrategyLoadError as error:
+            self._add((*path, "class"), error.message)
+            return
+        if kind.params_model is AnyParams:
+            try:
+                build_strategy(kind, section.params)
+            except StrategyLoadError as error:
+                self._add((*path, "params"), error.message)
+            return
+        self._params((*path, "params"), kind.params_model, section.params)
+
+    def _params(self, path: Path, model: type[BaseModel], values: Mapping[str, Any]) -> None:
+        try:
+            model.model_validate(dict(values))
+        except ValidationError as error:
+            plain = self._plain_at(path)
+            for place, text in describe_all(error.errors(include_url=False), plain, model):
+                self._add((*path, *place), text)
+
+    def _plain_at(self, path: Path) -> Plain:
+        plain: Plain = self._document.data
+        for step in path:
+            if isinstance(plain, dict):
+                plain = plain.get(str(step))
+            elif isinstance(plain, list):
+                plain = plain[int(step)]
+        return plain
+
+    def _add(self, path: Path, text: str) -> None:
+        self._found.append((self._document.line(path), self._document.problem(path, text)))
