@@ -28,9 +28,11 @@ from engine.markets.number_columns import (
     parse_column,
     parse_float_column,
     parse_floats,
+    places_for,
     rescaled,
     to_grid,
 )
+from engine.markets.numbers import MAX_DECIMALS
 from engine.markets.price_adjusting import adjust_by_ratio
 from engine.markets.records import Records, open_records
 from engine.markets.stamp_columns import MixedZonesError, StampColumns
@@ -143,6 +145,7 @@ class _BarReader:
         )
         self._spool = ColumnSpool(on_disk=on_disk)
         self._decimals: list[int] = []
+        self._places_of_prices = places_for(options.tick) if options.tick else MAX_DECIMALS
         self._features = [name for name in self._places if name not in ALIASES]
         self._ignored: list[str] = []
         self._rounded_prices = 0
@@ -183,11 +186,13 @@ class _BarReader:
             stamps = self._read_stamps(self._series(frame, column))
             prices: dict[str, NumberColumn] = {}
             for column in checks.PRICE_NAMES:
-                prices[column] = number_column(self._series(frame, column))
+                prices[column] = number_column(self._series(frame, column), self._places_of_prices)
             more: dict[str, NumberColumn] = {}
             for column in ("volume", "vwap", "trades", "spread"):
                 if column in self._places:
-                    more[column] = number_column(self._series(frame, column))
+                    more[column] = number_column(
+                        self._series(frame, column), self._places_of(column)
+                    )
             columns = self._integers(len(frame), prices, more)
         except MixedZonesError as problem:
             raise self._cell_error(problem, column, "MIXED_ZONES") from problem
@@ -198,6 +203,11 @@ class _BarReader:
         columns["stamp"] = stamps
         columns |= self._feature_values(frame)
         self._spool.append(columns)
+
+    def _places_of(self, column: str) -> int:
+        if column in _OPTIONAL_PRICES:
+            return self._places_of_prices
+        return places_for(self._options.lot)
 
     def _series(self, frame: pl.DataFrame, name: str) -> pl.Series:
         return frame[str(self._places[name])]
@@ -479,7 +489,7 @@ def _coarsened(columns: checks.Columns, tick: Decimal) -> Decimal:
     return tick
 
 
-def number_column(series: pl.Series) -> NumberColumn:
+def number_column(series: pl.Series, places: int = MAX_DECIMALS) -> NumberColumn:
     """Return a price or volume column of any type, exact.
 
     Raises:
@@ -488,7 +498,7 @@ def number_column(series: pl.Series) -> NumberColumn:
     """
     kind = series.dtype
     if kind == pl.Float64:
-        return parse_float_column(series.fill_null(float("nan")).to_numpy())
+        return parse_float_column(series.fill_null(float("nan")).to_numpy(), places)
     if kind.is_integer():
         absent = series.is_null().to_numpy()
         wide = series.cast(pl.Int64, strict=False)
@@ -497,9 +507,9 @@ def number_column(series: pl.Series) -> NumberColumn:
         kinds = absent.astype(np.uint8) * ABSENT if absent.any() else None
         return NumberColumn(wide.fill_null(0).to_numpy(), 0, None, kinds)
     if kind == pl.String:
-        return parse_column(series.str.strip_chars())
+        return parse_column(series.str.strip_chars(), places)
     if kind.is_numeric() or kind == pl.Null:  # float32 by its own shortest text, decimals exactly
-        return parse_column(series.cast(pl.String))
+        return parse_column(series.cast(pl.String), places)
     raise FormatProblem(0, f"is of the type {kind}: use numbers or text")
 
 

@@ -18,8 +18,8 @@ EXACT, BELOW_HALF, HALF, ABOVE_HALF = range(4)
 LARGEST: Final = 2**62
 _EXACT_DIGITS: Final = 1e15
 
-_PLAIN: Final = r"^[0-9]{1,15}(?:\.[0-9]{0,9})?$"
-_LONG: Final = r"^[0-9]{1,15}\.[0-9]{10,24}$"
+_PLAIN: Final = r"^[0-9]{1,15}(?:\.[0-9]{0,%d})?$"
+_LONG: Final = r"^[0-9]{1,15}\.[0-9]{%d,24}$"
 
 
 class FormatProblem(ValueError):  # noqa: N818 (it says what is wrong with one cell)
@@ -34,7 +34,7 @@ class FormatProblem(ValueError):  # noqa: N818 (it says what is wrong with one c
 class NumberColumn:
     """Numbers as integers: row i is ``scaled[i] / 10**decimals``, cut off toward minus infinity.
 
-    ``beyond`` says what was cut off after nine decimals, compared with half a unit (EXACT,
+    ``beyond`` says what was cut off after ``places`` decimals, compared with half a unit (EXACT,
     BELOW_HALF, HALF, ABOVE_HALF), None if nothing was. ``kinds`` says which rows are FINITE,
     ABSENT or INFINITE, None if all are finite. ``decimals`` is the most that any row needs.
     """
@@ -43,6 +43,7 @@ class NumberColumn:
     decimals: int
     beyond: np.ndarray[tuple[int], np.dtype[np.uint8]] | None = None
     kinds: np.ndarray[tuple[int], np.dtype[np.uint8]] | None = None
+    places: int = MAX_DECIMALS
 
     def rounded(self) -> tuple[IntArray, int]:
         """Return the numbers rounded half to even, and how many that changed."""
@@ -75,8 +76,13 @@ def rescaled(values: IntArray, more_decimals: int) -> IntArray:
     return scaled
 
 
-def parse_column(texts: pl.Series) -> NumberColumn:
-    """Return the numbers that *texts* name, exact to nine decimals and beyond compared with half.
+def places_for(step: Decimal) -> int:
+    """Return how many decimals must be read to round to *step* exactly: nine or more."""
+    return max(MAX_DECIMALS, _digits(step)[1] + 1)
+
+
+def parse_column(texts: pl.Series, places: int = MAX_DECIMALS) -> NumberColumn:
+    """Return the numbers that *texts* name, exact to *places* decimals, then compared with half.
 
     Plain digits are parsed in bulk; everything else (signs, exponents, words) one by one.
 
@@ -84,14 +90,14 @@ def parse_column(texts: pl.Series) -> NumberColumn:
         FormatProblem: a text is no number, or is too large.
         OverflowError: a number does not fit 62 bits with the decimals of the others.
     """
-    plain = texts.str.contains(_PLAIN).fill_null(value=False)
+    plain = texts.str.contains(_PLAIN % places).fill_null(value=False)
     if plain.all():
         scaled, decimals = _parse_plain(texts)
-        return NumberColumn(scaled, decimals)
-    return _parse_mixed(texts, plain)
+        return NumberColumn(scaled, decimals, places=places)
+    return _parse_mixed(texts, plain, places)
 
 
-def parse_float_column(values: FloatArray) -> NumberColumn:
+def parse_float_column(values: FloatArray, places: int = MAX_DECIMALS) -> NumberColumn:
     """Return float64 *values* as the shortest decimals that name them (UNIT-3), NaN as ABSENT.
 
     Raises:
@@ -102,11 +108,10 @@ def parse_float_column(values: FloatArray) -> NumberColumn:
         A decimal of at most 15 digits is the shortest that names its nearest double; the quotient
         of two exact doubles is the double nearest to it.
     """
-    finite = np.isfinite(values)
     steps = np.zeros(len(values), dtype=np.int64)
-    places = np.full(len(values), -1, dtype=np.int64)
-    open_rows = np.flatnonzero(finite)
-    for decimals in range(MAX_DECIMALS + 1):
+    needs = np.full(len(values), -1, dtype=np.int64)
+    open_rows = np.flatnonzero(np.isfinite(values))
+    for decimals in range(places + 1):
         if not len(open_rows):
             break
         wanted = values[open_rows]
@@ -114,24 +119,24 @@ def parse_float_column(values: FloatArray) -> NumberColumn:
         is_exact = (nearest / 10.0**decimals == wanted) & (np.abs(nearest) < _EXACT_DIGITS)
         hits = open_rows[is_exact]
         steps[hits] = nearest[is_exact].astype(np.int64)
-        places[hits] = decimals
+        needs[hits] = decimals
         open_rows = open_rows[~is_exact]
-    rest = np.flatnonzero(places < 0)
+    rest = np.flatnonzero(needs < 0)
     if len(rest):
-        return _with_texts(values, steps, places, rest)
-    decimals = int(places.max()) if len(places) else 0
-    return NumberColumn(_raised(steps, decimals - places), decimals)
+        return _with_texts(values, steps, needs, rest, places)
+    most = int(needs.max()) if len(needs) else 0
+    return NumberColumn(_raised(steps, most - needs), most, places=places)
 
 
 def _with_texts(
-    values: FloatArray, steps: IntArray, places: IntArray, rest: IntArray
+    values: FloatArray, steps: IntArray, needs: IntArray, rest: IntArray, places: int
 ) -> NumberColumn:
     try:
-        slow = parse_column(pl.Series(values[rest]).cast(pl.String))
+        slow = parse_column(pl.Series(values[rest]).cast(pl.String), places)
     except FormatProblem as problem:
         raise FormatProblem(int(rest[problem.row]), str(problem)) from problem
-    decimals = max(int(places.max()), slow.decimals)
-    scaled = _raised(steps, np.where(places < 0, 0, decimals - places))
+    decimals = max(int(needs.max()), slow.decimals)
+    scaled = _raised(steps, np.where(needs < 0, 0, decimals - needs))
     scaled[rest] = slow.at(decimals)
     beyond = np.zeros(len(values), dtype=np.uint8)
     kinds = np.zeros(len(values), dtype=np.uint8)
@@ -140,12 +145,16 @@ def _with_texts(
     if slow.kinds is not None:
         kinds[rest] = slow.kinds
     return NumberColumn(
-        scaled, decimals, beyond if beyond.any() else None, kinds if kinds.any() else None
+        scaled,
+        decimals,
+        beyond if beyond.any() else None,
+        kinds if kinds.any() else None,
+        places,
     )
 
 
 def _raised(values: IntArray, powers: IntArray) -> IntArray:
-    factors = 10 ** np.clip(powers, 0, MAX_DECIMALS)
+    factors = 10 ** np.maximum(powers, 0)
     if len(values) and bool((np.abs(values) >= LARGEST // factors).any()):
         raise OverflowError
     raised: IntArray = values * factors
@@ -163,26 +172,26 @@ def _parse_plain(texts: pl.Series) -> tuple[IntArray, int]:
     return scaled, decimals
 
 
-def _parse_mixed(texts: pl.Series, plain: pl.Series) -> NumberColumn:
+def _parse_mixed(texts: pl.Series, plain: pl.Series, places: int) -> NumberColumn:
     count = len(texts)
-    long = texts.str.contains(_LONG).fill_null(value=False) & ~plain
+    long = texts.str.contains(_LONG % (places + 1)).fill_null(value=False) & ~plain
     rest = np.flatnonzero((~(plain | long)).to_numpy())
     beyond = np.zeros(count, dtype=np.uint8)
     kinds = np.zeros(count, dtype=np.uint8)
-    slow = [_slow_cell(texts[int(row)], int(row)) for row in rest]
+    slow = [_slow_cell(texts[int(row)], int(row), places) for row in rest]
     decimals = max((cell.decimals for cell in slow), default=0)
     plain_rows, long_rows = np.flatnonzero(plain.to_numpy()), np.flatnonzero(long.to_numpy())
     plain_scaled, plain_decimals = _parse_plain(texts.gather(plain_rows))
-    decimals = max(decimals, plain_decimals, MAX_DECIMALS if len(long_rows) else 0)
+    decimals = max(decimals, plain_decimals, places if len(long_rows) else 0)
     scaled = np.zeros(count, dtype=np.int64)
     scaled[plain_rows] = rescaled(plain_scaled, decimals - plain_decimals)
     if len(long_rows):
         cut = texts.gather(long_rows)
         parts = cut.str.split_exact(".", 1).struct.unnest()
-        head = parts["field_0"] + "." + parts["field_1"].str.slice(0, MAX_DECIMALS)
+        head = parts["field_0"] + "." + parts["field_1"].str.slice(0, places)
         cut_scaled, cut_decimals = _parse_plain(head)
         scaled[long_rows] = rescaled(cut_scaled, decimals - cut_decimals)
-        tail = parts["field_1"].str.slice(MAX_DECIMALS).str.strip_chars_end("0")
+        tail = parts["field_1"].str.slice(places).str.strip_chars_end("0")
         beyond[long_rows] = np.select(
             [(tail == "").to_numpy(), (tail < "5").to_numpy(), (tail == "5").to_numpy()],
             [EXACT, BELOW_HALF, HALF],
@@ -198,6 +207,7 @@ def _parse_mixed(texts: pl.Series, plain: pl.Series) -> NumberColumn:
         decimals,
         beyond if beyond.any() else None,
         kinds if kinds.any() else None,
+        places,
     )
 
 
@@ -209,7 +219,7 @@ class _Cell:
     kind: int
 
 
-def _slow_cell(text: str | None, row: int) -> _Cell:
+def _slow_cell(text: str | None, row: int, places: int) -> _Cell:
     try:
         number = parse_number((text or "").strip())
     except ValueError as error:
@@ -219,12 +229,12 @@ def _slow_cell(text: str | None, row: int) -> _Cell:
     if number.is_infinite():
         return _Cell(-1 if number < 0 else 1, 0, EXACT, INFINITE)
     numerator, denominator = number.as_integer_ratio()
-    whole, rest = divmod(numerator * 10**MAX_DECIMALS, denominator)
+    whole, rest = divmod(numerator * 10**places, denominator)
     if rest:
         half = 2 * rest - denominator
         beyond = HALF if not half else (BELOW_HALF if half < 0 else ABOVE_HALF)
-        return _Cell(whole, MAX_DECIMALS, beyond, FINITE)
-    decimals = MAX_DECIMALS
+        return _Cell(whole, places, beyond, FINITE)
+    decimals = places
     while decimals and whole % 10 == 0:
         whole, decimals = whole // 10, decimals - 1
     return _Cell(whole, decimals, EXACT, FINITE)
@@ -242,12 +252,12 @@ class GridColumn:
 def to_grid(column: NumberColumn, step: Decimal) -> GridColumn:
     """Return *column* in whole multiples of *step*, half to even (V12).
 
+    Exact if the column was read with the places that the step needs (`places_for`).
+
     Raises:
         OverflowError: a number does not fit 62 bits.
     """
     digits, decimals = _digits(step)
-    if decimals > MAX_DECIMALS or (column.beyond is not None and decimals > MAX_DECIMALS - 1):
-        return _to_grid_slowly(column, step)
     scale = max(decimals, column.decimals)
     values = column.at(scale)
     unit = digits * 10 ** (scale - decimals)
@@ -271,25 +281,6 @@ def _digits(step: Decimal) -> tuple[int, int]:
     _, _, exponent = step.normalize().as_tuple()
     decimals = max(0, -int(exponent))
     return int(step.scaleb(decimals)), decimals
-
-
-def _to_grid_slowly(column: NumberColumn, step: Decimal) -> GridColumn:
-    """Return the same by Decimal arithmetic, for steps finer than the fast path can compare."""
-    from engine.markets.numbers import nearest_steps
-
-    cut = {EXACT: Decimal(0), BELOW_HALF: Decimal("0.25"), HALF: Decimal("0.5")}
-    steps = np.zeros(len(column.scaled), dtype=np.int64)
-    moved = np.zeros(len(column.scaled), dtype=np.bool_)
-    largest = Decimal(0)
-    beyond = column.beyond if column.beyond is not None else np.zeros(len(steps), dtype=np.uint8)
-    for row, (value, rest) in enumerate(zip(column.scaled.tolist(), beyond.tolist(), strict=True)):
-        exact = (Decimal(value) + cut.get(rest, Decimal("0.75"))).scaleb(-column.decimals)
-        whole, move = nearest_steps(exact, step)
-        if abs(whole) >= LARGEST:
-            raise OverflowError
-        steps[row], moved[row] = whole, bool(move)
-        largest = max(largest, move)
-    return GridColumn(steps, moved, largest)
 
 
 def floor_to_grid(column: NumberColumn, step: Decimal) -> tuple[IntArray, int]:

@@ -16,6 +16,7 @@ from engine.markets.number_columns import (
     FormatProblem,
     NumberColumn,
     floor_to_grid,
+    places_for,
     to_grid,
 )
 from engine.markets.records import open_records
@@ -92,7 +93,7 @@ class PlainFile:
         Raises:
             MarketDataError: one is missing, no number, or not above 0.
         """
-        column = self._numbers(name)
+        column = self._numbers(name, tick)
         self.refuse(name, column.scaled <= 0, "is not above 0: a positive price is allowed (V4)")
         return self._guarded(name, lambda: to_grid(column, tick).steps)[self.order]
 
@@ -102,7 +103,7 @@ class PlainFile:
         Raises:
             MarketDataError: one is missing, no number, or negative.
         """
-        column = self._numbers(name)
+        column = self._numbers(name, lot)
         self.refuse(name, column.scaled < 0, "is negative: 0 or more is allowed (V5)")
         return self._guarded(name, lambda: floor_to_grid(column, lot)[0])[self.order]
 
@@ -112,7 +113,7 @@ class PlainFile:
         Raises:
             MarketDataError: one is missing, no number, or not a multiple of the step.
         """
-        column = self._numbers(name)
+        column = self._numbers(name, step)
         grid = self._guarded(name, lambda: to_grid(column, step))
         self.refuse(name, grid.is_moved, f"is not a multiple of {step:f}")
         return grid.steps[self.order]
@@ -123,7 +124,7 @@ class PlainFile:
         Raises:
             MarketDataError: a value is no number, or not a multiple of the step.
         """
-        column = self._guarded(name, lambda: number_column(self._raw(name)))
+        column = self._guarded(name, lambda: number_column(self._raw(name), places_for(step)))
         grid = self._guarded(name, lambda: to_grid(column, step))
         self.refuse(name, grid.is_moved, f"is not a multiple of {step:f}")
         return grid.steps[self.order]
@@ -155,8 +156,8 @@ class PlainFile:
             return stamps.read_moments(series)
         raise FormatProblem(0, f"is of the type {series.dtype}: use a timestamp, date or text")
 
-    def _numbers(self, name: str) -> NumberColumn:
-        column = self._guarded(name, lambda: number_column(self._raw(name)))
+    def _numbers(self, name: str, step: Decimal) -> NumberColumn:
+        column = self._guarded(name, lambda: number_column(self._raw(name), places_for(step)))
         if column.kinds is not None:
             self.refuse(name, column.kinds != 0, "is blank or infinite: a number is needed (V1)")
         return column
