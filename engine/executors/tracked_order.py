@@ -80,12 +80,14 @@ class TrackedOrder:
     @property
     def is_complete(self) -> bool:
         """Whether everything that was asked is executed."""
-        return max(self._lots, self._reported_lots) >= self.request.lots
+        wanted = self.request.lots
+        return self._lots >= wanted or self._reported_lots >= wanted
 
     @property
     def is_live(self) -> bool:
         """Whether it may still fill: no terminal state is confirmed and something is left."""
-        return not self._is_over and not self.is_complete
+        wanted = self.request.lots
+        return not (self._is_over or self._lots >= wanted or self._reported_lots >= wanted)
 
     @property
     def is_failed(self) -> bool:
