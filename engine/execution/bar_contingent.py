@@ -165,8 +165,9 @@ class BarContingent(BarState):
         for sibling in group.children:
             if sibling is child or sibling.state >= FILLED:
                 continue
-            sibling.lots = sibling.filled_lots + left
-            if not left:
+            if left:
+                sibling.lots = sibling.filled_lots + left
+            else:
                 self._end(sibling, CANCELLED, _OCO, ts_ns)
         if left:
             return
@@ -185,8 +186,9 @@ class BarContingent(BarState):
             if group.mode == OCO_CANCEL or not member.lots:
                 self._end(member, CANCELLED, _OCO, ts_ns)
                 continue
-            member.lots = max(member.filled_lots, member.lots - lots)
-            if member.lots == member.filled_lots:
+            if member.lots - lots > member.filled_lots:
+                member.lots -= lots
+            else:
                 group.is_closed = True
                 self._end(member, CANCELLED, _OCO, ts_ns)
 
@@ -205,8 +207,9 @@ class BarContingent(BarState):
                 for child in group.children:
                     if child.state >= FILLED:
                         continue
-                    child.lots = child.filled_lots + group.remaining
-                    if not group.remaining:
+                    if group.remaining:
+                        child.lots = child.filled_lots + group.remaining
+                    else:
                         self._end(child, CANCELLED, _PARENT_CLOSED, ts_ns)
                 if group.remaining:
                     continue
