@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, TextIO
 
-from tui import paths
+from tui import backtest_command, paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,6 +27,8 @@ examples:
   quarterdeck check my-session.yaml             say what is wrong with a file, or nothing
   quarterdeck sessions                          list past sessions
   quarterdeck simulate scenarios/position.yaml  play a scenario of executors
+  quarterdeck backtest backtest.yaml            run a backtest and show its report
+  quarterdeck backtest backtest.yaml --json --out results
 
 exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 128+n ended by signal n
 """
@@ -53,6 +55,8 @@ def _run_command(arguments: Sequence[str]) -> int:
                 return _sessions(options)
             case "simulate":
                 return _simulate(options)
+            case "backtest" | "validate" | "explain" | "schema" | "check-lookahead":
+                return _backtests(options)
             case _:
                 return _run(options)
     except KeyboardInterrupt:
@@ -103,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate = commands.add_parser("simulate", help="play a scenario of executors")
     simulate.add_argument("scenario", metavar="SCENARIO", help="scenario file or bundled sample")
     simulate.add_argument("--json", action="store_true", help="print one JSON object")
+    backtest_command.add_parsers(commands)
     for sub in (run_parser, check, sessions):
         _add_data_dir(sub, default=argparse.SUPPRESS)
     return parser
@@ -137,8 +142,11 @@ def _positive_seconds(text: str) -> float:
 
 def _check(options: argparse.Namespace) -> int:
     from engine.api import check_session_file
+    from engine.api.backtest_files import check_backtest_file, is_backtest_file
 
-    problems = check_session_file(paths.session_file(options.config))
+    path = paths.session_file(options.config)
+    check = check_backtest_file if is_backtest_file(path) else check_session_file
+    problems = check(path)
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
     return 2 if problems else 0
@@ -174,6 +182,20 @@ def _simulate(options: argparse.Namespace) -> int:
     else:
         sys.stdout.writelines(f"{line}\n" for line in scenario_lines(report))
     return 0
+
+
+def _backtests(options: argparse.Namespace) -> int:
+    match options.command:
+        case "backtest":
+            return backtest_command.backtest(options)
+        case "validate":
+            return backtest_command.validate(options)
+        case "explain":
+            return backtest_command.explain(options)
+        case "schema":
+            return backtest_command.schema()
+        case _:
+            return backtest_command.check_lookahead(options)
 
 
 def _run(options: argparse.Namespace) -> int:

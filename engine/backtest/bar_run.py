@@ -75,9 +75,19 @@ class BarRun:
         self._counted = 0
         self._instant_ns = 0
         self._is_closing = False
+        self._hear: Callable[[int, object], None] | None = None
         self.total = len(self._bars)
         self.finished = not self._bars
         self.is_loud = False
+
+    @property
+    def feeds(self) -> tuple[SymbolFeed, ...]:
+        """Return the symbols of the run."""
+        return self._feeds
+
+    def listen(self, hear: Callable[[int, object], None]) -> None:
+        """Call *hear* with the bar and each signal, or row of a table, as it is given."""
+        self._hear = hear
 
     def begin(self) -> None:
         """Arrange who hears what; called when the container has started."""
@@ -282,6 +292,8 @@ class BarRun:
             return  # nothing is ordered after the last bar
         for number, signal in taken:
             feed = self._by_market.get(signal.market)
+            if self._hear is not None:
+                self._hear(-1 if feed is None else feed.cursor.index, signal)
             if feed is None or feed.cursor.index < 0:
                 self._counters.signals += 1
                 self._risk.rejections["UNKNOWN_SYMBOL"] += 1
@@ -296,6 +308,8 @@ class BarRun:
 
     def _take_rows(self, caller: Caller, rows: list[tuple[SignalRow, str]], done: int) -> None:
         for row, tag in rows:
+            if self._hear is not None:
+                self._hear(row.bar, row)
             self._take_row(caller.number, caller.feed, row, tag, "", "", done)
 
     def _take_row(

@@ -10,6 +10,7 @@ from engine.backtest.assembly import BuiltRun, RunRequest, build_run, class_stat
 from engine.backtest.config import IsolationLevel
 from engine.backtest.control import RunControl
 from engine.backtest.envelope import run_envelope
+from engine.backtest.lookahead import check_request
 from engine.backtest.outcome import Stopwatch, collect, make_result
 from engine.backtest.results import BacktestResult, ResultStatus
 from engine.containers.bus import ComponentFailedError
@@ -74,6 +75,10 @@ class Runner:
             result = replace(result, splits=splits)
         if config.envelope:
             result = replace(result, envelope=run_envelope(request, result, self.one))
+        if config.check_lookahead:
+            report = check_request(request)
+            flag = "passed" if report.passed else "failed"
+            result = replace(result, flags={**result.flags, "lookahead": flag})
         return result
 
     def _each_strategy(self, request: RunRequest, count: int) -> BacktestResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def _flat(value: Any, path: Path) -> Iterator[tuple[Path, str]]:  # noqa: ANN401
         for index, below in enumerate(value):
             yield from _flat(below, (*path, index))
     else:
-        yield path, "null" if value is None else str(value)
+        yield path, json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 class _Checker:

@@ -22,12 +22,26 @@ class Layered:
     """By the path of a value: ``file:line``, ``profile NAME (file:line)`` or ``command line``."""
 
     def origin(self, path: Path) -> str:
-        """Return where the value at *path* came from: its own place, or one above it."""
-        while path:
-            if path in self.origins:
-                return self.origins[path]
+        """Return where the value at *path* came from.
+
+        A value that the document does not hold is a default, unless a short form above it says
+        it: ``slippage_model: fixed`` says ``slippage_model.kind``.
+        """
+        if path in self.origins:
+            return self.origins[path]
+        while path and path not in self.origins:
             path = path[:-1]
-        return "default"
+        is_short_form = path and not isinstance(self._value(path), dict | list)
+        return self.origins[path] if is_short_form else "default"
+
+    def _value(self, path: Path) -> Plain:
+        value: Plain = self.document.data
+        for step in path:
+            if isinstance(value, dict):
+                value = value.get(str(step))
+            elif isinstance(value, list):
+                value = value[int(step)]
+        return value
 
 
 def layer(

@@ -1,0 +1,221 @@
+"""The sub-commands about backtests: run, validate, explain, schema, check-lookahead."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+from tui import paths
+
+if TYPE_CHECKING:
+    from engine.api.backtest_files import BacktestJob
+    from tui.formatting.backtest_text import ProgressLike
+
+_STUCK_S: Final = 2.0
+"""How long the run may take to end after Ctrl-C before it is broken off."""
+
+
+def add_parsers(commands: Any) -> None:  # noqa: ANN401 (argparse has no public name for it)
+    """Add the sub-commands to the parser."""
+    run = commands.add_parser("backtest", help="run a backtest file and show its report")
+    _add_file(run)
+    run.add_argument("--json", action="store_true", help="print one JSON object")
+    run.add_argument("--out", metavar="DIR", help="write tables, metrics and an HTML report")
+    run.add_argument(
+        "--engine", choices=("auto", "events", "compiled"), default="auto", help="which path"
+    )
+    validate = commands.add_parser("validate", help="say what is wrong with a backtest file")
+    _add_file(validate)
+    explain = commands.add_parser("explain", help="show every value of a file and its origin")
+    _add_file(explain)
+    commands.add_parser("schema", help="print the JSON Schema of backtest files")
+    look = commands.add_parser("check-lookahead", help="test a backtest file for look-ahead")
+    _add_file(look)
+    look.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_file(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", metavar="CONFIG", help="backtest file or bundled sample")
+    parser.add_argument("--profile", metavar="NAME", help="overlay from the file's profiles")
+    parser.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change one value, such as seed=7; may be repeated",
+    )
+
+
+def backtest(options: argparse.Namespace) -> int:
+    """Run a backtest; Ctrl-C ends it with a partial report."""
+    from engine.api.backtest_files import BacktestFileError, BacktestJob
+    from engine.api.engine_errors import EngineError
+
+    bar = _ProgressBar(is_shown=sys.stderr.isatty())
+    job = BacktestJob(
+        paths.session_file(options.config),
+        engine=options.engine,
+        profile=options.profile,
+        overrides=options.overrides,
+        listener=bar.show,
+    )
+    out = None if options.out is None else Path(options.out)
+    try:
+        with _cancelled_by_signals(job):
+            report = job.run(out=out)
+    except BacktestFileError as error:
+        bar.clear()
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except EngineError as error:
+        bar.clear()
+        sys.stderr.write(f"quarterdeck: {error}\n")
+        return 1
+    bar.clear()
+    if options.json:
+        sys.stdout.write(json.dumps(dict(report.summary), indent=2, allow_nan=False) + "\n")
+    else:
+        _print_report(report)
+    if report.summary.get("error"):
+        sys.stderr.write(f"quarterdeck: {report.summary['error']}\n")
+    return report.exit_code
+
+
+def _print_report(report: Any) -> None:  # noqa: ANN401 (a BacktestReport, loaded on use)
+    from tui.formatting.backtest_text import report_lines
+
+    lines = report_lines(
+        report.summary,
+        equity=report.equity,
+        drawdown=report.drawdown,
+        trades=report.trades,
+        trade_count=report.trade_count,
+        files=report.files,
+        width=min(120, shutil.get_terminal_size((100, 24)).columns),
+    )
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
+def validate(options: argparse.Namespace) -> int:
+    """Report every problem of a file."""
+    from engine.api.backtest_files import check_backtest_file
+
+    problems = check_backtest_file(paths.session_file(options.config), profile=options.profile)
+    for problem in problems:
+        sys.stderr.write(f"{problem}\n")
+    return 2 if problems else 0
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Print the effective configuration with the origin of each value."""
+    from engine.api.backtest_files import BacktestFileError, explain_backtest_file
+
+    try:
+        rows = explain_backtest_file(
+            paths.session_file(options.config),
+            profile=options.profile,
+            overrides=options.overrides,
+        )
+    except BacktestFileError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    width = max((len(key) + len(value) for key, value, _ in rows), default=0) + 4
+    for key, value, origin in rows:
+        sys.stdout.write(f"{f'{key}: {value}':<{min(width, 72)}}  # {origin}\n")
+    return 0
+
+
+def check_lookahead(options: argparse.Namespace) -> int:
+    """Run the look-ahead checks; exit code 1 when something looks ahead."""
+    from engine.api.backtest_files import BacktestFileError, check_lookahead_file
+    from engine.api.engine_errors import EngineError
+    from tui.formatting.backtest_text import lookahead_lines
+
+    try:
+        report = check_lookahead_file(
+            paths.session_file(options.config),
+            profile=options.profile,
+            overrides=options.overrides,
+        )
+    except BacktestFileError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except EngineError as error:
+        sys.stderr.write(f"quarterdeck: {error}\n")
+        return 1
+    if options.json:
+        sys.stdout.write(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    else:
+        sys.stdout.writelines(f"{line}\n" for line in lookahead_lines(report))
+    return 0 if report["passed"] else 1
+
+
+def schema() -> int:
+    """Print the JSON Schema of backtest files."""
+    from engine.api.backtest_files import backtest_schema
+
+    sys.stdout.write(json.dumps(backtest_schema(), indent=2) + "\n")
+    return 0
+
+
+@contextmanager
+def _cancelled_by_signals(job: BacktestJob) -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the run at its next bar, and break it off if it is stuck."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        job.cancel()
+        # A strategy that does not return never comes to its next bar.
+        signal.setitimer(signal.ITIMER_REAL, _STUCK_S)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def break_off(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    before = [
+        (one, signal.signal(one, handler))
+        for one, handler in (
+            (signal.SIGINT, stop),
+            (signal.SIGTERM, stop),
+            (signal.SIGALRM, break_off),
+        )
+    ]
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for one, handler in before:
+            signal.signal(one, handler)
+
+
+class _ProgressBar:
+    """One line on standard error that is drawn over; nothing when that is no terminal."""
+
+    def __init__(self, *, is_shown: bool) -> None:
+        self._is_shown = is_shown
+        self._width = 0
+
+    def show(self, progress: ProgressLike) -> None:
+        if not self._is_shown:
+            return
+        from tui.formatting.backtest_text import progress_line
+
+        line = progress_line(progress)[: shutil.get_terminal_size().columns - 1]
+        self._width = max(self._width, len(line))
+        sys.stderr.write(f"\r{line:<{self._width}}")
+        sys.stderr.flush()
+
+    def clear(self) -> None:
+        if self._is_shown and self._width:
+            sys.stderr.write(f"\r{'':<{self._width}}\r")
+            sys.stderr.flush()
