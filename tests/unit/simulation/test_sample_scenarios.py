@@ -35,7 +35,7 @@ def test_a_sample_ends_as_it_says(
     assert info["close_type"] == close_type
     assert Decimal(info["net_pnl_quote"]) == Decimal(net_pnl)
     assert len(report["orders"]) == orders
-    assert [entry["text"] for entry in report["transitions"]][0].startswith(("running", "grid of"))
+    assert report["transitions"][0]["text"].startswith(("running", "grid of"))
 
 
 def test_the_fills_of_a_chaser_are_held_at_their_average() -> None:
@@ -48,4 +48,4 @@ def test_a_twap_spends_its_total_in_equal_parts() -> None:
     report = simulate_file(SCENARIOS / "twap.yaml")
     spent = [Decimal(order["filled_quote"]) for order in report["orders"]]
     assert all(abs(part - 100) < Decimal("0.11") for part in spent)
-    assert abs(sum(spent) - 1300) < Decimal("0.11")
+    assert abs(sum(spent, Decimal(0)) - 1300) < Decimal("0.11")
