@@ -14,7 +14,8 @@ _NAMES: Final = ("key", "secret", "token", "pass", "private")
 _SHORTEST_VALUE: Final = 4
 _ASSIGNED: Final = re.compile(
     r"""(?ix)
-    ( [\w-]*(?:key|secret|token|pass|private|signature)[\w-]* ["']? \s* [=:] \s* ["']? )
+    ( [\w-]*(?:key|secret|token|pass|private|signature)
+      (?!\w*(?:error|exception)) [\w-]* ["']? \s* [=:] \s* ["']? )  # "KeyError: x" tells no key
     [^\s"',;&}\])]+
     """
 )
