@@ -88,13 +88,20 @@ class OptimizationResultsCollector:
         return counts
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the table: index, params, status and metrics of each trial, by index."""
+        """Return the table: index, parameters, status, metrics and error of each trial."""
         return [
             {
                 "index": record.index,
-                "params": _shown(record.parameters),
+                "parameters": shown_parameters(record.parameters),
                 "status": record.status.value,
                 "metrics": dict(record.metrics),
+                "fingerprint": record.fingerprint,
+                "error": record.error
+                and {
+                    "type": record.error.type,
+                    "message": record.error.message,
+                    "stage": record.error.stage,
+                },
             }
             for record in self.records
         ]
@@ -204,7 +211,8 @@ _REDUCE: Final[dict[CellRule, Callable[[Sequence[float]], float]]] = {
 }
 
 
-def _shown(parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
+def shown_parameters(parameters: Mapping[str, ParameterValue]) -> dict[str, Any]:
+    """Return *parameters* as JSON values for people; decimals are text."""
     return {
         name: value if isinstance(value, bool | int | str) else str(value)
         for name, value in parameters.items()

@@ -66,13 +66,14 @@ class TrialRunner(Protocol):
 class StudyTask:
     """Everything that a worker needs: which runner, with which JSON settings.
 
-    ``runner`` is ``module:name`` of a callable of this package that makes a `TrialRunner` of the
-    settings.
+    ``runner`` is ``module:name`` of a callable of this package that makes a `TrialRunner` of this
+    task. ``attachments`` are files that a worker on another machine cannot read.
     """
 
     runner: str
     identity: StudyIdentity
     settings: Mapping[str, Any] = field(default_factory=dict)
+    attachments: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def make_runner(self) -> TrialRunner:
         """Return a new runner.

@@ -1,0 +1,72 @@
+"""Which backend a study runs on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Final
+
+from engine.flow.errors import ConfigurationError
+from engine.optimization.backend import KernelBackend, SerialBackend, ThreadBackend, TrialBackend
+from engine.optimization.config import OptimizationConfig, Parallelism
+from engine.optimization.trial_runner import StudyTask
+
+DEFAULT_WORKERS: Final = 8
+_MEMORY_SHARE: Final = 0.8
+"""Of the machine's memory that all workers together may be promised (section 21)."""
+
+
+def worker_count(config: OptimizationConfig) -> int:
+    """Return how many trials run at once: as configured, else min(8, processors) (MODE-2)."""
+    return config.max_workers or min(DEFAULT_WORKERS, os.cpu_count() or 1)
+
+
+def check_memory(config: OptimizationConfig) -> None:
+    """Refuse limits that the machine cannot keep.
+
+    Raises:
+        ConfigurationError: the workers' limits add up to more than four fifths of the memory.
+    """
+    limit = config.memory_limit_per_container
+    if limit is None or config.parallelism is not Parallelism.PROCESS:
+        return
+    import psutil
+
+    workers, total = worker_count(config), psutil.virtual_memory().total
+    if workers * limit > _MEMORY_SHARE * total:
+        raise ConfigurationError(
+            f"memory_limit_per_container: {workers} workers of {limit:,} bytes are more than "
+            f"{_MEMORY_SHARE:.0%} of this machine's {total:,}; use fewer workers or less memory"
+        )
+
+
+def open_backend(
+    config: OptimizationConfig, task: StudyTask, *, monotonic_ns: Callable[[], int]
+) -> TrialBackend:
+    """Return the backend that *config* asks for.
+
+    Raises:
+        ConfigurationError: it cannot be opened, or would not fit into the memory.
+    """
+    check_memory(config)
+    match config.parallelism:
+        case Parallelism.SERIAL:
+            return SerialBackend(task, monotonic_ns=monotonic_ns)
+        case Parallelism.THREAD:
+            return ThreadBackend(task, workers=worker_count(config), monotonic_ns=monotonic_ns)
+        case Parallelism.KERNEL:
+            return KernelBackend(task, monotonic_ns=monotonic_ns)
+        case Parallelism.DISTRIBUTED:
+            from engine.optimization.dask_backend import DaskBackend
+
+            return DaskBackend(task, address=config.cluster or "", monotonic_ns=monotonic_ns)
+        case _:
+            from engine.optimization.process_backend import ProcessBackend
+
+            return ProcessBackend(
+                task,
+                workers=worker_count(config),
+                memory_limit=config.memory_limit_per_container,
+                max_tasks=config.max_tasks_per_worker,
+                timeout_s=None if config.timeout_s is None else float(config.timeout_s),
+            )

@@ -1,0 +1,208 @@
+"""Studies of real backtests: equal tables, windows, honesty, resume (OPT-1 to OPT-18)."""
+
+from __future__ import annotations
+
+import pathlib
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from engine.backtest.coordinator import BacktestCoordinator
+from engine.config.document import ConfigError
+from engine.config.optimization_file import load_optimization_file
+from engine.flow.errors import ConfigurationError
+from engine.live.clock import SystemClock
+from engine.optimization.study import Study
+from engine.optimization.trials import TrialStatus
+from tests.integration.optimization.conftest import BASE, SAMPLES, Write, run
+
+
+def test_a_trial_equals_a_plain_backtest(write: Write) -> None:
+    result = run(write())
+    row = result.collector.records[3]
+    strategy = {"class": "sma_cross", "params": {"fast": 10, "slow": 60}}
+    plain = BASE | {"components": BASE["components"] | {"strategy": strategy}}
+    alone = BacktestCoordinator().run_backtest(plain)
+    assert row.fingerprint == alone.fingerprint
+    assert row.metrics["sharpe"] == alone.metrics["sharpe"]
+    assert row.metrics["final_equity"] == str(alone.final_equity)
+    assert result.best_reproduced is True
+
+
+@pytest.mark.parametrize("parallelism", ["thread", "process", "kernel"])
+def test_the_table_is_the_same_wherever_it_is_computed(write: Write, parallelism: str) -> None:
+    serial = run(write(out_of_sample=None))
+    other = run(write(out_of_sample=None, parallelism=parallelism, max_workers=2))
+    assert other.collector.table_hash() == serial.collector.table_hash()
+
+
+def test_parameters_that_the_strategy_refuses_fail_in_their_row(write: Write) -> None:
+    result = run(write(space={"fast": [5, 50], "slow": [40]}))
+    assert [row.status for row in result.collector.records] == [
+        TrialStatus.DONE,
+        TrialStatus.FAILED,
+    ]
+    error = result.collector.records[1].error
+    assert error is not None
+    assert "fast 50 must be below slow 40" in error.message
+    plain = result.to_json()
+    assert (plain["trials"], plain["failed"]) == (2, 1)
+    assert plain["rows"][1]["error"]["stage"] == "run"
+
+
+def test_a_parameter_that_the_strategy_does_not_have_is_refused_at_once(write: Write) -> None:
+    with pytest.raises(ConfigurationError, match="wait"):
+        run(write(space={"fast": [5], "wait": [1, 2]}))
+
+
+def test_a_space_without_a_combination_is_refused(write: Write) -> None:
+    with pytest.raises(ConfigurationError, match="no combination satisfies"):
+        run(write(constraints=["fast > slow"]))
+
+
+def test_the_best_are_judged_on_bars_that_come_later(write: Write) -> None:
+    result = run(write(out_of_sample="0.25", top=3))
+    assert len(result.judged) == 3
+    for item in result.judged:
+        assert item.in_sample is not None
+        assert item.out_of_sample is not None
+        assert item.in_sample != item.out_of_sample
+    assert result.rank_correlation is not None
+    assert result.deflated_sharpe is not None
+    assert 0 < result.deflated_sharpe < 1
+    assert "4 trials were compared" in result.notes[0]
+
+
+def test_walk_forward_trains_and_tests_fold_by_fold(write: Write) -> None:
+    file = write(
+        method="walk_forward",
+        walk_forward={"train": 2000, "test": 500, "purge": 10},
+    )
+    result = run(file)
+    # (5031 - 2510) // 500 + 1 folds fit entirely.
+    assert [fold.fold.number for fold in result.folds] == [0, 1, 2, 3, 4, 5]
+    plain = result.to_json()["walk_forward"]
+    growth = 1.0
+    for fold in plain["folds"]:
+        assert fold["test"][0] == fold["train"][1] + 10
+        assert fold["parameters"] is not None
+        growth *= 1 + fold["total_return"]
+    assert plain["stitched_return"] == pytest.approx(growth - 1)
+
+
+def test_a_test_window_is_not_changed_by_what_is_trained_before(write: Write) -> None:
+    windows = {"train": 2000, "test": 500}
+    one = run(write(method="walk_forward", walk_forward=windows))
+    other = run(
+        write(method="walk_forward", walk_forward=windows, space={"fast": [10], "slow": [60]})
+    )
+    chosen = [
+        (first, second)
+        for first, second in zip(one.folds, other.folds, strict=True)
+        if first.winner is not None
+        and second.winner is not None
+        and dict(first.winner.parameters) == dict(second.winner.parameters)
+    ]
+    for first, second in chosen:
+        assert first.test is not None
+        assert second.test is not None
+        assert first.test.fingerprint == second.test.fingerprint
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        {"kind": "random", "n": 3},
+        {"kind": "bayes", "n": 3},
+        {"kind": "halving", "n": 4, "eta": 2},
+    ],
+)
+def test_methods_try_what_they_say(write: Write, method: dict[str, Any]) -> None:
+    result = run(write(method=method, out_of_sample=None))
+    again = run(write(method=method, out_of_sample=None))
+    assert len(result.collector) == method["n"]
+    assert result.collector.table_hash() == again.collector.table_hash()
+
+
+def test_several_objectives_give_a_front(write: Write) -> None:
+    objective = [{"metric": "sharpe"}, {"metric": "max_drawdown", "direction": "minimize"}]
+    result = run(write(objective=objective, out_of_sample=None))
+    best = result.collector.best
+    assert best is not None
+    assert best.index in [record.index for record in result.front]
+
+
+def test_a_journal_is_gone_on_from(write: Write, tmp_path: pathlib.Path) -> None:
+    journal = tmp_path / "runs/study.jsonl"
+    first = run(write(), journal_path=journal)
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:3]))
+    second = run(write(), journal_path=journal)
+    assert second.progress.resumed == 2
+    assert second.collector.table_hash() == first.collector.table_hash()
+    with pytest.raises(ConfigurationError, match="study: the journal has"):
+        run(write(space={"fast": [6], "slow": [40]}), journal_path=journal)
+
+
+def test_a_seed_for_each_trial_is_recorded_as_its_own(write: Write) -> None:
+    result = run(write(seed_per_trial=True, out_of_sample=None))
+    assert result.best_reproduced is None
+    assert result.collector.counts()[TrialStatus.DONE] == 4
+
+
+def test_a_study_that_is_cancelled_before_it_begins_has_no_result(write: Write) -> None:
+    file = write()
+    study = Study(file.config, file.load_base(), monotonic_ns=SystemClock().monotonic_ns)
+    study.cancel()
+    result = study.run()
+    assert result.is_cancelled
+    assert result.to_json()["status"] == "CANCELLED"
+    assert result.collector.counts()[TrialStatus.CANCELLED] == 4
+
+
+def test_more_memory_than_the_machine_has_is_refused(write: Write) -> None:
+    with pytest.raises(ConfigurationError, match="memory_limit_per_container: 2 workers"):
+        run(write(parallelism="process", max_workers=2, memory_limit_per_container="900TB"))
+
+
+# --- files -----------------------------------------------------------------------------------
+
+
+def test_the_sample_study_can_be_read() -> None:
+    file = load_optimization_file(SAMPLES / "optimization.yaml")
+    assert len(file.config.parameter_space()) == 36
+    assert file.base_dir == SAMPLES
+    assert file.load_base().config == file.backtest
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("version: 1\n", ":1: optimization: is missing"),
+        (
+            "optimization:\n  base: nowhere.yaml\n  space: {fast: [1]}\n",
+            ":2: optimization.base: 'nowhere.yaml' does not exist",
+        ),
+        (
+            "optimization:\n  space: {fast: [1]}\n  base:\n    data: []\n    seed: x\n",
+            ":5: backtest.seed:",
+        ),
+        ("optimization:\n  base: x\n  spice: {fast: [1]}\n", "optimization.spice"),
+        ("optimization:\n  base: x\n  space: {fast: []}\n", "space.fast: has no value"),
+    ],
+)
+def test_mistakes_are_told_with_their_line(text: str, problem: str, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_optimization_file(path)
+    assert problem in str(caught.value)
+
+
+def test_values_from_the_command_line_are_checked_too(write: Write) -> None:
+    file = write()
+    assert file.with_changes(max_workers=3).config.max_workers == 3
+    with pytest.raises(ConfigError, match="needs cluster"):
+        file.with_changes(parallelism="distributed")
+    assert replace(file) == file
