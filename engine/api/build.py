@@ -6,18 +6,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from engine.config.session_plan import SessionPlan
-from engine.containers.controller_host import ControllerHost
-from engine.containers.data_handler import DataHandler
-from engine.containers.executor_desk import ExecutorDesk
 from engine.containers.inputs import StartInput
-from engine.containers.order_desk import OrderDesk
-from engine.containers.scoped_container import ScopedContainer
+from engine.containers.session_assembly import assemble_session
 from engine.containers.session_container import SessionContainer
-from engine.containers.strategy_host import StrategyHost
-from engine.execution.order_manager import OrderManager
-from engine.execution.settings import build_commission, build_simulated_broker
-from engine.executors.orchestrator import ExecutorOrchestrator
-from engine.executors.rates import MarketRates
 from engine.executors.step import Notice
 from engine.live.clock import SystemClock
 from engine.live.pace import END_OF_TIME_NS, Pace
@@ -28,10 +19,6 @@ from engine.live.resume import Recovered, ResumedSource
 from engine.live.session_runner import BatchWriter, ControllerAction, SessionRunner
 from engine.markets.merged_feed import MergedFeed
 from engine.markets.source import MarketSource
-from engine.model.clock import SimulatedClock
-from engine.portfolio.budget import Budget
-from engine.portfolio.portfolio import Portfolio
-from engine.risk.risk_manager import RiskManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,78 +35,21 @@ class BuiltSession:
 
 def build_container(plan: SessionPlan, *, container_id: str, start_ns: int) -> SessionContainer:
     """Return the container of *plan*, started at *start_ns*; nothing in it touches the outside."""
-    seed = plan.config.session.seed
     account = plan.config.account
-    instruments = plan.instruments
-    clock = SimulatedClock(start_ns)
-    data_handler = DataHandler(instruments=instruments, bar_ns=plan.config.session.bar)
-    portfolio = Portfolio(
-        instruments=instruments,
-        initial_cash={account.currency: account.initial_balance},
-        account_currency=account.currency,
-        parity=account.parity,
-    )
-    commission = build_commission(plan.config.broker.commission_model)
-    budget = Budget(portfolio=portfolio, fees=commission)
-    order_manager = OrderManager(instruments=instruments)
-    broker = build_simulated_broker(
-        plan.config.broker, instruments=instruments, commission=commission
-    )
-    rates = MarketRates(
-        instruments=instruments.values(),
-        quote_of=data_handler.quote,
-        parity=(account.currency, *account.parity),
-    )
-    desk = ExecutorDesk(
+    return assemble_session(
         container_id=container_id,
-        clock=clock,
-        data_handler=data_handler,
-        budget=budget,
-        rates=rates,
-        seed=seed,
+        start_ns=start_ns,
+        seed=plan.config.session.seed,
+        instruments=plan.instruments,
+        bar_ns=plan.config.session.bar,
+        currency=account.currency,
+        initial_balance=account.initial_balance,
+        parity=account.parity,
+        broker=plan.config.broker,
+        risk=plan.config.risk,
+        controllers=plan.controllers,
+        strategies=plan.strategies,
     )
-    risk_manager = RiskManager(
-        settings=plan.config.risk,
-        markets=data_handler,
-        account=portfolio,
-        orders=order_manager,
-        next_order_id=desk.next_order_id,
-    )
-    orchestrator = ExecutorOrchestrator(strategy=desk)
-    container = SessionContainer(
-        scope=ScopedContainer(container_id=container_id, clock=clock),
-        data_handler=data_handler,
-        portfolio=portfolio,
-        budget=budget,
-        order_manager=order_manager,
-        broker=broker,
-        risk_manager=risk_manager,
-        order_desk=OrderDesk(
-            clock=clock,
-            data_handler=data_handler,
-            risk_manager=risk_manager,
-            order_manager=order_manager,
-            broker=broker,
-            portfolio=portfolio,
-            budget=budget,
-        ),
-        orchestrator=orchestrator,
-        controllers=ControllerHost(
-            controllers=plan.controllers,
-            orchestrator=orchestrator,
-            data_handler=data_handler,
-            seed=seed,
-        ),
-        strategies=StrategyHost(
-            strategies=plan.strategies,
-            clock=clock,
-            data_handler=data_handler,
-            portfolio=portfolio,
-            risk_manager=risk_manager,
-        ),
-    )
-    container.start()
-    return container
 
 
 @dataclass(frozen=True, slots=True)

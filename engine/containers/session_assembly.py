@@ -1,0 +1,129 @@
+"""Wires the container of a session: the same parts in paper and in a backtest of executors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from engine.containers.controller_host import ControllerHost
+from engine.containers.data_handler import DataHandler
+from engine.containers.executor_desk import ExecutorDesk
+from engine.containers.order_desk import OrderDesk
+from engine.containers.scoped_container import ScopedContainer
+from engine.containers.session_container import SessionContainer
+from engine.containers.strategy_host import StrategyHost
+from engine.execution.order_manager import OrderManager
+from engine.execution.settings import BrokerSettings, build_commission, build_simulated_broker
+from engine.executors.orchestrator import ExecutorOrchestrator
+from engine.executors.rates import MarketRates
+from engine.model.clock import SimulatedClock
+from engine.model.instruments import ConnectorPair, Instrument
+from engine.portfolio.budget import Budget
+from engine.portfolio.portfolio import Portfolio
+from engine.risk.limits import RiskSettings
+from engine.risk.risk_manager import RiskManager
+from engine.strategies.controller import Controller
+from engine.strategies.strategy import Strategy
+
+
+def assemble_session(
+    *,
+    container_id: str,
+    start_ns: int,
+    seed: int,
+    instruments: Mapping[ConnectorPair, Instrument],
+    bar_ns: int,
+    currency: str,
+    initial_balance: Decimal,
+    parity: Sequence[str] = (),
+    broker: BrokerSettings,
+    risk: RiskSettings,
+    controllers: Sequence[Controller] = (),
+    strategies: Sequence[tuple[ConnectorPair, Strategy]] = (),
+    money_precision: int = 8,
+) -> SessionContainer:
+    """Return a started container; nothing in it touches the outside.
+
+    Args:
+        container_id: deterministic, in no hash.
+        start_ns: where its clock starts.
+        seed: of its random draws.
+        instruments: the markets.
+        bar_ns: length of the bars that strategies see.
+        currency: what equity is told in.
+        initial_balance: cash at the start.
+        parity: quote assets that count 1:1 as *currency*.
+        broker: cost models and depth.
+        risk: limits.
+        controllers: what proposes executors.
+        strategies: what gives signals, with its market.
+        money_precision: decimals of one atom.
+    """
+    clock = SimulatedClock(start_ns)
+    data_handler = DataHandler(instruments=instruments, bar_ns=bar_ns)
+    portfolio = Portfolio(
+        instruments=instruments,
+        initial_cash={currency: initial_balance},
+        account_currency=currency,
+        parity=parity,
+        money_precision=money_precision,
+    )
+    commission = build_commission(broker.commission_model, money_precision=money_precision)
+    budget = Budget(portfolio=portfolio, fees=commission)
+    order_manager = OrderManager(instruments=instruments)
+    simulated = build_simulated_broker(broker, instruments=instruments, commission=commission)
+    rates = MarketRates(
+        instruments=instruments.values(),
+        quote_of=data_handler.quote,
+        parity=(currency, *parity),
+    )
+    desk = ExecutorDesk(
+        container_id=container_id,
+        clock=clock,
+        data_handler=data_handler,
+        budget=budget,
+        rates=rates,
+        seed=seed,
+    )
+    risk_manager = RiskManager(
+        settings=risk,
+        markets=data_handler,
+        account=portfolio,
+        orders=order_manager,
+        next_order_id=desk.next_order_id,
+    )
+    orchestrator = ExecutorOrchestrator(strategy=desk)
+    container = SessionContainer(
+        scope=ScopedContainer(container_id=container_id, clock=clock),
+        data_handler=data_handler,
+        portfolio=portfolio,
+        budget=budget,
+        order_manager=order_manager,
+        broker=simulated,
+        risk_manager=risk_manager,
+        order_desk=OrderDesk(
+            clock=clock,
+            data_handler=data_handler,
+            risk_manager=risk_manager,
+            order_manager=order_manager,
+            broker=simulated,
+            portfolio=portfolio,
+            budget=budget,
+        ),
+        orchestrator=orchestrator,
+        controllers=ControllerHost(
+            controllers=controllers,
+            orchestrator=orchestrator,
+            data_handler=data_handler,
+            seed=seed,
+        ),
+        strategies=StrategyHost(
+            strategies=strategies,
+            clock=clock,
+            data_handler=data_handler,
+            portfolio=portfolio,
+            risk_manager=risk_manager,
+        ),
+    )
+    container.start()
+    return container
