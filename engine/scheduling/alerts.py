@@ -149,7 +149,8 @@ class AlertMonitor:
         self._alerts[self._serial] = alert
         self._order.append((self._clock.monotonic(), self._serial))
         self._open[kind] = self._serial
-        LOG.warning("alert: %s", text)
+        # A stopped engine was stopped by somebody: worth a line, but no one has to act on it.
+        LOG.log(logging.INFO if kind == "engine_not_running" else logging.WARNING, "%s", text)
         self._tell(alert)
 
     def _clear(self, kind: str) -> None:

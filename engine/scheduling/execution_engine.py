@@ -45,7 +45,6 @@ from engine.scheduling.thread_door import ThreadDoor
 from engine.scheduling.timers import Timers
 
 LOG: Final = logging.getLogger("engine.scheduling")
-LOG.addHandler(logging.NullHandler())  # never to the terminal because nobody set logging up
 
 MIN_CACHE_LOOKUPS: Final = 100
 MIN_HTTP_REQUESTS: Final = 20

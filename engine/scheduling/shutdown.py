@@ -95,7 +95,9 @@ class Shutdown:
     async def _wait(self, until: float | None) -> None:
         """Wait for calm, at most *until*; without it as long as cancelled tasks may take."""
         self._dispatcher.sweep()
-        if self._is_calm() or (until is not None and self._is_hurried):
+        if self._is_calm():
+            return
+        if until is not None and (self._is_hurried or until <= self._dispatcher.now()):
             return
         gate = self._gate = asyncio.get_running_loop().create_future()
         timer = None if until is None else self._timers.call_at(until, self._open_gate)
