@@ -68,7 +68,7 @@ async def _send(
     arguments = dict(call.arguments)
     auth = arguments.pop("auth", httpx2.USE_CLIENT_DEFAULT)
     request = client.build_request(
-        call.method, call.url, extensions=progress.extensions(), **arguments
+        call.method, call.url, timeout=None, extensions=progress.extensions(), **arguments
     )
     redirects = 0
     while True:

@@ -40,6 +40,11 @@ class HttpOptions(Protocol):
         ...
 
     @property
+    def http_timeout(self) -> float:
+        """Total time of one attempt in seconds."""
+        ...
+
+    @property
     def http_retry_delay(self) -> float:
         """First backoff in seconds, and the width of the jitter."""
         ...
@@ -118,6 +123,7 @@ class HttpService:
         self._rng = rng
         self._foreign_transport = transport
         self._transport: PoolTransport | None = None
+        self._warned: set[str] = set()
         self._ongoing: set[_Ongoing] = set()
         self._idle = anyio.Event()
         self._is_closing = False
@@ -133,7 +139,10 @@ class HttpService:
         self._is_closing = False
         self._transport = PoolTransport(self._options.http_pool_size, self._foreign_transport)
         self.client = httpx2.AsyncClient(
-            transport=self._transport, timeout=None, trust_env=False, follow_redirects=False
+            transport=self._transport,
+            timeout=self._options.http_timeout,  # for who uses it directly; attempts have their own
+            trust_env=False,
+            follow_redirects=False,
         )
         # One client serves all APIs: what one of them sets is not sent for another.
         self.client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
@@ -164,10 +173,14 @@ class HttpService:
             gate.set_window(self._options.rate_limit_window)
 
     def set_limit(self, api_name: str, limit: int) -> None:
-        """Let at most *limit* attempts of the API start in one window; warn when it changes."""
+        """Let at most *limit* attempts of the API start in one window.
+
+        The first change is warned about: two callers seem to disagree.
+        """
         gate = self._gate(api_name)
         before = gate.limit
-        if gate.set_limit(limit):
+        if gate.set_limit(limit) and api_name not in self._warned:
+            self._warned.add(api_name)
             LOG.warning("rate limit of %s changed from %s to %d", api_name, before, limit)
 
     async def request(self, call: HttpCall, *, raw: bool) -> tuple[int, Any]:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum, unique
 from types import TracebackType
 from typing import Any, Final, Self
@@ -33,7 +33,7 @@ from engine.scheduling.pool_errors import PoolClosed
 from engine.scheduling.pool_figures import api_figures, pool_figures
 from engine.scheduling.registered_resources import Closer, RegisteredResources
 from engine.scheduling.response_cache import ResponseCache, checked_key, checked_ttl
-from engine.scheduling.single_flight import SingleFlight
+from engine.scheduling.single_flight import Factory, SingleFlight, checked_factory
 from engine.scheduling.timed_wait import DeadlinePassed, within
 
 LOG: Final = logging.getLogger(__name__)
@@ -222,7 +222,7 @@ class ResourcePool(Optioned):
             self._http.set_limit(name, settings.rate_limit)
 
     async def get_http_client(self, name: str = "default") -> httpx2.AsyncClient:
-        """Return the one open client: whoever uses it directly has no gate, retry or time limit."""
+        """Return the one open client; who uses it directly has no gate, no retry, no total time."""
         checked_api_name(name)
         await self._enter()
         return self._http.open_client()
@@ -265,7 +265,7 @@ class ResourcePool(Optioned):
     async def cache_get_or_set(
         self,
         key: str,
-        factory: Callable[[], Awaitable[Any]],
+        factory: Factory,
         ttl: float | None = None,
     ) -> Any:  # noqa: ANN401 (what the factory makes)
         """Return the value of *key*; if it is missing, that of *factory*, which runs once.
@@ -274,6 +274,7 @@ class ResourcePool(Optioned):
         stored. A waiter that is cancelled disturbs nobody; when all are, the factory is cancelled.
         """
         await self._enter()
+        checked_factory(factory)
         lifetime = self._lifetime(ttl)
         missing = object()
         found = self._cache.get(checked_key(key), missing)

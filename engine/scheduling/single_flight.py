@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 import anyio
 
 from engine.scheduling.pool_errors import PoolClosed, PoolError
+
+Factory: TypeAlias = Callable[[], Awaitable[Any] | Any]
+"""Makes a value; what it returns is awaited if it can be."""
 
 _COMPUTING: ContextVar[frozenset[str]] = ContextVar("keys being computed", default=frozenset())
 
@@ -53,7 +57,7 @@ class SingleFlight:
     async def run(
         self,
         key: str,
-        factory: Callable[[], Awaitable[Any]],
+        factory: Factory,
         store: Callable[[Any], None],
     ) -> Any:  # noqa: ANN401 (what the factory makes)
         """Return what *factory* makes for *key*; *store* gets it once, unless `forget` came first.
@@ -108,7 +112,7 @@ class SingleFlight:
         self,
         key: str,
         flight: _Flight,
-        factory: Callable[[], Awaitable[Any]],
+        factory: Factory,
         store: Callable[[Any], None],
     ) -> None:
         work = self._compute(key, flight, factory, store)
@@ -124,14 +128,16 @@ class SingleFlight:
         self,
         key: str,
         flight: _Flight,
-        factory: Callable[[], Awaitable[Any]],
+        factory: Factory,
         store: Callable[[Any], None],
     ) -> None:
         _COMPUTING.set(_COMPUTING.get() | {key})
         value: object = None
         error: BaseException | None = None
         try:
-            value = await factory()
+            value = factory()
+            if inspect.isawaitable(value):
+                value = await value
             if flight.is_current:
                 store(value)
         except asyncio.CancelledError as exc:
@@ -153,3 +159,15 @@ class SingleFlight:
         flight.is_current = False
         if flight.task is not None:
             flight.task.cancel()
+
+
+def checked_factory(factory: object) -> None:
+    """Do nothing.
+
+    Raises:
+        TypeError: *factory* cannot be called; a coroutine in its place is closed.
+    """
+    if not callable(factory):
+        if inspect.iscoroutine(factory):
+            factory.close()
+        raise TypeError(f"factory must be callable, not {type(factory).__name__}")

@@ -407,3 +407,16 @@ async def test_a_value_lives_from_the_moment_it_was_made(
     assert await pool.cache_get_or_set("never", returning(2)) == 2
     clock.advance(1.0)
     assert await pool.cache_get_or_set("key", returning(3)) == 3
+
+
+async def test_a_factory_may_be_a_plain_function(make_pool: MakePool) -> None:
+    pool = make_pool()
+    assert await pool.cache_get_or_set("key", lambda: 5) == 5
+
+
+async def test_a_coroutine_is_no_factory(make_pool: MakePool) -> None:
+    pool = make_pool()
+    coroutine: Any = pool.cache_clear()
+    with pytest.raises(TypeError, match="must be callable, not coroutine"):
+        await pool.cache_get_or_set("key", coroutine)
+    assert coroutine.cr_frame is None  # closed, so nothing warns

@@ -205,6 +205,9 @@ async def test_another_limit_replaces_the_old_one_and_keeps_the_history(
         ]
         await clock.run_for(61.0)
         assert script.sent == 5
+    with caplog.at_level(logging.WARNING, "engine.scheduling"):
+        await pool.http_request("GET", URL, "venue", 9)
+    assert len(caplog.records) == 1  # said once
 
 
 async def test_a_higher_limit_lets_waiters_through_at_once(

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 
 from engine.scheduling.http_outcome import RETRIES, Outcome
 from engine.scheduling.pool_errors import BodyTooLarge, BodyUndecodable, RequestFailed
-from tests.unit.resource_pool.conftest import Luck, MakePool, Script, StepClock, outcome_of
+from tests.unit.resource_pool.conftest import (
+    Luck,
+    MakePool,
+    Script,
+    Step,
+    StepClock,
+    outcome_of,
+    settle,
+)
 
 pytestmark = pytest.mark.anyio
 URL = "https://venue.test/v1/thing"
@@ -231,6 +241,42 @@ async def test_the_count_may_change_while_the_pool_runs(
     script.steps = [503]
     await outcome_of(clock, lambda: pool.http_request("GET", URL))
     assert script.sent == 2
+
+
+@pytest.mark.parametrize("where", ["attempt", "backoff", "gate"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_cancellation_is_propagated_at_once(
+    clock: StepClock, make_pool: MakePool, script: Script, where: str, method: str
+) -> None:
+    async def never(request: httpx2.Request) -> httpx2.Response:
+        await anyio.Event().wait()
+        raise AssertionError(request)
+
+    steps: dict[str, Step] = {
+        "attempt": never,
+        "backoff": httpx2.ConnectError("refused"),
+        "gate": 200,
+    }
+    script.steps = [steps[where]]
+    pool = make_pool()
+    if where == "gate":
+        await pool.http_request(method, URL, "venue", 1)
+    ended: list[BaseException] = []
+
+    async def ask() -> None:
+        try:
+            await pool.http_request(method, URL, "venue", 1 if where == "gate" else None)
+        except BaseException as exc:
+            ended.append(exc)
+            raise
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask)
+        await settle()
+        group.cancel_scope.cancel()
+    assert [type(exc) for exc in ended] == [asyncio.CancelledError]
+    assert script.sent == 1
+    assert pool.get_stats()["http_errors"] == 0
 
 
 def test_the_table_has_a_row_for_every_outcome() -> None:
