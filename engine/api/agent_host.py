@@ -15,6 +15,7 @@ from anyio import to_thread
 from engine import flow
 from engine.agents.builtin.performance import PerformanceSamples
 from engine.agents.catalogue import builtin_types, sample_types
+from engine.agents.config import AgentSection
 from engine.agents.context import AgentContext, AlertLevel
 from engine.agents.ports import EngineAgent, SessionPorts
 from engine.agents.session_agent import SessionAgent
@@ -193,31 +194,44 @@ class AgentHost:
         await self.refresh()
 
     async def _start_agents(self) -> None:
-        factory, registry = self.registry.factory, self.registry
+        factory = self.registry.factory
         for name, builtin in builtin_types().items():
             factory.register_agent_type(name, builtin)
             agent_id = f"{name.replace('_', '-')}:{self._plan.config.session.name}"
-            self._origins[agent_id] = "engine"
-            await registry.register_agent(name, agent_id, {})
+            await self._register(name, agent_id, {}, origin="engine")
         for name, sample in sample_types().items():
             factory.register_agent_type(name, sample)
-        waiting: list[tuple[str, str, dict[str, Any]]] = []
+        waiting: list[AgentSection] = []
         for planned in self._plan.agents:
             section = planned.section
-            name = section.type or str(section.class_path)
-            factory.register_agent_type(name, planned.agent_class)
-            self._origins[section.id] = "session"
+            factory.register_agent_type(_type_name(section), planned.agent_class)
             if section.enabled:
-                await registry.register_agent(name, section.id, section.agent_config)
+                await self._register_planned(section)
             else:
-                waiting.append((name, section.id, section.agent_config))
-        outcomes = await registry.start_all_agents()
+                waiting.append(section)
+        outcomes = await self.registry.start_all_agents()
         for agent_id, outcome in outcomes.items():
             if not outcome["success"]:
                 self._note("error", f"agent {agent_id} did not start: {outcome['error']}")
-        for name, agent_id, config in waiting:
-            await registry.register_agent(name, agent_id, config)
+        for section in waiting:
+            await self._register_planned(section)
         self._note("info", f"{sum(one['success'] for one in outcomes.values())} agents run")
+
+    async def _register_planned(self, section: AgentSection) -> None:
+        await self._register(
+            _type_name(section), section.id, section.agent_config, origin="session"
+        )
+
+    async def _register(
+        self, agent_type: str, agent_id: str, config: Mapping[str, Any], *, origin: AgentOrigin
+    ) -> None:
+        """Make an agent; one that cannot be made is told and does not stop the others."""
+        self._origins[agent_id] = origin
+        try:
+            await self.registry.register_agent(agent_type, agent_id, config)
+        except Exception as error:  # noqa: BLE001 (boundary: an own agent's code runs here)
+            text = f"agent {agent_id} cannot be made: {type(error).__name__}: {error}"
+            self._note("error", text)
 
     async def _open_control_api(self, stack: AsyncExitStack) -> None:
         settings = self._plan.config.control_api
@@ -405,6 +419,10 @@ class _Forwarder(logging.Handler):
         level = record.levelname.lower()
         write = getattr(self._target, level, self._target.info)
         write(record.getMessage(), logger=record.name, exc_info=record.exc_info or None)
+
+
+def _type_name(section: AgentSection) -> str:
+    return section.type or str(section.class_path)
 
 
 def engine_config(settings: SchedulingSettings) -> dict[str, Any]:

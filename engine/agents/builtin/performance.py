@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import psutil
+from anyio import to_thread
 
 from engine.agents.ports import EngineAgent
 
@@ -21,16 +22,19 @@ class PerformanceSamples(EngineAgent):
 
     def __init__(self, agent_id: str, config: Mapping[str, Any] | None = None) -> None:
         super().__init__(agent_id, config)
-        self._process = psutil.Process()
+        self._process: psutil.Process | None = None
         self.tick_p50_ms: float | None = None
         self.tick_p95_ms: float | None = None
         self.trend: deque[float] = deque(maxlen=_KEPT)
         """The last p95 values in milliseconds, oldest first."""
 
+    async def _initialize(self) -> None:
+        self._process = await to_thread.run_sync(psutil.Process)
+
     async def _run_cycle(self, resource_pool: Any) -> Mapping[str, Any]:  # noqa: ANN401 (as in BaseAgent)
         del resource_pool
         ticks = sorted(self.ports.runner.figures.ticks_ms)
-        memory_mb = self._process.memory_info().rss / 1e6
+        memory_mb = await to_thread.run_sync(self._memory_mb)
         if not ticks:
             return {"memory_mb": memory_mb, "note": f"no inputs yet, {memory_mb:.0f} MB"}
         self.tick_p50_ms, self.tick_p95_ms = quantile(ticks, 0.5), quantile(ticks, 0.95)
@@ -50,6 +54,11 @@ class PerformanceSamples(EngineAgent):
             "memory_mb": memory_mb,
             "note": f"p50 {self.tick_p50_ms:.2f} p95 {self.tick_p95_ms:.2f} ms, {memory_mb:.0f} MB",
         }
+
+    def _memory_mb(self) -> float:
+        """Return the resident memory of this process; reads files, so call it in a thread."""
+        process = self._process or psutil.Process()
+        return float(process.memory_info().rss) / 1e6
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

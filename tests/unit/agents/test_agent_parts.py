@@ -78,7 +78,7 @@ def test_what_cannot_be_loaded_is_named(
     (tmp_path / "own_agents_2.py").write_text(OWN, encoding="utf-8")
     (tmp_path / "broken_agents.py").write_text("1 / 0", encoding="utf-8")
     (tmp_path / "needs_more.py").write_text("import not_installed_x", encoding="utf-8")
-    with pytest.raises(AgentLoadError, match=".") as caught:
+    with pytest.raises(AgentLoadError) as caught:
         load_agent_class(section(**values), base_dir=tmp_path)
     assert caught.value.field == field
     assert text in caught.value.message

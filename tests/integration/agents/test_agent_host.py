@@ -1,0 +1,360 @@
+"""The agents of a session: they run, are steered, fail, and stop, under a clock moved by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+import pytest
+from httpx2 import AsyncClient
+
+from engine import flow
+from engine.agents.config import AgentSection
+from engine.agents.session_agent import SessionAgent
+from engine.api.agent_host import engine_config
+from engine.api.agent_tasks import AgentTaskEvent
+from engine.api.commands import (
+    AgentCommand,
+    RunAgentNow,
+    SetAgentInterval,
+    SetAgentPriority,
+    StartAgent,
+    StopAgent,
+)
+from engine.config.session_plan import PlannedAgent
+from engine.scheduling.settings import SchedulingSettings
+from tests.integration.agents.conftest import OpenStage, Stage, wait_until
+
+pytestmark = pytest.mark.anyio
+BUILTIN = ("stop-guard", "health", "feed", "reconcile", "performance", "snapshot", "maintenance")
+
+
+class Counter(SessionAgent):
+    """Counts its cycles; fails and hangs when it is told to."""
+
+    summary = "counts"
+    broken = False
+    hanging = False
+
+    async def _run_cycle(self, resource_pool: object) -> Mapping[str, Any]:
+        if self.hanging:
+            await anyio.sleep_forever()
+        if self.broken:
+            raise RuntimeError("[/red] no luck today")
+        self.increment("counted")
+        return {"note": f"counted {self.metrics['counted']}"}
+
+
+class Stubborn(SessionAgent):
+    """Cannot be started."""
+
+    async def _initialize(self) -> None:
+        raise OSError("no such device")
+
+    async def _run_cycle(self, resource_pool: object) -> None:
+        return None
+
+
+def planned(kind: type[SessionAgent], agent_id: str = "mine", **values: Any) -> PlannedAgent:
+    section = AgentSection.model_validate({"id": agent_id, "class": "own:Mine", **values})
+    return PlannedAgent(section, kind)
+
+
+def mine(stage: Stage) -> Counter:
+    agent = stage.host.registry.agents["mine"]
+    assert isinstance(agent, Counter)
+    return agent
+
+
+def command(kind: type[AgentCommand], agent_id: str = "mine", **values: Any) -> AgentCommand:
+    return kind.model_validate({"session": "main", "agent_id": agent_id, **values})
+
+
+# --- life ----------------------------------------------------------------------------------------
+
+
+async def test_the_engines_own_agents_run_in_every_session(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        names = [agent_id.partition(":")[0] for agent_id in stage.board.agents]
+        assert tuple(names) == BUILTIN
+        stage.session.create()
+        await stage.run_for(40)
+        for detail in stage.board.agents.values():
+            row = detail.row
+            assert row.status == "running", row
+            assert row.runs, row
+            assert (row.errors, row.timeouts, row.last_error) == (0, 0, ""), row
+            assert row.note, row
+            assert row.interval is not None
+            assert detail.runs[0].number == row.runs
+            assert detail.runs[0].note == row.note
+            assert detail.summary
+        view = stage.board.scheduling
+        assert view is not None
+        assert (view.running, view.health) == (True, "ok")
+        assert (view.agents_running, view.agents_total, view.agents_failed) == (7, 7, 0)
+        assert (view.slots_total, view.slots_reserved) == (20, 2)
+        assert sum(view.queued.values()) == view.delayed == 7
+        assert [task.agent_id for task in view.queue]
+        assert view.market.age_s is not None
+        assert ("info", "7 agents run") in stage.notes
+        assert not stage.alerts
+    assert all(detail.row.status == "stopped" for detail in stage.board.agents.values())
+    assert stage.board.scheduling is not None
+    assert not stage.board.scheduling.running
+
+
+async def test_agents_wait_for_the_first_picture_and_can_stop_before_it(
+    open_stage: OpenStage,
+) -> None:
+    async with open_stage(begin=False) as stage:
+        await stage.clock.run_for(30)
+        assert not stage.host.registry.agents
+    assert not stage.notes
+
+
+async def test_tasks_are_events_of_one_executor(open_stage: OpenStage) -> None:
+    async with open_stage(agents=(planned(Counter, interval=1),)) as stage:
+        await stage.run_for(10)
+        mine(stage).broken = True
+        await stage.run_for(2)
+        counts = stage.host.tasks.status_counts()
+        assert counts["pending"] == 8
+        assert counts["failed"] >= 1
+        view = stage.board.scheduling
+        assert view is not None
+        assert counts["completed"] == view.completed
+        assert counts["failed"] == view.failed
+        (event, *_) = stage.host.tasks.failed_events
+        assert isinstance(event, AgentTaskEvent)
+        assert (event.agent_id, event.task_type) == ("mine", "cycle")
+        assert isinstance(event.execution.error, RuntimeError)
+    counts = stage.host.tasks.status_counts()
+    assert counts["pending"] == counts["processing"] == 0
+    assert counts["cancelled"] == 8
+
+
+# --- what fails ----------------------------------------------------------------------------------
+
+
+async def test_a_failing_agent_is_told_and_the_others_go_on(open_stage: OpenStage) -> None:
+    agents = (planned(Counter, interval=1), planned(Counter, "other", interval=1))
+    async with open_stage(agents=agents) as stage:
+        mine(stage).broken = True
+        await stage.run_for(30)
+        row = stage.row("mine")
+        assert row.errors == row.failures_in_row >= 3
+        assert row.last_error == "RuntimeError: [/red] no luck today"
+        assert row.interval.backoff > 1
+        assert f"{row.failures_in_row} failures in a row" in row.interval.reason
+        assert stage.row("other").runs > row.runs
+        assert stage.row("other").errors == 0
+        assert any(
+            line.level == "error" and "no luck" in line.text
+            for line in stage.board.agents["mine"].log
+        )
+        mine(stage).broken = False
+        await stage.host.perform(command(RunAgentNow))
+        assert stage.row("mine").failures_in_row == 0
+
+
+async def test_an_agent_that_cannot_start_is_named(open_stage: OpenStage) -> None:
+    async with open_stage(agents=(planned(Stubborn), planned(Counter, "other"))) as stage:
+        assert ("error", "agent mine did not start: OSError: no such device") in stage.notes
+        assert stage.row("mine").status == "error"
+        assert stage.row("other").status == "running"
+        with pytest.raises(OSError, match="no such device"):
+            await stage.host.perform(command(StartAgent))
+
+
+async def test_a_hanging_cycle_is_timed_out(open_stage: OpenStage) -> None:
+    slow = planned(Counter, interval=1, cycle_timeout=2)
+    async with open_stage(agents=(slow,)) as stage:
+        mine(stage).hanging = True
+        await stage.run_for(3)
+        assert stage.row("mine").running_s is not None
+        assert stage.row("mine").limit_s == 3.0
+        await stage.run_for(6)
+        assert stage.row("mine").timeouts >= 1
+        assert stage.board.scheduling is not None
+        assert stage.board.scheduling.timed_out >= 1
+
+
+async def test_a_hanging_cycle_does_not_hold_up_the_end(open_stage: OpenStage) -> None:
+    async with open_stage(agents=(planned(Counter, interval=1),)) as stage:
+        mine(stage).hanging = True
+        await stage.run_for(3)
+        stopping = stage.host.stop
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(stopping)
+            await wait_until(lambda: mine(stage).status.value == "stopping")
+            await stage.clock.run_for(10)
+    assert stage.row("mine").status == "stopped"
+    assert stage.host.tasks.status_counts()["processing"] == 0
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+async def test_an_agent_is_stopped_started_and_run_now(open_stage: OpenStage) -> None:
+    async with open_stage(agents=(planned(Counter, interval=60),)) as stage:
+        perform = stage.host.perform
+        await stage.run_for(6)
+        assert stage.row("mine").runs == 1
+        assert await perform(command(RunAgentNow)) == "mine ran: counted 2"
+        assert stage.row("mine").runs == 2
+        assert await perform(command(StopAgent)) == "mine is stopped"
+        assert (stage.row("mine").status, stage.row("mine").next_in_s) == ("stopped", None)
+        await stage.run_for(200)
+        assert stage.row("mine").runs == 2
+        with pytest.raises(flow.OperationError, match="mine is stopped; start it first"):
+            await perform(command(RunAgentNow))
+        assert await perform(command(StartAgent)) == "mine runs"
+        await stage.run_for(1)
+        assert stage.row("mine").runs == 3
+
+
+async def test_run_now_tells_the_failure(open_stage: OpenStage) -> None:
+    async with open_stage(agents=(planned(Counter, interval=60),)) as stage:
+        mine(stage).broken = True
+        with pytest.raises(RuntimeError, match="no luck"):
+            await stage.host.perform(command(RunAgentNow))
+
+
+async def test_priority_and_interval_change_at_once(open_stage: OpenStage) -> None:
+    async with open_stage(agents=(planned(Counter, interval=60),)) as stage:
+        await stage.run_for(6)
+        perform = stage.host.perform
+        assert "priority critical" in await perform(command(SetAgentPriority, priority="critical"))
+        assert stage.row("mine").priority == "critical"
+        view = stage.board.scheduling
+        assert view is not None
+        assert view.queued["critical"] == 2
+        assert "every 2 s" in await perform(command(SetAgentInterval, interval=2))
+        assert stage.row("mine").interval.base_s == 2
+        before = stage.row("mine").runs
+        await stage.run_for(8)
+        assert stage.row("mine").runs >= before + 3
+
+
+@pytest.mark.parametrize(
+    "kind", [StartAgent, StopAgent, RunAgentNow], ids=lambda kind: kind.__name__
+)
+async def test_an_unknown_agent_is_named(kind: type[AgentCommand], open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        with pytest.raises(flow.NotFoundError, match="there is no agent 'mine'"):
+            await stage.host.perform(command(kind))
+
+
+async def test_an_agent_that_is_not_enabled_waits(open_stage: OpenStage) -> None:
+    async with open_stage(agents=(planned(Counter, enabled=False),)) as stage:
+        await stage.run_for(10)
+        assert (stage.row("mine").status, stage.row("mine").runs) == ("initialized", 0)
+        await stage.host.perform(command(StartAgent))
+        await stage.run_for(1)
+        assert stage.row("mine").runs == 1
+
+
+# --- alerts --------------------------------------------------------------------------------------
+
+
+async def test_an_overdue_agent_is_an_alert_until_it_runs(open_stage: OpenStage) -> None:
+    sections = {"scheduling": {"overdue_after": 5, "health_check_interval": 5}}
+    once = planned(Counter, interval=5, cycle_timeout=3_000)
+    async with open_stage(agents=(once,), sections=sections) as stage:
+        await stage.run_for(6)
+        agent = mine(stage)
+        agent.config["repeat"] = True
+        record = stage.host.engine.agent_stats("mine")
+        assert record["runs"]
+        for waiting in list(stage.host.engine._book.records["mine"].queued):
+            waiting.cancel()
+        await stage.run_for(12)
+        assert stage.row("mine").is_overdue
+        assert ("warning", "agents are degraded: mine") in stage.alerts
+        view = stage.board.scheduling
+        assert view is not None
+        assert (view.health, view.health_note) == ("degraded", "overdue: mine")
+        assert view.alerts[0].is_active
+        await stage.host.perform(command(RunAgentNow))
+        await stage.run_for(10)
+        assert not stage.row("mine").is_overdue
+        assert stage.board.scheduling is not None
+        alerts = stage.board.scheduling.alerts
+        assert [alert.is_active for alert in alerts if "mine" in alert.text] == [False]
+
+
+async def test_an_error_of_the_guard_is_the_headline(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        executor_id = stage.session.create()
+        stage.session.container.orchestrator._roster._wakes.remove(executor_id)
+        assert stage.host.headline() == ""
+        await stage.host.perform(command(RunAgentNow, "stop-guard:main"))
+        assert f"the stop of executor {executor_id}" in stage.host.headline()
+        assert stage.session.snapshot(executor_id).closing_since_ns is not None
+        assert stage.alerts[0][0] == "error"
+
+
+# --- control API ---------------------------------------------------------------------------------
+
+
+async def test_the_control_api_is_off_unless_it_is_asked_for(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        assert stage.board.scheduling is not None
+        assert stage.board.scheduling.control_api == ""
+
+
+async def test_the_control_api_steers_the_same_agents(open_stage: OpenStage) -> None:
+    sections = {"control_api": {"enabled": True, "port": 0}}
+    async with open_stage(agents=(planned(Counter),), sections=sections) as stage:
+        view = stage.board.scheduling
+        assert view is not None
+        assert view.control_api.startswith("http://127.0.0.1:")
+        token_path = stage.host._ports.data_dir / "control_api.token"
+        token = await anyio.Path(token_path).read_text()
+        assert (await anyio.Path(token_path).stat()).st_mode & 0o777 == 0o600
+        headers = {"Authorization": f"Bearer {token.strip()}"}
+        async with AsyncClient(base_url=view.control_api) as client:
+            assert (await client.get("/agents")).status_code == 401
+            listed = await client.get("/agents", headers=headers)
+            assert listed.json()["total"] == 8
+            stopped = await client.post("/agents/mine/stop", headers=headers)
+            assert (stopped.status_code, stopped.json()["status"]) == (200, "stopped")
+            made = await client.post(
+                "/agents",
+                headers=headers,
+                json={"agent_type": "own:Mine", "name": "more", "config": {"interval": 9}},
+            )
+            assert made.status_code == 201
+        await stage.host.refresh()
+        assert stage.row("mine").status == "stopped"
+        (more,) = [row for row in stage.board.agents.values() if row.row.origin == "operator"]
+        assert more.row.interval is not None
+        assert more.row.interval.base_s == 9
+
+
+async def test_a_port_that_is_taken_is_told_and_the_agents_run(open_stage: OpenStage) -> None:
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 (not a database)
+    async with (
+        listener,
+        open_stage(sections={"control_api": {"enabled": True, "port": port}}) as stage,
+    ):
+        assert stage.board.scheduling is not None
+        assert f"cannot listen on 127.0.0.1:{port}" in stage.board.scheduling.control_api
+        assert stage.board.scheduling.agents_running == 7
+
+
+# --- configuration -------------------------------------------------------------------------------
+
+
+def test_the_file_says_more_than_the_profile() -> None:
+    settings = SchedulingSettings.model_validate(
+        {"max_concurrent_tasks": 5, "critical_reserve": 1, "resource_pool": {"http_pool_size": 3}}
+    )
+    config = engine_config(settings)
+    assert config["max_concurrent_tasks"] == 5
+    assert config["task_timeout_multiplier"] == 1.5
+    assert config["resource_pool"] == {"http_pool_size": 3, "cache_ttl": 120.0}
+    assert engine_config(SchedulingSettings())["max_concurrent_tasks"] == 20
