@@ -27,6 +27,8 @@ SignedRate: TypeAlias = Annotated[Decimal, Field(gt=-1, lt=1), AfterValidator(_w
 """As `Rate`; negative for a rebate."""
 Factor: TypeAlias = Annotated[Decimal, Field(ge=0, lt=1_000_000), AfterValidator(_whole_ppb)]
 """A number without a unit, exact in parts per billion."""
+Leverage: TypeAlias = Annotated[Decimal, Field(ge=1, lt=1_000_000), AfterValidator(_whole_ppb)]
+"""A factor of at least one."""
 
 
 def to_ppb(rate: Decimal) -> int:

@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from engine.model.rates import Factor, Rate, read_units
+from engine.model.rates import Factor, Leverage, Rate, read_units
 
 _MOST_ATOMS: Final = 2**62
 _RATES: Final = ("borrow_rate", "interest_rate", "liquidation_fee")
@@ -42,7 +42,7 @@ class AccountSettings(BaseModel):
     initial_cash: Decimal = Field(default=Decimal(100_000), gt=0, description="money at the start")
     currency: str = Field(default="USD", min_length=1, description="the account's currency")
     account: AccountKind = Field(default=AccountKind.MARGIN, description="cash or margin")
-    leverage: Factor = Field(default=Decimal(1), ge=1, description="L of the initial margin")
+    leverage: Leverage = Field(default=Decimal(1), description="L of the initial margin")
     maintenance_ratio: Factor = Field(
         default=Decimal("0.5"), description="maintenance margin as a share of the initial one"
     )
