@@ -68,6 +68,8 @@ class RawRun:
     engine: str
     error: str | None = None
     warnings: tuple[str, ...] = ()
+    has_half_marks: bool = False
+    """Marks are mids of quotes, which may lie between two ticks: open PnL is not whole then."""
 
 
 def collect(built: BuiltRun, *, status: ResultStatus, error: str | None = None) -> RawRun:
@@ -121,7 +123,7 @@ def make_result(
     account = config.components.portfolio.params
     initial = int(account.initial_cash.scaleb(account.money_precision))
     log = build_trades(raw.fills, columns, matching=account.trade_matching.value)
-    if raw.status is not ResultStatus.BANKRUPT:
+    if raw.status is not ResultStatus.BANKRUPT and not (raw.has_half_marks and log.open_lots):
         _check_consistency(raw, log, columns, initial)
     metrics = compute_metrics(
         _metric_inputs(raw, log, columns, initial, first_decision_bar, account.money_precision),

@@ -10,6 +10,7 @@ from engine.backtest.assembly import BuiltRun, RunRequest, build_run, class_stat
 from engine.backtest.config import IsolationLevel
 from engine.backtest.control import RunControl
 from engine.backtest.envelope import run_envelope
+from engine.backtest.executor_run import ExecutorRun
 from engine.backtest.lookahead import check_request
 from engine.backtest.outcome import Stopwatch, collect, make_result
 from engine.backtest.results import BacktestResult, ResultStatus
@@ -61,6 +62,8 @@ class Runner:
             ComponentFailedError: a component raised, and failed results are not kept.
         """
         config = request.config
+        if config.executors or config.controllers:
+            return ExecutorRun(request, self._control).run()
         several = len(config.components.all_strategies)
         if several > 1 and config.isolation_level is IsolationLevel.FULL:
             return self._each_strategy(request, several)

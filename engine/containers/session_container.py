@@ -13,6 +13,7 @@ from typing import Any, Final, assert_never
 
 from engine.containers.action_builder import ActionRefusedError, build_action
 from engine.containers.bus import BusEvent, BusKind
+from engine.containers.container_metrics import ContainerMetrics
 from engine.containers.controller_host import ControllerHost
 from engine.containers.data_handler import DataHandler
 from engine.containers.effects import Effects
@@ -45,7 +46,7 @@ from engine.executors.step import Level, Notice
 from engine.executors.two_venue_snapshot import TwoVenueSnapshot
 from engine.model.clock import SECOND_NS, SimulatedClock
 from engine.model.instruments import ConnectorPair
-from engine.model.orders import Fill, Order
+from engine.model.orders import Fill, Order, OrderQuery
 from engine.model.quotes import QuoteTick
 from engine.portfolio.budget import Budget
 from engine.portfolio.portfolio import Portfolio
@@ -123,6 +124,11 @@ class SessionContainer:
     def events_published(self) -> int:
         """Return how many bus events there were."""
         return self._bus.events_published
+
+    @property
+    def metrics(self) -> ContainerMetrics:
+        """Return what the container counted."""
+        return self._scope.metrics
 
     @property
     def executor_count(self) -> int:
@@ -301,7 +307,18 @@ class SessionContainer:
             if not intents:
                 return
             for intent in intents:
-                self._order_desk.send(self._bus, intent)
+                if isinstance(intent, OrderQuery):
+                    self._answer(intent)
+                else:
+                    self._order_desk.send(self._bus, intent)
+
+    def _answer(self, query: OrderQuery) -> None:
+        """Tell an executor what became of an order that it has not heard of for a while."""
+        order = self.order_manager.find_order(query.client_order_id)
+        if order is None:
+            self.orchestrator.on_order_missing(query)
+        else:
+            self.orchestrator.on_order_update(order)
 
     def _on_quote_event(self, event: BusEvent) -> None:
         if isinstance(event.payload, QuoteTick):

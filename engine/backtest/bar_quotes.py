@@ -1,0 +1,60 @@
+"""Bars walked along their path as quotes, for trading executors in a backtest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.model.bar_columns import MISSING, BarColumns
+from engine.model.instruments import ConnectorPair, Instrument
+from engine.model.quotes import QuoteTick
+
+DEPTH_LOTS = 10**12
+"""Size that is shown on each side: bars say nothing of it."""
+
+
+class BarQuoteSource:
+    """A market that walks each bar: open, nearer extreme, other extreme, close.
+
+    The points lie at 0, 1/3 and 2/3 of the bar and just before its end, as in paper. Bid and ask
+    are the price itself, or lie around it by the bar's spread if the data have one.
+    """
+
+    def __init__(self, bars: BarColumns, instrument: Instrument) -> None:
+        self.market: ConnectorPair = instrument.market
+        self.instrument = instrument
+        self._bars = bars
+
+    def ticks(self, start_ns: int) -> Iterator[QuoteTick]:
+        """Return the quotes at the bars' own times; *start_ns* is the first bar's start."""
+        del start_ns
+        bars = self._bars
+        rows = zip(
+            bars.ts_open.tolist(),
+            bars.ts_close.tolist(),
+            bars.open.tolist(),
+            bars.high.tolist(),
+            bars.low.tolist(),
+            bars.close.tolist(),
+            self._spreads(),
+            bars.is_synthetic.tolist(),
+            strict=True,
+        )
+        for opens_ns, closes_ns, first, high, low, last, spread, is_synthetic in rows:
+            if is_synthetic:
+                continue
+            length_ns = closes_ns - opens_ns
+            near, far = (high, low) if high - first < first - low else (low, high)
+            yield self._quote(opens_ns, first, spread)
+            yield self._quote(opens_ns + length_ns // 3, near, spread)
+            yield self._quote(opens_ns + 2 * length_ns // 3, far, spread)
+            yield self._quote(closes_ns - 1, last, spread)
+
+    def _spreads(self) -> list[int]:
+        spread = self._bars.spread
+        if spread is None:
+            return [0] * len(self._bars)
+        return [0 if value == MISSING else value for value in spread.tolist()]
+
+    def _quote(self, ts_ns: int, price: int, spread: int) -> QuoteTick:
+        bid = max(1, price - spread // 2)
+        return QuoteTick(self.market, ts_ns, bid, bid + spread, DEPTH_LOTS, DEPTH_LOTS)

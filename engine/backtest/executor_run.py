@@ -1,0 +1,477 @@
+"""Trading executors in a backtest: the same container, orchestrator and journal as in paper.
+
+The bars are walked along their path as quotes on a simulated clock. The hash of the inputs is the
+journal hash that a paper session with the same inputs has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+
+from engine.backtest.assembly import RunRequest
+from engine.backtest.bar_quotes import BarQuoteSource
+from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
+from engine.backtest.control import RunControl
+from engine.backtest.outcome import RawRun, Stopwatch, make_result
+from engine.backtest.results import BacktestResult, ResultStatus
+from engine.backtest.run_hash import plain, run_hash
+from engine.backtest.strategy_loading import build_strategy, find_strategy_type
+from engine.containers.effects import Effects
+from engine.containers.inputs import (
+    ActionInput,
+    ForceStopInput,
+    SessionInput,
+    StartInput,
+    StopInput,
+    TimerInput,
+    encode,
+)
+from engine.containers.session_assembly import assemble_session
+from engine.containers.session_container import SessionContainer
+from engine.execution.cost_settings import MakerTakerCommissionSettings
+from engine.execution.settings import BrokerSettings
+from engine.executors.archive import ArchivedExecutor
+from engine.executors.factory import load_builtin_executors
+from engine.flow.errors import ConfigurationError
+from engine.live.clock import SystemClock
+from engine.markets.merged_feed import MergedFeed, TimerTick
+from engine.model.bar_columns import BarColumns
+from engine.model.clock import SECOND_NS
+from engine.model.instruments import ConnectorPair, Instrument
+from engine.model.orders import Fill, Order, OrderStatus
+from engine.model.quotes import QuoteTick
+from engine.model.run_tables import (
+    EQUITY_DTYPE,
+    FILL_DTYPE,
+    FILL_REASONS,
+    NO_PRICE,
+    ORDER_DTYPE,
+    Table,
+)
+from engine.risk.limits import RiskSettings, SizeLimit
+from engine.store.journal_hash import JournalHash
+from engine.store.records import JournalEntry
+from engine.strategies.catalogue import controller_types
+from engine.strategies.controller import Controller
+from engine.strategies.strategy import Strategy
+
+STOP_QUOTES: Final = 200
+"""Repetitions of the last quotes in which executors may close; then they are forced."""
+_REASON: Final = {
+    "close": "SIGNAL",
+    "stop_loss": "STOP_LOSS",
+    "take_profit": "TAKE_PROFIT",
+    "trailing_stop": "TRAILING",
+}
+
+
+@dataclass(slots=True)
+class _Log:
+    """What a run leaves, in the order in which it happened."""
+
+    fills: list[tuple[Fill, int]]
+    orders: dict[str, Order]
+    archived: list[ArchivedExecutor]
+    problems: list[str]
+
+
+class ExecutorRun:
+    """One backtest of executors: feeds a session's container and collects its effects."""
+
+    def __init__(self, request: RunRequest, control: RunControl) -> None:
+        self._request = request
+        self._control = control
+        self._columns = request.data.columns
+        self._instruments = _instruments(request)
+        self._symbols = {one.market: index for index, one in enumerate(self._instruments)}
+        self._hash = JournalHash()
+        self._inputs = 0
+        self._log = _Log([], {}, [], [])
+        self._last: dict[ConnectorPair, QuoteTick] = {}
+        self._bar_of = [-1] * len(self._columns)
+
+    def run(self) -> BacktestResult:
+        """Return the complete result.
+
+        Raises:
+            EngineError: the configuration cannot be used, or the core broke.
+        """
+        clock = SystemClock()
+        stopwatch = Stopwatch.start(clock.now_ns())
+        request, config = self._request, self._request.config
+        identity = run_hash(config, data_hash=request.data.data_hash, source_hash="executors")
+        container = self._container(f"backtest_{identity[:8]}")
+        self._control.restart_clock()
+        try:
+            equity = self._play(container)
+            raw = self._raw(container, equity)
+            base = container.metrics
+            columns = [
+                replace(one, instrument=instrument)
+                for one, instrument in zip(self._columns, self._instruments, strict=True)
+            ]
+            result = make_result(
+                raw,
+                request=request,
+                columns=columns,
+                run_id=container.id,
+                run_hash=identity,
+                first_decision_bar=0,
+                base_metrics=replace(base, seed=config.seed, mode=config.mode.value),
+                stopwatch=stopwatch,
+                control=self._control,
+                wall_ns=clock.now_ns(),
+            )
+        finally:
+            container.close()
+        flags = {
+            **result.flags,
+            "journal_hash": self._hash.hexdigest(),
+            "inputs": self._inputs,
+            "executors": container.executor_count,
+            "close_types": _close_types(self._log.archived),
+        }
+        return replace(result, flags=flags, warnings=(*result.warnings, *self._log.problems))
+
+    # --- wiring --------------------------------------------------------------------------------
+
+    def _container(self, container_id: str) -> SessionContainer:
+        load_builtin_executors()
+        config = self._request.config
+        account = config.components.portfolio.params
+        pairs = [one.market for one in self._instruments]
+        quotes = sorted({pair.quote for pair in pairs} - {account.currency})
+        return assemble_session(
+            container_id=container_id,
+            start_ns=0,
+            seed=config.seed,
+            instruments={one.market: one for one in self._instruments},
+            bar_ns=min(one.duration_ns for one in self._columns),
+            currency=account.currency,
+            initial_balance=account.initial_cash,
+            parity=quotes,
+            broker=_broker_settings(config),
+            risk=_risk_settings(config),
+            controllers=_controllers(config),
+            strategies=self._strategies(),
+            money_precision=account.money_precision,
+        )
+
+    def _strategies(self) -> list[tuple[ConnectorPair, Strategy]]:
+        config, seated = self._request.config, []
+        for section in config.components.all_strategies:
+            kind = find_strategy_type(
+                section, base_dir=self._request.base_dir, allow_imports=config.allow_imports
+            )
+            for index, entry in enumerate(config.data):
+                if section.symbols is None or entry.symbol in section.symbols:
+                    strategy = build_strategy(kind, section.params)
+                    seated.append((self._instruments[index].market, strategy))
+        return seated
+
+    # --- feeding -------------------------------------------------------------------------------
+
+    def _play(self, container: SessionContainer) -> list[tuple[int, int]]:
+        """Feed everything and return the equity at each bar's end."""
+        config, columns = self._request.config, self._columns
+        start_ns = min(int(one.ts_open[0]) for one in columns)
+        interval_ns = max(SECOND_NS, min(one.duration_ns for one in columns) // 4)
+        feed = MergedFeed(
+            [
+                BarQuoteSource(one, instrument)
+                for one, instrument in zip(columns, self._instruments, strict=True)
+            ],
+            start_ns=start_ns,
+            timer_interval_ns=interval_ns,
+        )
+        samples: list[tuple[int, int]] = []
+        ends = sorted({int(ns) for one in columns for ns in one.ts_close.tolist()})
+        place, total = 0, len(ends)
+        self._give(container, StartInput(start_ns))
+        wishes = self._wishes()
+        for item in feed:
+            while place < total and item.ts_ns >= ends[place]:
+                samples.append((ends[place], container.portfolio.equity_atoms))
+                place += 1
+            self._give(container, _input(item))
+            if isinstance(item, QuoteTick):
+                self._last[item.market] = item
+                if wishes and len(self._last) == len(self._instruments):
+                    for wish in wishes:
+                        self._give(container, wish(item.ts_ns))
+                    wishes = []
+            if self._control.is_cancelled:
+                break
+            self._control.report(
+                bars_done=place,
+                bars_total=total,
+                now_ns=item.ts_ns,
+                equity_atoms=container.portfolio.equity_atoms,
+                fills=len(self._log.fills),
+            )
+        self._stop(container, keep=not config.close_positions_at_end)
+        end_ns = ends[min(place, total - 1)]
+        if not samples or samples[-1][0] < end_ns:
+            samples.append((end_ns, container.portfolio.equity_atoms))
+        else:
+            samples[-1] = (end_ns, container.portfolio.equity_atoms)
+        return samples
+
+    def _wishes(self) -> list[Callable[[int], ActionInput]]:
+        """Return what creates the planned executors, once every market has a quote."""
+        wishes: list[Callable[[int], ActionInput]] = []
+        for number, executor in enumerate(self._request.config.executors):
+            values = plain(dict(executor))
+            arguments = {
+                "executor_type": values.pop("type", ""),
+                "config": values,
+                "controller_id": str(values.pop("controller_id", "main")),
+            }
+            wishes.append(partial(_creation, f"plan-{number}", arguments))
+        return wishes
+
+    def _stop(self, container: SessionContainer, *, keep: bool) -> None:
+        """End the executors at the last prices (PF-15)."""
+        now_ns = container.clock.now_ns()
+        self._give(container, StopInput(now_ns, keep, "plan"))
+        for _ in range(STOP_QUOTES):
+            if container.is_stopped:
+                return
+            for quote in list(self._last.values()):
+                now_ns += 1
+                self._give(container, replace(quote, ts_ns=now_ns))
+            now_ns += SECOND_NS
+            self._give(container, TimerInput(now_ns))
+        self._give(container, ForceStopInput(now_ns))
+
+    def _give(self, container: SessionContainer, item: SessionInput) -> None:
+        ts_ns, kind, payload = encode(item)
+        self._hash.update(JournalEntry("", self._inputs, ts_ns, kind, payload))
+        self._inputs += 1
+        self._keep(container.apply(item))
+
+    def _keep(self, effects: Effects) -> None:
+        if effects.is_empty:
+            return
+        for fill in effects.fills:
+            self._log.fills.append((fill, self._bar_at(fill)))
+        self._log.orders.update(effects.orders)
+        self._log.archived.extend(effects.archived)
+        for request_id, result in effects.results:
+            if not result.ok:
+                self._log.problems.append(f"{request_id}: {result.message}")
+        for notice in effects.notices:
+            if notice.level == "error" and len(self._log.problems) < 100:
+                self._log.problems.append(notice.text)
+
+    def _bar_at(self, fill: Fill) -> int:
+        columns = self._columns[self._symbols[fill.market]]
+        bar = int(np.searchsorted(columns.ts_close, fill.ts_ns, side="right"))
+        return min(bar, len(columns) - 1)
+
+    # --- tables --------------------------------------------------------------------------------
+
+    def _raw(self, container: SessionContainer, samples: Sequence[tuple[int, int]]) -> RawRun:
+        orders = list(self._log.orders.values())
+        seq_of = {order.request.client_order_id: index for index, order in enumerate(orders)}
+        equity = np.zeros(len(samples), dtype=EQUITY_DTYPE)
+        equity["ts"] = [ts for ts, _ in samples]
+        equity["equity_atoms"] = [atoms for _, atoms in samples]
+        equity["cash_atoms"] = container.portfolio.cash_atoms
+        fills = _fill_table(self._log.fills, self._symbols, seq_of)
+        equity["exposed"] = _exposed(fills, self._columns, equity["ts"])
+        rejections: dict[str, int] = {}
+        for order in orders:
+            if order.status is OrderStatus.REJECTED:
+                reason = order.reason.partition(":")[0]
+                rejections[reason] = rejections.get(reason, 0) + 1
+        cancelled = self._control.is_cancelled
+        return RawRun(
+            fills=fills,
+            equity=equity,
+            orders=_order_table(orders, self._symbols),
+            order_notes=tuple(_note(index, order) for index, order in enumerate(orders)),
+            rejections=dict(sorted(rejections.items())),
+            status=ResultStatus.CANCELLED if cancelled else ResultStatus.COMPLETED,
+            bars_done=sum(len(one) for one in self._columns),
+            costs_atoms=0,
+            funding_atoms=0,
+            shortfall_atoms=0,
+            final_equity_atoms=container.portfolio.equity_atoms,
+            open_marks=tuple(
+                container.portfolio.ledgers[one.market].mark_twice // 2 for one in self._instruments
+            ),
+            engine="events",
+            has_half_marks=True,
+        )
+
+
+def _creation(request_id: str, arguments: Mapping[str, Any], ts_ns: int) -> ActionInput:
+    return ActionInput(ts_ns, request_id, "plan", "create", arguments)
+
+
+def _input(item: QuoteTick | TimerTick) -> SessionInput:
+    return TimerInput(item.ts_ns) if isinstance(item, TimerTick) else item
+
+
+def _instruments(request: RunRequest) -> list[Instrument]:
+    """Return the instruments with a pair that executors can name: BASE-QUOTE."""
+    config = request.config
+    currency = config.components.portfolio.params.currency
+    found = []
+    for entry, columns in zip(config.data, request.data.columns, strict=True):
+        pair = entry.symbol if "-" in entry.symbol else f"{entry.symbol}-{currency}"
+        market = ConnectorPair(entry.connector_name, pair)
+        found.append(replace(columns.instrument, market=market))
+    return found
+
+
+def _broker_settings(config: BacktestConfig) -> BrokerSettings:
+    section = config.components.broker
+    if not isinstance(section, SimulatedBrokerSection):
+        return BrokerSettings()
+    params = section.params
+    commission = params.commission_model
+    if isinstance(commission, MakerTakerCommissionSettings):
+        commission = commission.model_copy(
+            update={
+                "maker": Decimal("0.0002") if commission.maker is None else commission.maker,
+                "taker": Decimal("0.0005") if commission.taker is None else commission.taker,
+            }
+        )
+    return BrokerSettings(
+        slippage_model=params.slippage_model,
+        commission_model=commission,
+        latency_ms=params.latency_ms,
+    )
+
+
+def _risk_settings(config: BacktestConfig) -> RiskSettings:
+    """Return the limits that a session knows, of those of the backtest."""
+    params = config.components.risk_manager.params
+    limit = params.max_position_size
+    control = params.drawdown
+    return RiskSettings(
+        max_position_size=(
+            None if limit is None else SizeLimit(value=limit.value, mode=limit.mode)
+        ),
+        max_drawdown=None if control is None else control.max_drawdown,
+        allowed_symbols=params.allowed_symbols,
+        blocked_symbols=params.blocked_symbols,
+    )
+
+
+def _controllers(config: BacktestConfig) -> list[Controller]:
+    known = controller_types()
+    made: list[Controller] = []
+    for section in config.controllers:
+        name = str(section.get("kind", ""))
+        if name not in known:
+            raise ConfigurationError(
+                f"controllers: controller {name!r} is not known, allowed: {', '.join(known)}"
+            )
+        params: Mapping[str, object] = section.get("params") or {}
+        try:
+            made.append(known[name].build(str(section.get("id", name)), params))
+        except ValueError as error:
+            raise ConfigurationError(f"controllers.{name}: {error}", cause=error) from error
+    return made
+
+
+def _fill_table(
+    fills: Sequence[tuple[Fill, int]],
+    symbols: Mapping[ConnectorPair, int],
+    seq_of: Mapping[str, int],
+) -> Table:
+    table = np.zeros(len(fills), dtype=FILL_DTYPE)
+    for row, (fill, bar) in enumerate(fills):
+        role = fill.role.partition(" ")[0]
+        table[row] = (
+            fill.ts_ns,
+            bar,
+            seq_of[fill.client_order_id],
+            symbols[fill.market],
+            fill.side.sign,
+            0 if fill.is_maker else 1,
+            fill.lots,
+            fill.ticks,
+            fill.fee_atoms,
+            0,
+            0,
+            FILL_REASONS.index(_REASON.get(role, "ENTRY")),
+        )
+    return table
+
+
+def _order_table(orders: Sequence[Order], symbols: Mapping[ConnectorPair, int]) -> Table:
+    table = np.zeros(len(orders), dtype=ORDER_DTYPE)
+    columns = {
+        "seq": list(range(len(orders))),
+        "symbol": [symbols[order.request.market] for order in orders],
+        "side": [order.request.side.sign for order in orders],
+        "type": [int(order.request.limit_ticks is not None) for order in orders],
+        "state": [order.status.value for order in orders],
+        "lots": [order.request.lots for order in orders],
+        "filled_lots": [order.filled_lots for order in orders],
+        "filled_atoms": [order.filled_atoms for order in orders],
+        "fee_atoms": [order.fee_atoms for order in orders],
+        "limit": [
+            NO_PRICE if order.request.limit_ticks is None else order.request.limit_ticks
+            for order in orders
+        ],
+        "stop": [NO_PRICE] * len(orders),
+        "ts_created": [order.created_ns for order in orders],
+        "ts_updated": [order.updated_ns for order in orders],
+    }
+    for name, values in columns.items():
+        table[name] = values
+    return table
+
+
+def _note(seq: int, order: Order) -> Mapping[str, Any]:
+    request = order.request
+    return {
+        "seq": seq,
+        "client_id": request.client_order_id,
+        "type": request.order_type.name,
+        "tif": "GTC",
+        "limit": request.limit_ticks,
+        "stop": None,
+        "reason": order.reason,
+        "role": request.role,
+        "tag": "",
+        "strategy": request.owner_id,
+        "parent": None,
+        "fee_atoms": order.fee_atoms,
+        "reduce_only": request.reduce_only,
+    }
+
+
+def _exposed(fills: Table, columns: Sequence[BarColumns], stamps: Any) -> Any:  # noqa: ANN401 (arrays)
+    """Return which samples had a position at any time since the one before."""
+    exposed = np.zeros(len(stamps), dtype=np.uint8)
+    for symbol in range(len(columns)):
+        own = fills[fills["symbol"] == symbol]
+        held = np.cumsum(own["side"].astype(np.int64) * own["lots"])
+        at = np.minimum(np.searchsorted(stamps, own["ts"], side="right"), len(stamps) - 1)
+        for place, position in enumerate(held.tolist()):
+            exposed[at[place]] = 1
+            if position:
+                until = at[place + 1] if place + 1 < len(at) else len(stamps) - 1
+                exposed[at[place] : until + 1] = 1
+    return exposed
+
+
+def _close_types(archived: Sequence[ArchivedExecutor]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for one in archived:
+        close_type = one.executor.close_type
+        name = "open" if close_type is None else close_type.name
+        counts[name] = counts.get(name, 0) + 1
+    return dict(sorted(counts.items()))
