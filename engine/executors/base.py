@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from engine.executors.executor_state import ExecutorState
 from engine.executors.held_order import HeldOrder
 from engine.executors.info import ExecutorInfo
+from engine.executors.order_queries import NO_QUERIES
 from engine.executors.plain import JsonValue
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.executors.status import CloseType, RunnableStatus
 from engine.executors.step import EMPTY_STEP, Step
 from engine.executors.tracked_order import TrackedOrder
 from engine.executors.wake_conditions import NEVER, WakeConditions
-from engine.model.orders import Fill, Order
+from engine.model.orders import Fill, Order, OrderQuery
 from engine.model.quotes import QuoteTick
 
 
@@ -72,6 +73,8 @@ class ExecutorBase(ExecutorState):
         was_live, figures = tracked.is_live, tracked.figures
         if not tracked.apply_order(order):
             return EMPTY_STEP
+        if self._seldom is not None:
+            self._seldom.queries.note_found(tracked.order_id)
         return self._take_order_event(tracked, was_live=was_live, figures=figures)
 
     def on_fill(self, fill: Fill) -> Step:
@@ -216,8 +219,7 @@ class ExecutorBase(ExecutorState):
         """Rebuild what derives from orders, fills and the type's own part of *state*."""
 
     def _advance(self, now_ns: int) -> Step:
-        fees = self._foreign_fees
-        if fees is not None and fees.is_waiting:
+        if self._seldom is not None:
             self._convert_fees()
         if self._status is RunnableStatus.RUNNING:
             self._run(now_ns)
@@ -225,12 +227,45 @@ class ExecutorBase(ExecutorState):
             self._shut_down(now_ns)
         if self._retries > self.max_retries:
             self._exhaust(now_ns)
-        wakes = self._wakes = self._wake_conditions(now_ns) if self.is_active else NEVER
-        if fees is not None and fees.is_waiting and self.is_active:
-            again_ns = now_ns + max(self._update_interval_ns, 1)  # nothing tells of a new rate
-            if wakes.at_ns is None or again_ns < wakes.at_ns:
+        if self._status is RunnableStatus.TERMINATED:
+            self._wakes = NEVER
+            return self.take_step()
+        wakes = self._wakes = self._wake_conditions(now_ns)
+        if self._seldom is not None or self._status is RunnableStatus.SHUTTING_DOWN:
+            again_ns = min(self._seldom_times(now_ns), default=None)
+            if again_ns is not None and (wakes.at_ns is None or again_ns < wakes.at_ns):
                 self._wakes = WakeConditions(wakes.prices, again_ns)
         return self.take_step()
+
+    def _seldom_times(self, now_ns: int) -> list[int]:
+        """Ask for silent orders; return when to look again at them and at fees without a rate."""
+        times: list[int] = []
+        if self._seldom is not None and self._seldom.foreign_fees.is_waiting:
+            times.append(now_ns + max(self._update_interval_ns, 1))  # nothing tells of a new rate
+        if self._status is not RunnableStatus.SHUTTING_DOWN:
+            return times
+        for order in self._orders.live():
+            silent_ns = max(order.updated_ns, self._closing_since_ns or 0)
+            queries = NO_QUERIES if self._seldom is None else self._seldom.queries
+            due_ns = queries.due_ns(order, silent_ns)
+            if now_ns >= due_ns:
+                due_ns = self._seldom_used().queries.ask(order, now_ns)
+                self._out += (OrderQuery(order.order_id, order.request.market, self.executor_id),)
+            times.append(due_ns)
+        return times
+
+    def on_order_missing(self, order_id: str) -> Step:
+        """Take note that the venue does not know an order; after a few times it is lost (6.4)."""
+        tracked = self._orders.find(order_id)
+        if tracked is None or not tracked.is_live or self.is_done:
+            return EMPTY_STEP
+        if not self._seldom_used().queries.is_lost(order_id):
+            return EMPTY_STEP
+        now_ns = self._strategy.now_ns()
+        tracked.mark_lost(now_ns)
+        text = f"{tracked.request.role} {order_id} is lost, {tracked.executed_lots} lots executed"
+        self._tell(now_ns, "error", text)
+        return self._take_order_event(tracked, was_live=True, figures=tracked.figures)
 
     def _take_order_event(
         self, tracked: TrackedOrder, *, was_live: bool, figures: tuple[int, int, int, int]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import ClassVar, Final
@@ -10,6 +11,7 @@ from typing import ClassVar, Final
 from engine.executors.config import ExecutorConfigBase, ns_to_seconds
 from engine.executors.foreign_fees import ForeignFees
 from engine.executors.held_order import HeldOrder
+from engine.executors.order_queries import OrderQueries
 from engine.executors.plain import JsonValue, to_plain
 from engine.executors.settings import ExecutorSettings
 from engine.executors.snapshot import ExecutorSnapshot
@@ -25,6 +27,14 @@ from engine.model.orders import CancelRequest, Fill, OrderRequest
 TIMELINE_LENGTH: Final = 50
 """Entries of an executor's timeline that are kept."""
 _STATUS_TEXTS: Final = {status: status.name.lower() for status in RunnableStatus}
+
+
+@dataclass(slots=True)
+class SeldomUsed:
+    """State that few executors ever need: the others do not pay for it."""
+
+    foreign_fees: ForeignFees = field(default_factory=ForeignFees)
+    queries: OrderQueries = field(default_factory=OrderQueries)
 
 
 class ExecutorState(ABC):
@@ -45,7 +55,6 @@ class ExecutorState(ABC):
         "_config",
         "_created_ns",
         "_error_count",
-        "_foreign_fees",
         "_held",
         "_is_handed_over",
         "_is_stale",
@@ -55,6 +64,7 @@ class ExecutorState(ABC):
         "_orders",
         "_out",
         "_retries",
+        "_seldom",
         "_settings",
         "_snapshot",
         "_status",
@@ -91,7 +101,7 @@ class ExecutorState(ABC):
         self._retries = 0
         self._error_count = 0
         self._last_error = ""
-        self._foreign_fees: ForeignFees | None = None
+        self._seldom: SeldomUsed | None = None
         self._is_stale = False
         self._is_handed_over = False
         self._orders = TrackedOrders()
@@ -169,7 +179,7 @@ class ExecutorState(ABC):
     @property
     def unconverted_fees(self) -> dict[str, Decimal]:
         """Return the fees that have no rate to the quote asset yet, by asset (DEV-22)."""
-        return {} if self._foreign_fees is None else self._foreign_fees.unconverted
+        return {} if self._seldom is None else self._seldom.foreign_fees.unconverted
 
     def open_lots(self, market: ConnectorPair) -> int:
         """Return the signed lots that it has open on *market*; a type that opens some says so."""
@@ -250,6 +260,11 @@ class ExecutorState(ABC):
     def _wake_conditions(self, now_ns: int) -> WakeConditions:
         """Return what to wait for while the executor is active."""
 
+    def _seldom_used(self) -> SeldomUsed:
+        if self._seldom is None:
+            self._seldom = SeldomUsed()
+        return self._seldom
+
     def _plain_foreign_fees(self) -> dict[str, JsonValue]:
         """Return what the custom info says of fees that are not converted; nothing mostly."""
         unconverted = self.unconverted_fees
@@ -259,9 +274,7 @@ class ExecutorState(ABC):
         """Keep a fee that was taken in another asset until it can be converted (2.5)."""
         if fill.fee_in is None:
             return
-        if self._foreign_fees is None:
-            self._foreign_fees = ForeignFees()
-        self._foreign_fees.add(order, fill)
+        self._seldom_used().foreign_fees.add(order, fill)
         self._convert_fees()
         asset, amount = fill.fee_in
         if asset in self.unconverted_fees:
@@ -270,9 +283,9 @@ class ExecutorState(ABC):
 
     def _convert_fees(self) -> None:
         """Convert the fees in other assets, as far as there are rates now."""
-        fees, strategy = self._foreign_fees, self._strategy
-        if fees is None or not fees.is_waiting:
+        if self._seldom is None or not self._seldom.foreign_fees.is_waiting:
             return
+        fees, strategy = self._seldom.foreign_fees, self._strategy
         rate_of = strategy.rate if isinstance(strategy, RateSource) else _no_rate
         for order in fees.convert(lambda one: strategy.instrument(one.request.market), rate_of):
             self._version += 1

@@ -30,7 +30,7 @@ from engine.executors.stop_watch import StopWatch
 from engine.executors.strategy import ExecutorStrategy
 from engine.model.clock import SECOND_NS
 from engine.model.instruments import PPB, ConnectorPair
-from engine.model.orders import Fill, Order
+from engine.model.orders import Fill, Order, OrderQuery
 from engine.model.quotes import QuoteTick
 
 
@@ -169,6 +169,13 @@ class ExecutorOrchestrator:
         member = self._roster.find(order.request.owner_id)
         if member is not None:
             self._roster.dispatch(member, member.executor.on_order_update, order)
+
+    def on_order_missing(self, query: OrderQuery) -> None:
+        """Tell the executor that asked that its venue does not know the order (6.4)."""
+        member = self._roster.find(query.owner_id)
+        if member is not None:
+            on_missing = member.executor.on_order_missing
+            self._roster.dispatch(member, on_missing, query.client_order_id)
 
     def on_fill(self, fill: Fill) -> None:
         """Give a fill to its executor; a late one goes to the position store (6.4)."""

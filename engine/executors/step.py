@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from engine.model.orders import CancelRequest, OrderRequest
+from engine.model.orders import CancelRequest, OrderQuery, OrderRequest
 
-Intent = OrderRequest | CancelRequest
+Intent = OrderRequest | CancelRequest | OrderQuery
 """Something that the container carries out on the executor's behalf."""
 
 Level = Literal["debug", "info", "warning", "error"]

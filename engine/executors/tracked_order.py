@@ -151,6 +151,13 @@ class TrackedOrder:
         self.updated_ns = max(self.updated_ns, fill.ts_ns)
         return True
 
+    def mark_lost(self, now_ns: int) -> None:
+        """End an order that the venue does not know: what it executed so far is all (6.4)."""
+        self.status = OrderStatus.EXPIRED
+        self._is_over = True
+        self.reason = "lost: the venue does not know it"
+        self.updated_ns = now_ns
+
     def add_fee(self, atoms: int) -> None:
         """Count a fee that has been converted into the quote asset."""
         self._fees += atoms

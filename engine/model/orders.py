@@ -225,3 +225,12 @@ class CancelRequest:
     client_order_id: str
     market: ConnectorPair
     owner_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderQuery:
+    """Wish to hear the state of one order, which has been silent for too long."""
+
+    client_order_id: str
+    market: ConnectorPair
+    owner_id: str

@@ -125,6 +125,9 @@ class Step(_Section):
     fills: tuple[FillStep, ...] = ()
     rejects: tuple[OrderStep, ...] = ()
     cancels: tuple[OrderStep, ...] = Field(default=(), description="cancelled by the venue")
+    lost: tuple[OrderReference, ...] = Field(
+        default=(), description="orders that the venue forgets: it answers nothing about them"
+    )
     funding: tuple[FundingStep, ...] = ()
     actions: tuple[ActionStep, ...] = ()
 

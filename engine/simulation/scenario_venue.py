@@ -83,6 +83,7 @@ class ScenarioVenue:
         self.reports: deque[OrderReport] = deque()
         self.reject_next = 0
         self.fail_cancels = 0
+        self.lost: set[str] = set()
 
     def now_ns(self) -> int:
         """Return the scenario's time."""
@@ -159,6 +160,8 @@ class ScenarioVenue:
         order = self.order_manager.request_cancel(request.client_order_id, now_ns=now_ns)
         if order is None:
             return None
+        if request.client_order_id in self.lost:
+            return order
         if self.fail_cancels:
             self.fail_cancels -= 1
             self.reports.append(
@@ -226,6 +229,12 @@ class ScenarioVenue:
         self.reports.append(
             OrderCancelled(order.request.client_order_id, self.now_ns(), ReasonCode.NO_LIQUIDITY)
         )
+
+    def lose(self, reference: OrderReference) -> None:
+        """Forget an order: it fills no more, and nothing is answered about it."""
+        order = self.find_order(reference)
+        self._withdraw(order)
+        self.lost.add(order.request.client_order_id)
 
     def settle(self, order: Order) -> None:
         """Give back what a done order had reserved."""

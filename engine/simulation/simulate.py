@@ -14,11 +14,11 @@ from engine.execution.simulated_broker import SimulatedBroker
 from engine.execution.slippage import NoSlippage
 from engine.executors.factory import load_builtin_executors
 from engine.executors.orchestrator import ExecutorOrchestrator
-from engine.executors.step import Notice
+from engine.executors.step import Intent, Notice
 from engine.flow.errors import EngineError, OperationError, ValidationError
 from engine.model.clock import SimulatedClock
 from engine.model.instruments import PPB, ConnectorPair, Instrument, Settlement
-from engine.model.orders import CancelRequest, Fill, Order, OrderRequest
+from engine.model.orders import Fill, Order, OrderQuery, OrderRequest
 from engine.model.quotes import QuoteTick
 from engine.portfolio.portfolio import Portfolio
 from engine.simulation.scenario import ActionStep, InstrumentSection, Scenario, Step
@@ -132,6 +132,8 @@ class _Play:
         for payment in step.funding:
             market = _instrument_of(payment.market, self._instruments).market
             self._orchestrator.on_funding(market, int(payment.rate * PPB))
+        for lost in step.lost:
+            venue.lose(lost)
         for action in step.actions:
             self._act(action.verb, self._arguments(action))
 
@@ -197,7 +199,14 @@ class _Play:
             self._take_report(self._venue.reports.popleft())
         raise OperationError("orders and answers follow each other without end")
 
-    def _send(self, intent: OrderRequest | CancelRequest) -> None:
+    def _send(self, intent: Intent) -> None:
+        if isinstance(intent, OrderQuery):
+            known = self._orders.find_order(intent.client_order_id)
+            if known is None or intent.client_order_id in self._venue.lost:
+                self._orchestrator.on_order_missing(intent)
+            else:
+                self._orchestrator.on_order_update(known)
+            return
         if isinstance(intent, OrderRequest):
             self._orchestrator.on_order_update(self._venue.submit(intent))
             return

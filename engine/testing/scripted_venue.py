@@ -15,6 +15,7 @@ from engine.model.orders import (
     CancelRequest,
     Fill,
     Order,
+    OrderQuery,
     OrderRequest,
     OrderStatus,
     TradeType,
@@ -38,6 +39,7 @@ class ScriptedVenue:
         self.orders: dict[str, Order] = {}
         self.fills: list[Fill] = []
         self.cancels: list[CancelRequest] = []
+        self.queries: list[OrderQuery] = []
         self.events: deque[Order | Fill] = deque()
         self.is_matching = True
         self.is_deaf = False
@@ -90,6 +92,9 @@ class ScriptedVenue:
             self.cancels.append(intent)
             if not self.is_deaf:
                 self.cancel(intent.client_order_id)
+            return
+        if isinstance(intent, OrderQuery):
+            self.queries.append(intent)
             return
         order = Order(
             intent, len(self.orders) + 1, OrderStatus.ROUTED, self.now_ns(), self.now_ns()
