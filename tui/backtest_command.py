@@ -14,10 +14,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from tui import paths
+from tui.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
     from engine.api.backtest_files import BacktestJob
-    from tui.formatting.backtest_text import ProgressLike
 
 _STUCK_S: Final = 2.0
 """How long the run may take to end after Ctrl-C before it is broken off."""
@@ -59,14 +59,15 @@ def backtest(options: argparse.Namespace) -> int:
     """Run a backtest; Ctrl-C ends it with a partial report."""
     from engine.api.backtest_files import BacktestFileError, BacktestJob
     from engine.api.engine_errors import EngineError
+    from tui.formatting.backtest_text import progress_line
 
-    bar = _ProgressBar(is_shown=sys.stderr.isatty())
+    bar = ProgressBar(is_shown=sys.stderr.isatty())
     job = BacktestJob(
         paths.session_file(options.config),
         engine=options.engine,
         profile=options.profile,
         overrides=options.overrides,
-        listener=bar.show,
+        listener=lambda progress: bar.show(progress_line(progress)),
     )
     out = None if options.out is None else Path(options.out)
     try:
@@ -196,26 +197,3 @@ def _cancelled_by_signals(job: BacktestJob) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for one, handler in before:
             signal.signal(one, handler)
-
-
-class _ProgressBar:
-    """One line on standard error that is drawn over; nothing when that is no terminal."""
-
-    def __init__(self, *, is_shown: bool) -> None:
-        self._is_shown = is_shown
-        self._width = 0
-
-    def show(self, progress: ProgressLike) -> None:
-        if not self._is_shown:
-            return
-        from tui.formatting.backtest_text import progress_line
-
-        line = progress_line(progress)[: shutil.get_terminal_size().columns - 1]
-        self._width = max(self._width, len(line))
-        sys.stderr.write(f"\r{line:<{self._width}}")
-        sys.stderr.flush()
-
-    def clear(self) -> None:
-        if self._is_shown and self._width:
-            sys.stderr.write(f"\r{'':<{self._width}}\r")
-            sys.stderr.flush()

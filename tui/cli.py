@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final, TextIO
 
-from tui import backtest_command, paths
+from tui import backtest_command, optimize_command, paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,6 +29,7 @@ examples:
   quarterdeck simulate scenarios/position.yaml  play a scenario of executors
   quarterdeck backtest backtest.yaml            run a backtest and show its report
   quarterdeck backtest backtest.yaml --json --out results
+  quarterdeck optimize optimization.yaml        run many backtests and compare them
 
 exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 128+n ended by signal n
 """
@@ -57,6 +58,8 @@ def _run_command(arguments: Sequence[str]) -> int:
                 return _simulate(options)
             case "backtest" | "validate" | "explain" | "schema" | "check-lookahead":
                 return _backtests(options)
+            case "optimize":
+                return optimize_command.optimize(options)
             case _:
                 return _run(options)
     except KeyboardInterrupt:
@@ -108,7 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("scenario", metavar="SCENARIO", help="scenario file or bundled sample")
     simulate.add_argument("--json", action="store_true", help="print one JSON object")
     backtest_command.add_parsers(commands)
-    for sub in (run_parser, check, sessions):
+    optimize = optimize_command.add_parser(commands)
+    for sub in (run_parser, check, sessions, optimize):
         _add_data_dir(sub, default=argparse.SUPPRESS)
     return parser
 
@@ -143,10 +147,15 @@ def _positive_seconds(text: str) -> float:
 def _check(options: argparse.Namespace) -> int:
     from engine.api import check_session_file
     from engine.api.backtest_files import check_backtest_file, is_backtest_file
+    from engine.api.optimization_files import check_optimization_file, is_optimization_file
 
     path = paths.session_file(options.config)
-    check = check_backtest_file if is_backtest_file(path) else check_session_file
-    problems = check(path)
+    if is_backtest_file(path):
+        problems = check_backtest_file(path)
+    elif is_optimization_file(path):
+        problems = check_optimization_file(path)
+    else:
+        problems = check_session_file(path)
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
     return 2 if problems else 0

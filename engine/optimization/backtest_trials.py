@@ -25,6 +25,7 @@ from engine.live.clock import SystemClock
 from engine.markets.bar_cache import load_bar_cache, save_bar_cache
 from engine.model.draws import mix
 from engine.optimization.constraint import ParameterValue
+from engine.optimization.sample_split import split_metrics
 from engine.optimization.trial_runner import (
     IsCancelled,
     StudyTask,
@@ -132,10 +133,18 @@ class BaseRun:
         digest = hashlib.sha256(f"{config_hash(self.config)}\n{source}".encode())
         return StudyIdentity(digest.hexdigest(), self.data.data_hash, ENGINE_SEMANTICS)
 
-    def task(self, folder: Path, *, seed_per_trial: bool, is_remote: bool = False) -> StudyTask:
+    def task(
+        self,
+        folder: Path,
+        *,
+        seed_per_trial: bool,
+        cut_ns: int | None = None,
+        is_remote: bool = False,
+    ) -> StudyTask:
         """Return what a worker needs; the bars are written to *folder* and mapped from there.
 
-        A worker on another machine gets them as bytes, once.
+        A worker on another machine gets them as bytes, once. Trials on all bars are read in two
+        parts, before *cut_ns* and after it.
         """
         places = []
         for number, bars in enumerate(self.data.columns):
@@ -148,6 +157,7 @@ class BaseRun:
             "bars": [str(place.resolve()) for place in places],
             "report": dict(self.data.report),
             "seed_per_trial": seed_per_trial,
+            "cut_ns": cut_ns,
         }
         attachments = {BARS: _packed(places)} if is_remote else {}
         return StudyTask(RUNNER, self.identity(), settings, attachments)
@@ -168,6 +178,7 @@ class BacktestTrials:
         data = MarketData(bars, settings["report"])
         self._base = BaseRun(config, Path(settings["base_dir"]), data)
         self._seed_per_trial = bool(settings["seed_per_trial"])
+        self._cut_ns: int | None = settings["cut_ns"]
         self._clock = SystemClock()
 
     def run(self, trial: Trial, *, is_cancelled: IsCancelled) -> TrialOutcome:
@@ -177,7 +188,13 @@ class BacktestTrials:
             TrialCancelledError: it was cancelled.
             EngineError: the parameters do not fit the strategy, or it raised.
         """
-        return outcome_of(self.result(trial, is_cancelled=is_cancelled))
+        result = self.result(trial, is_cancelled=is_cancelled)
+        outcome = outcome_of(result)
+        if self._cut_ns is None or trial.window is not None:
+            return outcome
+        bar_ns = min(bars.duration_ns for bars in self._base.data.columns)
+        parts = split_metrics(result, cut_ns=self._cut_ns, bar_ns=bar_ns)
+        return TrialOutcome({**outcome.metrics, **parts}, outcome.fingerprint)
 
     def result(self, trial: Trial, *, is_cancelled: IsCancelled) -> BacktestResult:
         """Run the backtest of *trial* and return all of its result.

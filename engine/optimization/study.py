@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +34,7 @@ from engine.optimization.journal import TrialJournal
 from engine.optimization.objective import number
 from engine.optimization.optimization_executor import OptimizationExecutor, StudyProgress
 from engine.optimization.pareto import pareto_front
+from engine.optimization.sample_split import IN_SAMPLE, OUT_OF_SAMPLE, SPLIT_METRICS
 from engine.optimization.search import HalvingSearch, ListSearch, Search, random_indices
 from engine.optimization.space import ParameterSpace
 from engine.optimization.trial_runner import StudyTask, Trial
@@ -51,13 +52,14 @@ class Judgement:
 
     index: int
     parameters: Mapping[str, Any]
+    metric: str
     in_sample: float | None
     out_of_sample: float | None
 
     @property
     def decay(self) -> float | None:
         """Return the share of the metric that is lost out of sample, None if it is undefined."""
-        if not self.in_sample or self.out_of_sample is None:
+        if self.in_sample is None or self.in_sample <= 0 or self.out_of_sample is None:
             return None
         return 1 - self.out_of_sample / self.in_sample
 
@@ -116,6 +118,7 @@ class StudyResult:
                 {
                     "index": item.index,
                     "parameters": shown_parameters(item.parameters),
+                    "metric": item.metric,
                     "in_sample": item.in_sample,
                     "out_of_sample": item.out_of_sample,
                     "decay": item.decay,
@@ -196,7 +199,10 @@ class Study:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quarterdeck-")))
             is_remote = self._config.parallelism is Parallelism.DISTRIBUTED
             task = self._base.task(
-                folder, seed_per_trial=self._config.seed_per_trial, is_remote=is_remote
+                folder,
+                seed_per_trial=self._config.seed_per_trial,
+                cut_ns=self._cut_ns(),
+                is_remote=is_remote,
             )
             self._check_parameters()
             journal = None
@@ -225,7 +231,7 @@ class Study:
             progress = run.search(self._search(), self.collector, is_main=True)
             if self._config.walk_forward is not None and not self._cancelled.is_set():
                 folds = self._walk(run)
-        judged = () if folds else self._judge(run)
+        judged = () if folds else self._judge()
         return self._result(task, local, progress, judged, folds)
 
     def _result(
@@ -237,10 +243,12 @@ class Study:
         folds: tuple[FoldResult, ...],
     ) -> StudyResult:
         reproduced, luck = self._check_best(local)
+        name = judged[0].metric if judged else ""
         pairs = [
-            (item.in_sample, item.out_of_sample)
-            for item in judged
-            if item.in_sample is not None and item.out_of_sample is not None
+            (first, second)
+            for item in self.collector.records
+            if (first := metric(item, IN_SAMPLE + name)) is not None
+            and (second := metric(item, OUT_OF_SAMPLE + name)) is not None
         ]
         return StudyResult(
             self.collector,
@@ -316,28 +324,32 @@ class Study:
             results.append(FoldResult(fold, span, winner, test))
         return tuple(results)
 
-    def _judge(self, run: _Runner) -> tuple[Judgement, ...]:
+    def _cut_ns(self) -> int | None:
+        """Return the end of the bars that trials are ranked on, None if nothing is judged."""
         share = self._config.out_of_sample
-        if share is None or self._cancelled.is_set() or len(self._base.data.columns) > 1:
-            return ()
-        cut = int(self._bars * (1 - share))
-        if not 1 < cut < self._bars - 1:
+        cut = 0 if share is None else int(self._bars * (1 - share))
+        return int(self._base.data.columns[0].ts_close[cut - 1]) if cut > 1 else None
+
+    def _judge(self) -> tuple[Judgement, ...]:
+        """Return the best by the first part of the data with what they did on the rest."""
+        if self._config.out_of_sample is None:
             return ()
         objective = self._objectives[0]
+        name = objective.metric if objective.metric in SPLIT_METRICS else SPLIT_METRICS[0]
+        ranking = replace(objective, metric=IN_SAMPLE + name)
         ranked = sorted(
-            (item for item in self.collector.records if objective.value(item) is not None),
-            key=objective.rank_key,
-        )[: self._config.top]
-        windows = (Span(0, cut), Span(cut, self._bars))
-        found = run.each(ranked, windows)
+            (item for item in self.collector.records if ranking.value(item) is not None),
+            key=ranking.rank_key,
+        )
         return tuple(
             Judgement(
                 item.index,
                 item.parameters,
-                metric(found.get((item.index, windows[0])), objective.metric),
-                metric(found.get((item.index, windows[1])), objective.metric),
+                name,
+                metric(item, IN_SAMPLE + name),
+                metric(item, OUT_OF_SAMPLE + name),
             )
-            for item in ranked
+            for item in ranked[: self._config.top]
         )
 
     def _check_best(self, local: BacktestTrials) -> tuple[bool | None, float | None]:
@@ -386,8 +398,6 @@ class Study:
         notes = [f"{len(self.collector)} trials were compared: the best of many is partly luck"]
         if self._config.out_of_sample is None and self._config.walk_forward is None:
             notes.append("nothing was judged out of sample")
-        if len(self._base.data.columns) > 1 and self._config.out_of_sample is not None:
-            notes.append("out_of_sample needs one symbol and was left away")
         return notes
 
     def _journal(self, path: Path, identity: StudyIdentity) -> TrialJournal:

@@ -1,0 +1,242 @@
+"""Optimisation of files, on the calling thread: for the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from engine.flow.errors import ConfigurationError, EngineError
+
+if TYPE_CHECKING:
+    from engine.config.optimization_file import OptimizationFile
+    from engine.optimization.optimization_executor import StudyProgress
+    from engine.optimization.study import Study, StudyResult
+
+STUDIES: Final = "optimizations"
+"""Folder of studies inside the data directory."""
+
+_STUDY_FILE: Final = "study.json"
+_JOURNAL_FILE: Final = "journal.jsonl"
+
+
+class OptimizationFileError(EngineError):
+    """An optimisation file, its backtest, its data or its backend cannot be used."""
+
+    default_retryable = False
+
+
+@dataclass(frozen=True, slots=True)
+class StudyOptions:
+    """What the command line may change of a file; None leaves it as it is."""
+
+    backend: str | None = None
+    workers: int | None = None
+    cluster: str | None = None
+    profile: str | None = None
+    overrides: tuple[str, ...] = ()
+    retry_failed: bool = False
+
+    def changes(self) -> dict[str, Any]:
+        """Return the keys of the section that are changed."""
+        found: dict[str, Any] = {}
+        backend = self.backend or ("distributed" if self.cluster else None)
+        if backend is not None:
+            found["parallelism"] = backend
+        if self.workers is not None:
+            found["max_workers"] = self.workers
+        if self.cluster is not None:
+            found["cluster"] = self.cluster
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class StudyReport:
+    """A study as plain values: what ``--json`` prints.
+
+    ``exit_code`` is 0 done, 1 if no trial has a result, 130 cancelled. ``files`` were written.
+    """
+
+    id: str
+    summary: Mapping[str, Any]
+    exit_code: int
+    files: tuple[str, ...] = ()
+
+
+class OptimizationJob:
+    """One study: run it here, cancel it from a signal handler or another thread.
+
+    A new study is kept in the data directory under an id, by which it can be resumed.
+
+    Args:
+        data_dir: where studies are kept.
+        path: the file, for a new study.
+        resume: the id of a study that was cut off, instead of *path*.
+        options: changes to the file.
+        listener: told of the progress, at most ten times a second, on the calling thread.
+
+    Raises:
+        OptimizationFileError: the file cannot be used, or there is no such study.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        path: Path | None = None,
+        resume: str | None = None,
+        options: StudyOptions | None = None,
+        listener: Callable[[StudyProgress], None] | None = None,
+    ) -> None:
+        options = options or StudyOptions()
+        self._listener = listener
+        self._study: Study | None = None
+        self._is_cancelled = False
+        root = data_dir / STUDIES
+        with _told_as_usage():
+            if resume is not None:
+                path, options = _read_study(root, resume, options)
+            elif path is None:
+                raise OptimizationFileError("name an optimisation file, or a study to resume")
+            self._file = self._load(path, options)
+            self._options = options
+            self.id = resume or _new_study(root, path, options, self._file)
+            self._journal_path = self._journal_of(root)
+
+    def cancel(self) -> None:
+        """End the study within two seconds; the report has what was done."""
+        self._is_cancelled = True
+        if self._study is not None:
+            self._study.cancel()
+
+    def run(self, *, out: Path | None = None) -> StudyReport:
+        """Run the study and write its tables to the folder *out*, if there is one.
+
+        Raises:
+            OptimizationFileError: data, backend or journal cannot be used.
+            EngineError: *out* cannot be written.
+        """
+        from engine.live.clock import SystemClock
+        from engine.optimization.study import Study
+
+        with _told_as_usage():
+            study = Study(
+                self._file.config,
+                self._file.load_base(),
+                monotonic_ns=SystemClock().monotonic_ns,
+                journal_path=self._journal_path,
+                retry_failed=self._options.retry_failed,
+                on_progress=self._listener,
+            )
+            self._study = study
+            if self._is_cancelled:
+                study.cancel()
+            result = study.run()
+        summary = {"id": self.id, **result.to_json()}
+        files = () if out is None else _write(out, summary, result)
+        code = 130 if result.is_cancelled else int(result.collector.best is None)
+        return StudyReport(self.id, summary, code, files)
+
+    def _load(self, path: Path, options: StudyOptions) -> OptimizationFile:
+        from engine.config.optimization_file import load_optimization_file
+
+        file = load_optimization_file(path, profile=options.profile, overrides=options.overrides)
+        changes = options.changes()
+        return file.with_changes(**changes) if changes else file
+
+    def _journal_of(self, root: Path) -> Path:
+        named = self._file.config.journal
+        if named is not None:
+            return self._file.path.parent / named
+        return root / self.id / _JOURNAL_FILE
+
+
+def check_optimization_file(path: Path, *, profile: str | None = None) -> tuple[str, ...]:
+    """Return what is wrong with an optimisation file, one line each; empty if it can be run."""
+    from engine.config.document import ConfigError
+    from engine.config.optimization_file import load_optimization_file
+
+    try:
+        load_optimization_file(path, profile=profile)
+    except ConfigError as error:
+        return error.problems
+    return ()
+
+
+def is_optimization_file(path: Path) -> bool:
+    """Whether *path* is a file with a section ``optimization``."""
+    from engine.config.document import ConfigError, load_document
+    from engine.config.optimization_file import SECTION
+
+    try:
+        return SECTION in load_document(path).data
+    except ConfigError:
+        return False
+
+
+@contextmanager
+def _told_as_usage() -> Iterator[None]:
+    """Turn what is wrong with files, data and backends into one kind of error."""
+    from engine.markets.data_report import MarketDataError
+
+    try:
+        yield
+    except (ConfigurationError, MarketDataError) as error:
+        raise OptimizationFileError(error.message, cause=error) from error
+    except OSError as error:
+        text = f"{error.filename or 'data directory'}: {error.strerror or error}"
+        raise OptimizationFileError(text, cause=error) from error
+
+
+def _new_study(root: Path, path: Path, options: StudyOptions, file: OptimizationFile) -> str:
+    import hashlib
+
+    digest = hashlib.sha256(file.config.model_dump_json().encode())
+    digest.update(file.backtest.model_dump_json().encode())
+    name = f"opt-{digest.hexdigest()[:8]}"
+    number = 1
+    while True:
+        study_id = name if number == 1 else f"{name}-{number}"
+        try:
+            (root / study_id).mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            break
+    kept = {"path": str(path.resolve()), "options": asdict(options)}
+    (root / study_id / _STUDY_FILE).write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    return study_id
+
+
+def _read_study(root: Path, study_id: str, changed: StudyOptions) -> tuple[Path, StudyOptions]:
+    """Return the file of a study, and its options with those that are *changed* now."""
+    folder = root / study_id
+    if folder.parent != root or not (folder / _STUDY_FILE).is_file():
+        known = sorted(item.name for item in root.iterdir()) if root.is_dir() else []
+        names = ", ".join(known[-10:]) or "none"
+        raise OptimizationFileError(f"there is no study {study_id!r}; known studies: {names}")
+    given = {key: value for key, value in asdict(changed).items() if value}
+    try:
+        kept = json.loads((folder / _STUDY_FILE).read_text(encoding="utf-8"))
+        options = StudyOptions(**(kept["options"] | given))
+        return Path(kept["path"]), replace(options, overrides=tuple(options.overrides))
+    except (ValueError, KeyError, TypeError) as error:
+        raise OptimizationFileError(
+            f"{folder / _STUDY_FILE}:1: is damaged; start the study again from its file",
+            cause=error,
+        ) from error
+
+
+def _write(out: Path, summary: Mapping[str, Any], result: StudyResult) -> tuple[str, ...]:
+    try:
+        written = list(result.collector.export(out))
+        study = out / _STUDY_FILE
+        study.write_text(json.dumps(dict(summary), indent=1, allow_nan=False), encoding="utf-8")
+    except OSError as error:
+        raise EngineError(
+            f"{out}: cannot be written ({error.strerror}); name another folder", cause=error
+        ) from error
+    return tuple(str(path) for path in (*written, study))
