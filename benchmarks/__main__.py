@@ -18,6 +18,8 @@ from benchmarks import (
     key_to_paint,
     memory,
     queries,
+    resource_pool,
+    scheduling,
 )
 
 BENCHMARKS: Final[dict[str, Callable[[], list[harness.Finding]]]] = {
@@ -27,6 +29,8 @@ BENCHMARKS: Final[dict[str, Callable[[], list[harness.Finding]]]] = {
     "executors": executors.measure,
     "queries": queries.measure,
     "memory": memory.measure,
+    "scheduling": scheduling.measure,
+    "resource_pool": resource_pool.measure,
 }
 """Those that give findings; ``flow`` prints its own lines."""
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import anyio
 
-from engine.scheduling.clock import Clock
+from engine.scheduling.clock import Clock, SystemClock
 
 T = TypeVar("T")
 
@@ -36,6 +36,26 @@ async def within(clock: Clock, seconds: float, work: Callable[[], Awaitable[T]])
         DeadlinePassed: *seconds* passed first; *work* was cancelled and has ended. Also when it
             swallowed the cancellation.
     """
+    # A subclass may tell another time than the loop: it is treated like any other clock.
+    if type(clock) is SystemClock:
+        return await _within_loop_time(seconds, work)
+    return await _within_clock_time(clock, seconds, work)
+
+
+async def _within_loop_time(seconds: float, work: Callable[[], Awaitable[T]]) -> T:
+    with anyio.CancelScope(deadline=anyio.current_time() + seconds) as scope:
+        try:
+            result = await work()
+        except Exception as failure:
+            if scope.cancel_called:
+                raise DeadlinePassed from failure
+            raise
+        if not scope.cancel_called:
+            return result
+    raise DeadlinePassed
+
+
+async def _within_clock_time(clock: Clock, seconds: float, work: Callable[[], Awaitable[T]]) -> T:
     expired = False
     results: list[T] = []
     failure: Exception | None = None
