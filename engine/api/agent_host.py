@@ -40,7 +40,6 @@ from engine.scheduling.agent_registry import AgentRegistry
 from engine.scheduling.alerts import Alert
 from engine.scheduling.base_agent import BaseAgent
 from engine.scheduling.clock import Clock
-from engine.scheduling.control_api import control_server
 from engine.scheduling.execution_engine import ExecutionEngine
 from engine.scheduling.health import HealthReport
 from engine.scheduling.settings import FULL_PROFILE, SchedulingSettings
@@ -175,9 +174,6 @@ class AgentHost:
         self.engine.subscribe(self._task_moved)
         self.engine.add_health_listener(self._health_changed)
         self.engine.alerts.subscribe(self._engine_alert)
-        if self._plan.agents:
-            # The first request would import it, and hold up the loop that trades.
-            await to_thread.run_sync(importlib.import_module, "httpx2")
         async with AsyncExitStack() as stack:
             await self.registry.start()
             await self._start_agents()
@@ -235,6 +231,12 @@ class AgentHost:
 
     async def _open_control_api(self, stack: AsyncExitStack) -> None:
         settings = self._plan.config.control_api
+        if not settings.enabled:
+            return
+        # Most sessions do without a web server: it is imported where one is wanted, in a thread.
+        await to_thread.run_sync(importlib.import_module, "engine.scheduling.control_api")
+        from engine.scheduling.control_api import control_server
+
         try:
             server = await stack.enter_async_context(
                 control_server(

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-import psutil
 from anyio import to_thread
 
 from engine.agents.ports import EngineAgent
@@ -22,14 +21,11 @@ class PerformanceSamples(EngineAgent):
 
     def __init__(self, agent_id: str, config: Mapping[str, Any] | None = None) -> None:
         super().__init__(agent_id, config)
-        self._process: psutil.Process | None = None
+        self._process: Any = None
         self.tick_p50_ms: float | None = None
         self.tick_p95_ms: float | None = None
         self.trend: deque[float] = deque(maxlen=_KEPT)
         """The last p95 values in milliseconds, oldest first."""
-
-    async def _initialize(self) -> None:
-        self._process = await to_thread.run_sync(psutil.Process)
 
     async def _run_cycle(self, resource_pool: Any) -> Mapping[str, Any]:  # noqa: ANN401 (as in BaseAgent)
         del resource_pool
@@ -57,8 +53,11 @@ class PerformanceSamples(EngineAgent):
 
     def _memory_mb(self) -> float:
         """Return the resident memory of this process; reads files, so call it in a thread."""
-        process = self._process or psutil.Process()
-        return float(process.memory_info().rss) / 1e6
+        if self._process is None:
+            import psutil
+
+            self._process = psutil.Process()
+        return float(self._process.memory_info().rss) / 1e6
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

@@ -113,7 +113,7 @@ def test_without_the_sections_there_is_nothing_but_the_defaults(tmp_path: Path) 
         ),
         (
             ("max_drawdown_pct: 0.02", "max_drawdown: 0.02"),
-            "17: agents.0.params.max_drawdown: is not a known key, did you mean 'max_drawdown_pct'?",
+            "17: agents.0.params.max_drawdown: is not a known key, did you mean 'max_drawdown_p",
         ),
         (
             ("trading_pair: BTC-USDT", "trading_pair: ETH-USDT"),
