@@ -110,7 +110,7 @@ def test_the_hash_is_that_of_the_values_and_not_of_the_text(load: Load) -> None:
         ),
         (
             ("kind: sma_cross", "kind: magic"),
-            "20: strategies.0.kind: strategy 'magic' is not known, allowed: bracket, buy_and_hold, ",
+            "20: strategies.0.kind: strategy 'magic' is not known, allowed: bracket, ",
         ),
         (
             ("fast: 3", "fast: 30"),
