@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -163,6 +164,16 @@ class ExecutorState(ABC):
     def version(self) -> int:
         """Return a number that grows whenever something other than the mark changes."""
         return self._version
+
+    @property
+    def durable_mark(self) -> Hashable:
+        """Return something that differs whenever the stored row must be written at once.
+
+        That is at a change of status, close type or retries, and at everything that is told:
+        orders, fills, live updates. A trigger or level that moves may wait (14.2).
+        """
+        newest = self._timeline[-1] if self._timeline else None
+        return self._status, self._close_type, self._retries, self._is_handed_over, newest
 
     @property
     def wakes(self) -> WakeConditions:

@@ -13,6 +13,7 @@ from engine.executors.info import ExecutorInfo
 from engine.executors.performance import PerformanceReport
 from engine.executors.position_store import PositionStore
 from engine.executors.running_money import RunningMoney
+from engine.executors.status import CloseType
 from engine.executors.step import EMPTY_STEP, Intent, Level, Notice, Step
 from engine.executors.strategy import ExecutorStrategy
 from engine.executors.wake_conditions import PriceTrigger, WakeConditions
@@ -258,6 +259,8 @@ class Roster:
             ended = self._unreported.setdefault(executor.controller_id, {})
             ended[executor.executor_id] = member
             held = executor.held_position_orders
+            if executor.close_type is CloseType.POSITION_HOLD and not held:
+                self.tell("warning", "ended as a position hold of nothing", executor.executor_id)
             self._positions.add(executor, executor.controller_id, held)
 
     def _register(self, member: Member) -> None:

@@ -12,6 +12,7 @@ from engine.executors.base import ExecutorBase
 from engine.executors.step import Level, Notice
 from engine.live.equity_curve import EquityCurve
 from engine.live.executor_gallery import ExecutorGallery
+from engine.live.executor_writes import ExecutorWrites
 from engine.live.store_rows import (
     equity_record,
     executor_record,
@@ -62,6 +63,7 @@ class Recorder:
         self._pending = Effects()
         self._archived: dict[str, ExecutorBase] = {}
         """Archived since the last batch: the orchestrator may have forgotten them by then."""
+        self._executor_writes = ExecutorWrites()
         self._audit: list[AuditRecord] = []
         self._equity_samples: list[EquityRecord] = []
         self._performance_samples: list[PerformanceRecord] = []
@@ -193,9 +195,10 @@ class Recorder:
         self, effects: Effects, archived: Mapping[str, ExecutorBase], now_ns: int
     ) -> Iterator[ExecutorRecord]:
         orchestrator = self._container.orchestrator
-        for executor_id in effects.executors:
+        for executor_id in self._executor_writes.candidates(effects.executors):
             executor = archived.get(executor_id) or orchestrator.find(executor_id)
-            if executor is not None:
+            is_last = self.status.is_final or executor_id in archived
+            if executor is not None and (is_last or self._executor_writes.is_due(executor, now_ns)):
                 yield executor_record(
                     self._session_id,
                     executor,

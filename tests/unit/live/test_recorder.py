@@ -194,3 +194,35 @@ def test_adopted_effects_are_rows_but_no_news(session: SmallSession) -> None:
     session.built.recorder.adopt(effects)
     assert session.notices == []
     assert len(take(session).positions) == 1
+
+
+def test_a_row_that_only_follows_the_market_waits_up_to_a_second(session: SmallSession) -> None:
+    executor_id = session.create(
+        triple_barrier_config={"open_order_type": "MARKET", "trailing_stop": "0.01,0.005"}
+    )
+    session.quote(2, "102.00", "102.02")  # armed: that is told, and written at once
+    assert [one.executor_id for one in take(session).executors] == [executor_id]
+    session.quote(2.1, "102.10", "102.12")
+    session.quote(2.2, "102.20", "102.22")
+    assert take(session).executors == ()
+    session.quote(2.9, "102.20", "102.22")
+    assert take(session).executors == ()
+    session.quote(3.1, "102.20", "102.22")
+    (row,) = take(session).executors
+    assert row.state["trailing_trigger"] is not None
+    session.quote(3.2, "102.30", "102.32")
+    session.act("stop", executor_id=executor_id)  # a change of status does not wait
+    (row,) = take(session).executors
+    assert row.status == "TERMINATED"
+
+
+def test_the_end_of_a_session_writes_what_was_held_back(session: SmallSession) -> None:
+    executor_id = session.create(
+        triple_barrier_config={"open_order_type": "MARKET", "trailing_stop": "0.01,0.005"}
+    )
+    session.quote(2, "102.00", "102.02")
+    take(session)
+    session.quote(2.1, "102.10", "102.12")
+    assert take(session).executors == ()
+    session.built.recorder.finish(SessionStatus.STOPPED, "")
+    assert [one.executor_id for one in take(session).executors] == [executor_id]
