@@ -1,0 +1,309 @@
+"""A run on the compiled path: the same integer tables as the event path leaves (FAST-1).
+
+The kernels are imported by `run_compiled`, with numba, and nowhere else. They run in slices of
+bars, so that a run can be cancelled and watched, and grow their tables between two slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.backtest import kernel_layout as at
+from engine.backtest.kernel_inputs import KernelInputs, KernelRequest, kernel_inputs
+from engine.model.bar_columns import IntArray
+from engine.model.orders import OrderStatus
+from engine.model.run_tables import EQUITY_DTYPE, FILL_DTYPE, ORDER_DTYPE, Table
+
+_REJECTED: Final = OrderStatus.REJECTED.value
+SLICE: Final = 1 << 18
+"""Bars between two looks at whether the run is to go on."""
+
+Watcher = Callable[[int, int, int, int], bool]
+"""Takes (steps done, time in ns, equity in atoms, fills); False ends the run."""
+
+
+class LedgerOverflowError(ArithmeticError):
+    """A number left 62 bits: the run belongs on the event path (UNIT-7)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CompiledRun:
+    """What a kernel left; the tables have the dtypes of `engine.model.run_tables`.
+
+    ``order_rows`` are the kernel's own rows of the orders, one per order, for what the table does
+    not hold. ``reasons`` counts the signals that became no order.
+    """
+
+    fills: Table
+    equity: Table
+    orders: Table
+    order_rows: IntArray
+    inputs: KernelInputs
+    reasons: dict[str, int]
+    steps_done: int
+    ambiguous_fills: int
+    unknown_volume_fills: int
+    signals: int
+    liquidations: int
+    is_bankrupt: bool
+    is_cancelled: bool
+    shortfall_atoms: int
+    final_equity_atoms: int
+    marks: tuple[int, ...]
+
+    def reason_of(self, row: int) -> str:
+        """Return why order *row* ended, empty without a reason."""
+        return at.REASONS[int(self.order_rows[row, at.O_REASON])]
+
+    @property
+    def rejections(self) -> dict[str, int]:
+        """Return how many signals were refused and orders rejected, by reason."""
+        rejected = self.order_rows[self.order_rows[:, at.O_STATE] == _REJECTED, at.O_REASON]
+        counts = dict(self.reasons)
+        for code, count in zip(*np.unique(rejected, return_counts=True), strict=True):
+            reason = at.REASONS[int(code)]
+            counts[reason] = counts.get(reason, 0) + int(count)
+        return dict(sorted(counts.items()))
+
+
+class _Tables:
+    """The tables that a run grows: orders, fills, lists of working orders, copies."""
+
+    def __init__(self, inputs: KernelInputs) -> None:
+        signals = len(inputs.decisions)
+        symbols = len(inputs.symbols)
+        burst = int(inputs.numbers[at.A_BURST])
+        self.orders = np.empty((signals + 64 + 8 * burst + 4 * symbols, at.O_COUNT), np.int64)
+        self.fills = np.empty((signals + 64 + 8 * burst + 4 * symbols, at.X_COUNT), np.int64)
+        width = max(64 + 5 * burst, inputs.groups)
+        self.working = np.zeros((symbols + 1, width), dtype=np.int64)
+        self.copies = np.zeros((512 + 8 * burst, _COPY_WIDTH), dtype=np.int64)
+
+    def grow(self) -> None:
+        """Double every table; what is in them stays."""
+        self.orders = _doubled(self.orders)
+        self.fills = _doubled(self.fills)
+        self.copies = _doubled(self.copies)
+        wider = np.zeros((self.working.shape[0], 2 * self.working.shape[1]), dtype=np.int64)
+        wider[:, : self.working.shape[1]] = self.working
+        self.working = wider
+
+
+_COPY_WIDTH: Final = max(at.Q_COUNT, at.S_COUNT, at.O_COUNT + 1)
+
+
+def _doubled(table: NDArray[np.int64]) -> NDArray[np.int64]:
+    larger = np.empty((2 * table.shape[0], table.shape[1]), dtype=np.int64)
+    larger[: table.shape[0]] = table
+    return larger
+
+
+def run_compiled(request: KernelRequest, watcher: Watcher | None = None) -> CompiledRun:
+    """Run *request* on the kernels.
+
+    Raises:
+        ImportError: numba is not installed.
+        LedgerOverflowError: a number left 62 bits; nothing of the run is kept.
+    """
+    from engine.backtest.kernel_run import finish_run, run_bars
+
+    inputs = kernel_inputs(request)
+    q, s = inputs.numbers, inputs.symbols
+    tables = _Tables(inputs)
+    steps = inputs.steps
+    samples = len(inputs.timeline_ts) if len(inputs.timeline) else steps
+    equity, cash = np.empty(samples, dtype=np.int64), np.empty(samples, dtype=np.int64)
+    exposed = np.zeros(samples, dtype=np.uint8)
+    stop = 0
+    is_cancelled = False
+    while q[at.A_STEP] < steps and q[at.A_STATUS] != at.STATUS_BANKRUPT:
+        if q[at.A_STEP] >= stop:
+            stop = min(steps, _instant_end(inputs, stop + SLICE))
+        run_bars(
+            q,
+            s,
+            tables.orders,
+            tables.fills,
+            tables.working,
+            tables.copies,
+            inputs.bars,
+            inputs.timeline,
+            inputs.decisions,
+            equity,
+            cash,
+            exposed,
+            stop,
+        )
+        _check(q)
+        if q[at.A_STATUS] == at.STATUS_FULL:
+            tables.grow()
+            q[at.A_STATUS] = at.STATUS_RUNNING
+        if watcher is not None and not watcher(
+            int(q[at.A_STEP]), int(q[at.K_NOW]), int(q[at.A_EQUITY]), int(q[at.A_FILLS])
+        ):
+            is_cancelled = q[at.A_STEP] < steps
+            break
+    while not _has_room_to_finish(q, s, tables):
+        tables.grow()
+    if not is_cancelled:
+        finish_run(
+            q,
+            s,
+            tables.orders,
+            tables.fills,
+            tables.working,
+            inputs.bars,
+            equity,
+            cash,
+            exposed,
+        )
+        _check(q)
+    return _result(request, inputs, tables, equity, cash, exposed, is_cancelled=is_cancelled)
+
+
+def _instant_end(inputs: KernelInputs, step: int) -> int:
+    """Return *step*, moved on so that it does not cut an instant in two."""
+    timeline = inputs.timeline
+    while 0 < step < len(timeline) and timeline[step, 2] == timeline[step - 1, 2]:
+        step += 1
+    return step
+
+
+def _check(q: IntArray) -> None:
+    if q[at.A_STATUS] == at.STATUS_OVERFLOW:
+        raise LedgerOverflowError(
+            "a position or the cash came near 2**62: the event path has unbounded integers (UNIT-7)"
+        )
+
+
+def _has_room_to_finish(q: IntArray, s: IntArray, tables: _Tables) -> bool:
+    more = 2 * len(s)
+    return bool(
+        q[at.A_ORDERS] + more < len(tables.orders)
+        and q[at.A_FILLS] + more < len(tables.fills)
+        and int(s[:, at.S_OPEN].max()) + more < tables.working.shape[1]
+    )
+
+
+def _result(
+    request: KernelRequest,
+    inputs: KernelInputs,
+    tables: _Tables,
+    equity: IntArray,
+    cash: IntArray,
+    exposed: NDArray[np.uint8],
+    *,
+    is_cancelled: bool,
+) -> CompiledRun:
+    q, s = inputs.numbers, inputs.symbols
+    count = int(q[at.A_SAMPLES])
+    rows = tables.orders[: int(q[at.A_ORDERS])]
+    if len(inputs.timeline):
+        stamps = inputs.timeline_ts
+    else:
+        stamps = request.columns[0].ts_close[request.starts[0] : request.stops[0]]
+    samples = np.empty(count, dtype=EQUITY_DTYPE)
+    samples["ts"] = stamps[:count]
+    samples["equity_atoms"] = equity[:count]
+    samples["cash_atoms"] = cash[:count]
+    samples["exposed"] = exposed[:count]
+    fills = _fills(tables.fills[: int(q[at.A_FILLS])], s)
+    if not request.is_single:
+        samples["exposed"] = _exposure(samples["ts"], fills, request)
+    reasons = {
+        reason: int(q[at.R_FIRST + code])
+        for code, reason in enumerate(at.REASONS)
+        if q[at.R_FIRST + code]
+    }
+    return CompiledRun(
+        fills=fills,
+        equity=samples,
+        orders=_orders(rows),
+        order_rows=rows,
+        inputs=inputs,
+        reasons=reasons,
+        steps_done=int(q[at.A_STEP]),
+        ambiguous_fills=int(q[at.A_AMBIGUOUS]),
+        unknown_volume_fills=int(q[at.A_UNKNOWN_VOLUME]),
+        signals=int(q[at.A_SIGNALS]),
+        liquidations=int(q[at.A_LIQUIDATIONS]),
+        is_bankrupt=bool(q[at.A_BANKRUPT]),
+        is_cancelled=is_cancelled,
+        shortfall_atoms=int(q[at.A_SHORTFALL]),
+        final_equity_atoms=int(q[at.A_EQUITY]),
+        marks=tuple(0 if mark == at.NO_PRICE else mark for mark in s[:, at.S_MARK].tolist()),
+    )
+
+
+def _exposure(stamps: IntArray, fills: Table, request: KernelRequest) -> NDArray[np.bool_]:
+    """Return which samples had a position, from a fill's own bar to that of the last one.
+
+    A symbol whose bars end before the others' is closed at its own last bar (PF-15).
+    """
+    changes = np.zeros(len(stamps) + 1, dtype=np.int64)
+    held = [0] * len(request.columns)
+    since = [0] * len(request.columns)
+    for symbol, bar, side, lots in zip(
+        *(fills[name].tolist() for name in ("symbol", "bar", "side", "lots")), strict=True
+    ):
+        close = request.columns[symbol].ts_close[bar]
+        sample = min(int(np.searchsorted(stamps, close)), len(stamps) - 1)
+        if not held[symbol]:
+            since[symbol] = sample
+        held[symbol] += side * lots
+        if not held[symbol]:
+            changes[since[symbol]] += 1
+            changes[sample + 1] -= 1
+    for symbol, lots in enumerate(held):
+        changes[since[symbol]] += lots != 0
+    return np.cumsum(changes[:-1]) > 0
+
+
+def _fills(rows: IntArray, s: IntArray) -> Table:
+    table = np.empty(len(rows), dtype=FILL_DTYPE)
+    for name, column in (
+        ("ts", at.X_TS),
+        ("bar", at.X_BAR),
+        ("order_seq", at.X_ORDER),
+        ("symbol", at.X_SYMBOL),
+        ("side", at.X_SIDE),
+        ("liquidity", at.X_LIQUIDITY),
+        ("lots", at.X_LOTS),
+        ("ticks", at.X_TICKS),
+        ("fee_atoms", at.X_FEE),
+        ("ambiguous", at.X_AMBIGUOUS),
+        ("reason", at.X_REASON),
+    ):
+        table[name] = rows[:, column]
+    worse = rows[:, at.X_SIDE] * (rows[:, at.X_TICKS] - rows[:, at.X_RAW])
+    scale = s[rows[:, at.X_SYMBOL], at.S_SCALE]
+    table["slippage_atoms"] = np.maximum(worse, 0) * rows[:, at.X_LOTS] * scale
+    return table
+
+
+def _orders(rows: IntArray) -> Table:
+    table = np.empty(len(rows), dtype=ORDER_DTYPE)
+    table["seq"] = np.arange(len(rows))
+    for name, column in (
+        ("symbol", at.O_SYMBOL),
+        ("side", at.O_SIDE),
+        ("type", at.O_KIND),
+        ("tif", at.O_TIF),
+        ("state", at.O_STATE),
+        ("lots", at.O_LOTS),
+        ("filled_lots", at.O_FILLED),
+        ("filled_atoms", at.O_NOTIONAL),
+        ("limit", at.O_LIMIT),
+        ("stop", at.O_STOP),
+        ("bar_created", at.O_BAR),
+        ("ts_created", at.O_CREATED),
+        ("ts_updated", at.O_UPDATED),
+    ):
+        table[name] = rows[:, column]
+    table["fee_atoms"] = rows[:, at.O_FEE] + rows[:, at.O_EXTRA]
+    return table
