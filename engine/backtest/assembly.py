@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,8 @@ from engine.containers.component_registry import ComponentRegistry, ComponentTyp
 from engine.containers.context import ContainerContext
 from engine.containers.scoped_container import ScopedContainer
 from engine.execution.bar_broker import BarBroker
-from engine.execution.bar_settings import BarBrokerSettings, FillTiming, PriceGrid
+from engine.execution.bar_settings import FillTiming, PriceGrid
+from engine.execution.passthrough_broker import PassthroughBroker, PassthroughSettings
 from engine.live.clock import SystemClock
 from engine.markets.historical import HistoricalDataHandler
 from engine.markets.windows import WindowName
@@ -58,7 +59,7 @@ class BuiltRun:
     """A container that is ready, its run, and what identifies it."""
 
     container: ScopedContainer
-    run: BarRun
+    pass_: BarRun | None
     handler: HistoricalDataHandler
     account: BarAccount
     broker: BarBroker
@@ -67,6 +68,14 @@ class BuiltRun:
     run_hash: str
     recorder: EventRecorder | None
     close_positions: bool
+    feeds: tuple[SymbolFeed, ...]
+
+    @property
+    def run(self) -> BarRun:
+        """Return the pass over the bars."""
+        if self.pass_ is None:
+            raise ValueError("the run is not wired yet")
+        return self.pass_
 
 
 def make_strategies(request: RunRequest) -> list[SeatedStrategy]:
@@ -125,14 +134,23 @@ def registry(
 
     def broker(_: Mapping[str, Any], ctx: ContainerContext) -> BarBroker:
         section = config.components.broker
-        settings = (
-            section.params if isinstance(section, SimulatedBrokerSection) else BarBrokerSettings()
-        )
         data_handler = _resolve(ctx, "data_handler", HistoricalDataHandler)
+        if not isinstance(section, SimulatedBrokerSection):
+            price = section.params.default_price
+            instrument = data.columns[0].instrument
+            return PassthroughBroker(
+                data_handler.bars,
+                account=_resolve(ctx, "portfolio", BarAccount),
+                settings=PassthroughSettings(
+                    commission_model=section.params.commission_model,
+                    default_price_ticks=None if price is None else instrument.nearest_ticks(price),
+                ),
+                container_id=ctx.container_id,
+            )
         return BarBroker(
             data_handler.bars,
             account=_resolve(ctx, "portfolio", BarAccount),
-            settings=settings,
+            settings=section.params,
             seed=ctx.seed,
             container_id=ctx.container_id,
             first_bars=[window.decision_bar for window in data_handler.windows],
@@ -243,23 +261,9 @@ def _wired(
     if config.record_events:
         recorder = create({"name": "recorder", "class": "EventRecorder"})
     container.initialize_scope()
-    section = config.components.broker
-    settings = section.params if isinstance(section, SimulatedBrokerSection) else None
-    run = BarRun(
-        container=container,
-        feeds=feeds,
-        timeline=handler.timeline,
-        account=account,
-        broker=broker,
-        risk=risk,
-        host=host,
-        control=control,
-        has_strict_grid=settings is not None and settings.price_grid is PriceGrid.STRICT,
-        fills_this_close=settings is not None and settings.fill_timing is FillTiming.THIS_CLOSE,
-    )
-    return BuiltRun(
+    built = BuiltRun(
         container,
-        run,
+        None,
         handler,
         account,
         broker,
@@ -268,6 +272,26 @@ def _wired(
         identity,
         recorder,
         config.close_positions_at_end,
+        tuple(feeds),
+    )
+    return replace(built, pass_=new_run(built, request, control))
+
+
+def new_run(built: BuiltRun, request: RunRequest, control: RunControl) -> BarRun:
+    """Return a pass over the bars of a container that is READY."""
+    section = request.config.components.broker
+    settings = section.params if isinstance(section, SimulatedBrokerSection) else None
+    return BarRun(
+        container=built.container,
+        feeds=built.feeds,
+        timeline=built.handler.timeline,
+        account=built.account,
+        broker=built.broker,
+        risk=built.risk,
+        host=built.host,
+        control=control,
+        has_strict_grid=settings is not None and settings.price_grid is PriceGrid.STRICT,
+        fills_this_close=settings is not None and settings.fill_timing is FillTiming.THIS_CLOSE,
     )
 
 

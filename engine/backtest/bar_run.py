@@ -25,6 +25,7 @@ from engine.portfolio.bar_account import BarAccount
 from engine.risk.bar_risk_manager import BarRiskManager, Verdict
 from engine.risk.drawdown import Watch
 from engine.strategies.signal_rows import SignalRow, TagIndex, row_of
+from engine.strategies.signal_table import NO_PRICE
 
 Facts: TypeAlias = Callable[[], Mapping[str, Any]]
 """Makes the payload of an event; called only if somebody listens."""
@@ -156,6 +157,7 @@ class BarRun:
         ends: list[bool] = feed.columns.ends_session.tolist()
         ts_open, ts_close = lists.ts_open, lists.ts_close
         mark_one, match_one = broker.mark_one, broker.match_one
+        tests_path = account.settings.intrabar_margin
         offset = self._bars[0]
         start = offset + self._position
         stop = offset + self.total if limit is None else min(offset + self.total, start + limit)
@@ -166,7 +168,7 @@ class BarRun:
                 break
             if ts_open[index] >= broker.due_ns:
                 broker.before(((0, index),))
-            if book.orders:
+            if book.orders or tests_path:
                 self._instant_ns = ts_close[index]
                 match_one(0, index)
                 if broker.news:
@@ -331,9 +333,12 @@ class BarRun:
         if cancel or replace:
             self._change(feed.index, owner, row, cancel, replace, now_ns)
             return
-        if row.off_grid and self._has_strict_grid:
-            self._refused(Verdict(None, "PRICE_OFF_GRID"), feed.index, done)
-            self._risk.rejections["PRICE_OFF_GRID"] += 1
+        problem = _range_problem(row) or (
+            "PRICE_OFF_GRID" if row.off_grid and self._has_strict_grid else ""
+        )
+        if problem:
+            self._refused(Verdict(None, problem), feed.index, done)
+            self._risk.rejections[problem] += 1
             return
         verdict = self._risk.on_signal(feed.index, index, row, now_ns=now_ns, tag=tag, owner=owner)
         if verdict.cancels_entries:
@@ -362,8 +367,8 @@ class BarRun:
                     order,
                     now_ns=now_ns,
                     lots=row.value if row.value > 0 else None,
-                    limit=row.limit if row.limit > -NEVER else None,
-                    stop=row.stop if row.stop > -NEVER else None,
+                    limit=None if row.limit == NO_PRICE else row.limit,
+                    stop=None if row.stop == NO_PRICE else row.stop,
                 )
 
     def _refused(self, verdict: Verdict, symbol: int, done: int) -> None:
@@ -517,6 +522,16 @@ def _instant_at(instants: list[int], position: int) -> int:
         else:
             high = middle
     return low
+
+
+def _range_problem(row: SignalRow) -> str:
+    """Return what is too large for the ledger's integers, empty if nothing is."""
+    if abs(row.value) >= NEVER:
+        return "QTY_ABOVE_MAX"
+    prices = (row.limit, row.stop, row.trail, row.limit_offset, row.activation, row.sl, row.tp)
+    if any(abs(price) >= NEVER and price != NO_PRICE for price in prices):
+        return "PRICE_OUT_OF_RANGE"
+    return ""
 
 
 def _is_exit(order: BarOrder) -> bool:

@@ -125,8 +125,9 @@ class BarStrategyHost:
         self.seated = ()
         self._feeds = ()
 
-    def rebind(self, ctx: ContainerContext) -> None:
-        """Bind again after a reset: draws start again as well."""
+    def reseat(self, seated: Sequence[SeatedStrategy], ctx: ContainerContext) -> None:
+        """Put new strategies in the place of those of the run before, and bind them."""
+        self.seated = tuple(seated)
         self._bind(ctx)
 
     def _bind(self, ctx: ContainerContext) -> None:

@@ -60,6 +60,8 @@ class BarBroker(BarIntake):
         funding: Mapping[int, Sequence[Funding]] | None = None,
         actions: Mapping[int, Sequence[CorporateAction]] | None = None,
     ) -> None:
+        self._funding = funding
+        self._actions = actions
         super().__init__(
             columns,
             account=account,
@@ -69,6 +71,12 @@ class BarBroker(BarIntake):
             first_bars=first_bars,
             listening=listening,
         )
+
+    def _begin(self) -> None:
+        super()._begin()
+        account = self.account
+        self._is_stopped = False
+        self._is_halted = False
         self.samples = array("q")
         self.sample_ts = array("q")
         self._first_sample: tuple[int, int] | None = None
@@ -78,7 +86,24 @@ class BarBroker(BarIntake):
         self._checks_margin = account.is_margin
         self._leverage_ppb = account.leverage_ppb
         self._maintenance_ppb = account.maintenance_ppb
-        self.set_events(funding=funding, actions=actions)
+        self.set_events(funding=self._funding, actions=self._actions)
+        self._first_bars = first_bars
+        self._funding, self._actions = funding, actions
+
+    def reset(self) -> None:
+        """Return to the state after construction; the account is reset before (CONT-11)."""
+        BarBroker.__init__(
+            self,
+            [book.columns for book in self.books],
+            account=self.account,
+            settings=self.settings,
+            seed=self.seed,
+            container_id=self.container_id,
+            first_bars=self._first_bars,
+            listening=self.listening,
+            funding=self._funding,
+            actions=self._actions,
+        )
 
     def match(self, bars: Sequence[tuple[int, int]]) -> None:
         """Match the bars of one instant in their order (EVT-4 b)."""

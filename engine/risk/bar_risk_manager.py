@@ -117,6 +117,16 @@ class BarRiskManager:
         self._day_key = (-1, 0)
         self._session_equity = account.equity
 
+    def reset(self) -> None:
+        """Return to the state after construction; account and broker are reset before."""
+        BarRiskManager.__init__(
+            self,
+            settings=self.settings,
+            columns=self._columns,
+            account=self._account,
+            orders=self._orders,
+        )
+
     # --- facts that come in --------------------------------------------------------------------
 
     def observe(self, equity_atoms: int) -> Watch:
