@@ -87,23 +87,6 @@ class BarBroker(BarIntake):
         self._leverage_ppb = account.leverage_ppb
         self._maintenance_ppb = account.maintenance_ppb
         self.set_events(funding=self._funding, actions=self._actions)
-        self._first_bars = first_bars
-        self._funding, self._actions = funding, actions
-
-    def reset(self) -> None:
-        """Return to the state after construction; the account is reset before (CONT-11)."""
-        BarBroker.__init__(
-            self,
-            [book.columns for book in self.books],
-            account=self.account,
-            settings=self.settings,
-            seed=self.seed,
-            container_id=self.container_id,
-            first_bars=self._first_bars,
-            listening=self.listening,
-            funding=self._funding,
-            actions=self._actions,
-        )
 
     def match(self, bars: Sequence[tuple[int, int]]) -> None:
         """Match the bars of one instant in their order (EVT-4 b)."""

@@ -39,6 +39,7 @@ from engine.execution.bar_order_validator import BarOrderContext, find_bar_probl
 from engine.execution.bar_state import OcoGroup
 from engine.execution.order_spec import OrderSpec, place_on_grid
 from engine.execution.reasons import ReasonCode
+from engine.execution.wrong_event import WrongEventKind
 
 _PHASES: Final = {MARKET: PHASE_MARKET, MOO: PHASE_MARKET, MOC: PHASE_CLOSE, LIMIT: PHASE_LIMIT}
 _USER: Final[str] = ReasonCode.USER.value
@@ -48,15 +49,23 @@ _INVALID_TRAIL: Final[str] = ReasonCode.TRAIL_INVALID.value
 class BarIntake(BarDues):
     """Takes orders in and keeps the book of record by their sequence (6.4)."""
 
-    _is_stopped = False
-    _is_halted = False
+    _is_stopped: bool
+    _is_halted: bool
 
     def submit(self, order: BarOrder, *, now_ns: int) -> bool:
         """Take *order*, made at *now_ns*; False if it is REJECTED, ``order.reason`` says why.
 
         The same order again changes nothing; another order with a client id that is known is
         rejected.
+
+        Raises:
+            WrongEventKind: *order* is no order; signals go to the risk manager (EVT-1).
         """
+        if not isinstance(order, BarOrder):
+            raise WrongEventKind(
+                f"the broker takes orders, this is a {type(order).__name__}; "
+                "signals go to the risk manager"
+            )
         if order.seq >= 0:
             return order.state != REJECTED
         is_named = bool(order.client_id)

@@ -86,19 +86,30 @@ class BarState:
         self.seed = seed
         self.container_id = container_id
         self.listening = listening
-        first_bars = first_bars or [0] * len(columns)
+        self._columns = tuple(columns)
+        self._first_bars = tuple(first_bars or [0] * len(columns))
+        self._begin()
+
+    def reset(self) -> None:
+        """Be as after construction, the account too (CONT-4)."""
+        self.account.reset()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Set up everything that a run changes."""
+        account = self.account
         self.books = [
             SymbolBook(
                 index,
                 one,
                 account.positions[index],
-                seed=seed,
-                first_bar=first_bars[index],
+                seed=self.seed,
+                first_bar=self._first_bars[index],
                 is_margin=account.is_margin,
             )
-            for index, one in enumerate(columns)
+            for index, one in enumerate(self._columns)
         ]
-        self._read_settings(settings)
+        self._read_settings(self.settings)
         self.orders: list[BarOrder] = []
         self.fill_log: list[BarFill] = []
         self.news: list[BarFill | OrderNews] = []

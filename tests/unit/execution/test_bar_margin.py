@@ -18,6 +18,7 @@ from engine.execution.bar_order import (
     BarOrder,
     Bracket,
 )
+from engine.execution.wrong_event import WrongEventKind
 from engine.model.instruments import Settlement
 from engine.model.market_events import CorporateAction, CorporateActionKind, Funding
 from engine.model.run_tables import digest64, fingerprint
@@ -309,3 +310,29 @@ def test_tables_of_an_empty_run() -> None:
     nothing.broker.finish(close_positions=True, now_ns=0)
     assert [len(table) for table in nothing.broker.tables()] == [0, 0, 0]
     assert np.array_equal(equity["exposed"], [0])
+
+
+def test_evt_1_a_broker_takes_no_signals() -> None:
+    played = BarRun(bar_columns([FLAT]))
+    with pytest.raises(WrongEventKind, match="risk manager"):
+        played.broker.submit("buy", now_ns=0)  # type: ignore[arg-type]  # that is the point
+    assert played.broker.orders == []
+
+
+def test_cont_11_a_reset_broker_is_as_new() -> None:
+    fee = {"kind": "maker_taker_tiered", "tiers": [[0, 0, "0.01"], [1000, 0, "0.001"]]}
+    funding = {0: [Funding(2 * DAY_NS, 10**6)]}
+    columns = bar_columns([(100, 104, 97, 102), (102, 103, 95, 96), (96, 109, 96, 108)])
+    played = BarRun(columns, commission_model=fee, events={"funding": funding})
+    prints = []
+    for _ in range(2):
+        played.script = {
+            0: [BarOrder(0, 1, MARKET, 5, bracket=Bracket(sl=9500, tp=10300)), BarOrder(9, 1, 0)],
+            1: [lambda broker: broker.halt(), lambda broker: broker.stop()],
+        }
+        played.run(finish=True)
+        prints.append((fingerprint(*played.broker.tables()), played.broker.rejections))
+        played.broker.reset()
+        assert played.broker.orders == []
+        assert played.account.equity == played.account.initial
+    assert prints[0] == prints[1]
