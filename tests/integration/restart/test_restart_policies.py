@@ -111,6 +111,12 @@ def only_executor(session: PublishedSession) -> ExecutorSnapshot:
     return snapshot
 
 
+def main_executor(session: PublishedSession) -> ExecutorSnapshot:
+    executors = {**session.executors, **session.archived}.values()
+    (snapshot,) = [one for one in executors if one.controller_id == "main"]
+    return snapshot
+
+
 @pytest.fixture
 def crash(tmp_path: Path) -> Crash:
     return Crash(tmp_path)
@@ -178,16 +184,20 @@ async def test_the_executors_of_the_session_can_be_ignored_alone(crash: Crash) -
     before = await crash.happen("ignore", more=CONTROLLER.format(policy="resume"))
     board = WatchedBoard()
     async with Engine.open(config=crash.config, data_dir=crash.second, board=board):
+        # The controller, which has the policy resume, may have opened something by itself.
+        old = main_executor(before)
         after = await board.until(
-            lambda one: one.inputs > 5 and bool({**one.executors, **one.archived})
+            lambda one: (
+                one.inputs > 5
+                and old.id in {**one.executors, **one.archived}
+                and main_executor(one).is_done
+            )
         )
-        after = await board.until(lambda one: only_executor(one).is_done)
-        new = only_executor(after)
-        assert new.id == only_executor(before).id
+        new = main_executor(after)
+        assert new.id == old.id
         assert (new.close_type, new.last_error) == (CloseType.FAILED, "ignored at the restart")
-        (held,) = after.positions_held
-        assert (held.amount, held.controller_id) == (Decimal(2), "main")
-        assert after.fill_count == 1
+        (held,) = [one for one in after.positions_held if one.controller_id == "main"]
+        assert held.amount == Decimal(2)
 
 
 @pytest.mark.parametrize(
