@@ -18,6 +18,7 @@ from engine.execution.bar_order import (
     BarOrder,
     OrderNews,
 )
+from engine.execution.order_manager import OverFillError
 from engine.execution.reasons import ReasonCode
 from engine.execution.size_search import largest_fitting
 from engine.model.instruments import PPB
@@ -301,6 +302,8 @@ class BarFilling(BarContingent):
         is_maker: bool,
     ) -> None:
         """Book a fill and let it act on the orders that depend on it."""
+        if lots > order.lots - order.filled_lots:
+            raise OverFillError(f"order {order.client_id}: {lots} lots are more than it has left")
         account = self.account
         held = book.position.lots
         notional = abs(lots * ticks) * book.scale

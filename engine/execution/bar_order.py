@@ -8,6 +8,7 @@ per order and bar.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from engine.execution.order_manager import IllegalTransitionError
@@ -72,6 +73,8 @@ _IS_LEGAL: Final = tuple(
     tuple(OrderStatus(new) in TRANSITIONS[OrderStatus(old)] for new in range(len(OrderStatus)))
     for old in range(len(OrderStatus))
 )
+
+_DISPLAY_STEP: Final = Decimal("1e-9")
 
 ROLE_ENTRY: Final = "entry"
 ROLE_EXIT: Final = "exit"
@@ -311,6 +314,13 @@ class BarOrder:
     def kind_name(self) -> str:
         """Return the name of the type."""
         return KIND_NAMES[self.kind]
+
+    def average_price(self, tick: Decimal) -> Decimal | None:
+        """Return the mean price of the fills, half-even to 1e-9 for display; None without one."""
+        if not self.filled_lots:
+            return None
+        exact = Decimal(self.price_lots) / self.filled_lots * tick
+        return exact.quantize(_DISPLAY_STEP, ROUND_HALF_EVEN)
 
     def advance(self, state: int, ts_ns: int, reason: str = "") -> None:
         """Go to *state* at *ts_ns*.

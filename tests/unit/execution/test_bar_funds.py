@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine.execution.bar_order import LIMIT, MARKET, STOP, BarOrder
+from engine.execution.order_manager import OverFillError
 from engine.execution.size_search import largest_fitting
 from engine.model.instruments import Settlement
 from engine.testing.bar_run import BarRun, Script, bar_columns
@@ -264,3 +265,14 @@ def test_a_cash_account_cannot_go_short_at_the_fill() -> None:
     played = play(script, FLAT, FLAT, FLAT, FLAT, (89, 89, 89, 89), account="cash")
     assert fills(played)[1:] == [(2, 3, 10000), (1, 2, 8900)]
     assert played.states()[1] == ("CANCELLED", "SHORT_NOT_ALLOWED")
+
+
+def test_an_over_fill_raises_in_simulation() -> None:
+    played = play({}, FLAT)
+    order = BarOrder(0, 1, MARKET, 5)
+    played.broker.submit(order, now_ns=1)
+    with pytest.raises(OverFillError, match="bt-O00000000: 6 lots"):
+        played.broker._fill(
+            played.broker.books[0], order, lots=6, ticks=1, raw=1, fee=0, is_maker=False
+        )
+    assert played.fills == []
