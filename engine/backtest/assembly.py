@@ -66,6 +66,7 @@ class BuiltRun:
     risk: BarRiskManager
     host: BarStrategyHost
     run_hash: str
+    effective: Mapping[str, Any]
     recorder: EventRecorder | None
     close_positions: bool
     feeds: tuple[SymbolFeed, ...]
@@ -199,8 +200,9 @@ def build_run(request: RunRequest, control: RunControl) -> BuiltRun:
     """
     config = request.config
     strategies = make_strategies(request)
+    values = effective_config(config)
     identity = run_hash(
-        config,
+        values,
         data_hash=f"{request.data.data_hash}:{request.window}",
         source_hash=source_hash([one.strategy for one in strategies]),
     )
@@ -218,8 +220,8 @@ def build_run(request: RunRequest, control: RunControl) -> BuiltRun:
     )
     try:
         container.register_shared_service("market_data", request.data.columns)
-        container.register_shared_service("config", effective_config(config))
-        return _wired(container, request, feeds, identity, control)
+        container.register_shared_service("config", values)
+        return _wired(container, request, feeds, (identity, values), control)
     except BaseException:
         container.teardown_scope()
         raise
@@ -241,7 +243,7 @@ def _wired(
     container: ScopedContainer,
     request: RunRequest,
     feeds: Sequence[SymbolFeed],
-    identity: str,
+    identity: tuple[str, Mapping[str, Any]],
     control: RunControl,
 ) -> BuiltRun:
     config = request.config
@@ -269,7 +271,8 @@ def _wired(
         broker,
         risk,
         host,
-        identity,
+        identity[0],
+        identity[1],
         recorder,
         config.close_positions_at_end,
         tuple(feeds),

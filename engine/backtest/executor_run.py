@@ -20,7 +20,7 @@ from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
 from engine.backtest.control import RunControl
 from engine.backtest.outcome import RawRun, Stopwatch, make_result
 from engine.backtest.results import BacktestResult, ResultStatus
-from engine.backtest.run_hash import plain, run_hash
+from engine.backtest.run_hash import effective_config, plain, run_hash
 from engine.backtest.strategy_loading import build_strategy, find_strategy_type
 from engine.containers.effects import Effects
 from engine.containers.inputs import (
@@ -105,7 +105,8 @@ class ExecutorRun:
         clock = SystemClock()
         stopwatch = Stopwatch.start(clock.now_ns())
         request, config = self._request, self._request.config
-        identity = run_hash(config, data_hash=request.data.data_hash, source_hash="executors")
+        values = effective_config(config)
+        identity = run_hash(values, data_hash=request.data.data_hash, source_hash="executors")
         container = self._container(f"backtest_{identity[:8]}")
         self._control.restart_clock()
         try:
@@ -122,6 +123,7 @@ class ExecutorRun:
                 columns=columns,
                 run_id=container.id,
                 run_hash=identity,
+                effective=values,
                 first_decision_bar=0,
                 base_metrics=replace(base, seed=config.seed, mode=config.mode.value),
                 stopwatch=stopwatch,

@@ -16,7 +16,7 @@ from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
 from engine.backtest.control import RunControl
 from engine.backtest.metrics import MetricInputs, Metrics, MetricSettings, compute_metrics
 from engine.backtest.results import BacktestResult, InstrumentFacts, ResultStatus
-from engine.backtest.run_hash import effective_config, plain
+from engine.backtest.run_hash import plain
 from engine.backtest.trade_log import TradeLog, build_trades, consistency_gap, open_pnl_atoms
 from engine.containers.container_metrics import ContainerMetrics
 from engine.execution.bar_order import KIND_NAMES, TIF_NAMES, BarOrder
@@ -107,6 +107,7 @@ def make_result(
     columns: Sequence[BarColumns],
     run_id: str,
     run_hash: str,
+    effective: Mapping[str, Any],
     first_decision_bar: int,
     base_metrics: ContainerMetrics,
     stopwatch: Stopwatch,
@@ -157,7 +158,7 @@ def make_result(
     return BacktestResult(
         status=raw.status,
         run_id=run_id,
-        config=effective_config(config),
+        config=effective,
         run_hash=run_hash,
         data_hash=request.data.data_hash,
         fingerprint=mark,

@@ -20,8 +20,18 @@ _NOT_HASHED: Final = frozenset(
 """Keys about display, log and workers; none of them changes a result."""
 
 
+_AS_THEY_ARE: Final = (str, int, bool, float, type(None))
+
+
 def plain(value: Any) -> Any:  # noqa: ANN401 (any configuration value)
     """Return *value* as JSON values; decimals as their shortest text, so that 0.10 is 0.1."""
+    kind = type(value)
+    if kind in _AS_THEY_ARE:
+        return value
+    if kind is dict:
+        return {str(key): plain(one) for key, one in value.items()}
+    if kind is tuple or kind is list:
+        return [plain(one) for one in value]
     match value:
         case Enum():
             return value.value
@@ -30,8 +40,6 @@ def plain(value: Any) -> Any:  # noqa: ANN401 (any configuration value)
             return "0" if text == "-0" else text
         case Mapping():
             return {str(key): plain(one) for key, one in value.items()}
-        case list() | tuple():
-            return [plain(one) for one in value]
         case set() | frozenset():
             return sorted(plain(one) for one in value)
         case _:
@@ -45,13 +53,17 @@ def effective_config(config: BacktestConfig) -> dict[str, Any]:
 
 
 def canonical_json(value: Any) -> str:  # noqa: ANN401 (any JSON value)
-    """Return *value* as JSON with sorted keys and no spaces."""
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    """Return the JSON values *value* as JSON with sorted keys and no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
 def config_hash(config: BacktestConfig) -> str:
     """Return the SHA-256 of what in *config* can change a result."""
-    values = effective_config(config)
+    return effective_hash(effective_config(config))
+
+
+def effective_hash(values: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what in an effective configuration can change a result."""
     hashed = {key: value for key, value in values.items() if key not in _NOT_HASHED}
     # Where a file lies is no part of the identity; what is in it is the data hash.
     hashed["data"] = [
@@ -60,10 +72,10 @@ def config_hash(config: BacktestConfig) -> str:
     return hashlib.sha256(canonical_json(hashed).encode()).hexdigest()
 
 
-def run_hash(config: BacktestConfig, *, data_hash: str, source_hash: str) -> str:
-    """Return the SHA-256 of configuration, data, strategy source and engine version."""
+def run_hash(values: Mapping[str, Any], *, data_hash: str, source_hash: str) -> str:
+    """Return the SHA-256 of effective configuration, data, strategy source and engine version."""
     identity = {
-        "config": config_hash(config),
+        "config": effective_hash(values),
         "data": data_hash,
         "strategy": source_hash,
         "engine": ENGINE_SEMANTICS,

@@ -50,13 +50,15 @@ class RunPool:
             raise ValueError("a pool serves one configuration and its data; only params may differ")
         built = self._pool.acquire()
         strategies = make_strategies(request)
+        values = effective_config(request.config)
         identity = run_hash(
-            request.config,
+            values,
             data_hash=f"{request.data.data_hash}:{request.window}",
             source_hash=source_hash([one.strategy for one in strategies]),
         )
         built.host.reseat(strategies, built.container.context)
-        return replace(built, pass_=new_run(built, request, control), run_hash=identity)
+        pass_ = new_run(built, request, control)
+        return replace(built, pass_=pass_, run_hash=identity, effective=values)
 
     def release(self, built: BuiltRun) -> None:
         """Take a run back."""

@@ -115,6 +115,7 @@ class Runner:
                 columns=built.handler.bars,
                 run_id=built.container.id,
                 run_hash=built.run_hash,
+                effective=built.effective,
                 first_decision_bar=_first_decision(built),
                 base_metrics=built.container.metrics,
                 stopwatch=stopwatch,

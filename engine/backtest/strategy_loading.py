@@ -140,11 +140,22 @@ def source_hash(strategies: Sequence[Strategy]) -> str:
     for strategy in strategies:
         cls = type(strategy)
         digest.update(f"{cls.__qualname__}\n".encode())
-        digest.update(_source(cls))
+        digest.update(_source(cls.__module__, cls.__qualname__, cls))
     return digest.hexdigest()
 
 
-def _source(cls: type) -> bytes:
+_SOURCES: Final[dict[tuple[str, str], bytes]] = {}
+"""Source by class, as it was when first asked for: that is what runs."""
+
+
+def _source(module: str, name: str, cls: type) -> bytes:
+    key = (module, name)
+    if key not in _SOURCES:
+        _SOURCES[key] = _read_source(cls)
+    return _SOURCES[key]
+
+
+def _read_source(cls: type) -> bytes:
     try:
         file = inspect.getsourcefile(cls)
     except TypeError:
