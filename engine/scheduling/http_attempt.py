@@ -81,7 +81,7 @@ async def _send(
         if following is None or redirects == MAX_REDIRECTS:
             return answer
         redirects += 1
-        request = following
+        request, auth = following, None  # its header is carried over where that is right
 
 
 async def _read(response: httpx2.Response, max_body: int) -> Answer:

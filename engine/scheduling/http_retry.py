@@ -69,12 +69,16 @@ class Retrier:
         settings: the limits of this request.
         clock: sleeps the waits, and gives the wall time for `Retry-After` dates.
         rng: draws the jitter.
+        is_open: whether another attempt may begin at all.
     """
 
-    def __init__(self, settings: RetrySettings, clock: Clock, rng: Jitter) -> None:
+    def __init__(
+        self, settings: RetrySettings, clock: Clock, rng: Jitter, is_open: Callable[[], bool]
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self._rng = rng
+        self._is_open = is_open
         self._backoff = 0.0
         self._wait = 0.0
         self._last: _Unanswered | None = None
@@ -131,6 +135,8 @@ class Retrier:
         if not isinstance(error, _Unanswered):
             return False
         if not may_retry(error.outcome, idempotent=self._settings.idempotent):
+            return False
+        if not self._is_open():
             return False
         wait = self._wait_after(error.answer)
         if wait is None or self._clock.monotonic() + wait > self._settings.deadline:

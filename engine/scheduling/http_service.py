@@ -243,6 +243,7 @@ class HttpService:
             ),
             self._clock,
             self._rng,
+            lambda: not self._is_closing,
         )
         try:
             answer = await retrier.run(lambda: self._transmit(call, ongoing))

@@ -12,27 +12,48 @@ import httpx2
 from anyio import CancelScope, CapacityLimiter, to_thread
 
 PROGRESS: Final = "quarterdeck_progress"
-_SENDING: Final = ".send_request_headers.started"
 
 
 class Progress:
     """How far one attempt has come; travels with the request as an extension."""
 
-    __slots__ = ("is_sent",)
+    __slots__ = ("_half_open", "_raw", "is_sent")
 
     def __init__(self) -> None:
         self.is_sent = False
         """Whether a byte of the request may have reached the peer."""
+        self._raw: Any = None
+        self._half_open: Any = None
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         """Take an event of the HTTP library; the names are httpcore's `trace` extension."""
-        del info
-        if event.endswith(_SENDING):
-            self.is_sent = True
+        _, _, what = event.partition(".")
+        match what:
+            case "connect_tcp.complete":
+                self._raw = info["return_value"]
+            case "start_tls.started":
+                self._half_open = self._raw
+            case "start_tls.complete":
+                self._half_open = None
+            case "send_request_headers.started":
+                self.is_sent = True
+            case _:
+                pass
 
     def extensions(self) -> dict[str, Any]:
         """Return what the request carries."""
         return {PROGRESS: self, "trace": self.trace}
+
+    async def close_half_open(self) -> None:
+        """Close a connection whose handshake did not end.
+
+        httpcore does so after an error, https://github.com/encode/httpcore/pull/443, but not
+        after a cancellation; this can go when it does.
+        """
+        half_open, self._half_open = self._half_open, None
+        if half_open is not None:
+            with CancelScope(shield=True):
+                await half_open.aclose()
 
 
 @dataclass(eq=False, slots=True)
@@ -79,14 +100,16 @@ class PoolTransport(httpx2.AsyncBaseTransport):
         holder = object()
         await self._limiter.acquire_on_behalf_of(holder)
         connections: _Connections | None = None
+        progress = request.extensions.get(PROGRESS)
         try:
             connections = await self._connections()
             connections.users += 1
-            progress = request.extensions.get(PROGRESS)
             if self._foreign is not None and isinstance(progress, Progress):
                 progress.is_sent = True
             response = await connections.transport.handle_async_request(request)
         except BaseException:
+            if isinstance(progress, Progress):
+                await progress.close_half_open()
             await self._release(holder, connections)
             raise
         release = partial(self._release, holder, connections)

@@ -11,9 +11,12 @@ from functools import partial
 from pathlib import Path
 
 import anyio
+import anyio.abc
+import anyio.lowlevel
 import httpx2
 import psutil
 import pytest
+from anyio.abc import SocketAttribute
 
 from engine.scheduling.pool_errors import BodyTooLarge, BodyUndecodable, PoolClosed, RequestFailed
 from engine.scheduling.resource_pool import ResourcePool
@@ -312,6 +315,46 @@ async def test_waiting_for_a_connection_too_long_was_not_sent(
         let_go.set()
     assert results == [(200, "placed")]
     assert server.hits("/order") == 1
+
+
+async def test_an_order_whose_handshake_never_ends_was_not_sent(
+    pool: ResourcePool, clock: RestlessClock
+) -> None:
+    pool.http_retry_count = 1
+    accepted = 0
+    arrived = anyio.Event()
+
+    async def mute(stream: anyio.abc.SocketStream) -> None:
+        nonlocal accepted
+        async with stream:
+            await stream.receive()  # the client's hello
+            accepted += 1
+            arrived.set()
+            await anyio.sleep_forever()
+
+    failures: list[RequestFailed] = []
+
+    async def place(port: int) -> None:
+        with pytest.raises(RequestFailed) as caught:
+            await pool.http_request("POST", f"https://127.0.0.1:{port}/order")
+        failures.append(caught.value)
+
+    process = psutil.Process()
+    before = process.num_fds()
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, mute)
+        group.start_soon(place, listener.extra(SocketAttribute.local_port))  # noqa: S610 (anyio's)
+        for attempt in (1, 2):
+            await arrived.wait()
+            assert accepted == attempt
+            arrived = anyio.Event()
+            clock.advance(30.0)
+        while not failures:
+            await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
+    assert failures[0].attempts == 2
+    assert process.num_fds() == before
 
 
 async def test_nothing_is_open_after_the_end(server: Server, clock: RestlessClock) -> None:

@@ -223,6 +223,16 @@ async def test_another_origin_gets_no_keys(
     assert second.headers["host"] == "elsewhere.test"
 
 
+async def test_credentials_given_for_one_origin_stay_there(
+    clock: StepClock, make_pool: MakePool, script: Script
+) -> None:
+    script.steps = [redirect(302, "/x"), redirect(302, "https://elsewhere.test/x"), 200]
+    pool = make_pool()
+    await outcome_of(clock, lambda: pool.http_request("GET", URL, auth=("me", "hush")))
+    given = ["authorization" in request.headers for request in script.requests]
+    assert given == [True, True, False]
+
+
 async def test_cookies_of_one_answer_are_not_sent_again(
     clock: StepClock, make_pool: MakePool, script: Script
 ) -> None:

@@ -10,7 +10,7 @@ import anyio
 import httpx2
 import pytest
 
-from engine.scheduling.http_outcome import RETRIES, Outcome
+from engine.scheduling.http_outcome import RETRIES, Outcome, outcome_of_error
 from engine.scheduling.pool_errors import BodyTooLarge, BodyUndecodable, RequestFailed
 from tests.unit.resource_pool.conftest import (
     Luck,
@@ -277,6 +277,11 @@ async def test_a_cancellation_is_propagated_at_once(
     assert [type(exc) for exc in ended] == [asyncio.CancelledError]
     assert script.sent == 1
     assert pool.get_stats()["http_errors"] == 0
+
+
+def test_time_that_is_up_before_anything_was_sent_counts_as_no_connection() -> None:
+    assert outcome_of_error(TimeoutError(), is_sent=False) is Outcome.NOT_SENT
+    assert outcome_of_error(TimeoutError(), is_sent=True) is Outcome.BROKEN
 
 
 def test_the_table_has_a_row_for_every_outcome() -> None:
