@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -32,11 +32,13 @@ def write_session(
     end_after: str | None = None,
     quotes_per_s: float = 25,
     near_pct: float | None = None,
+    agents: Sequence[dict[str, Any]] = (),
 ) -> Path:
     """Write a session file with *executors* position executors on two synthetic markets.
 
     Their barriers are too far away to be reached; with *near_pct* the stop losses are spread
-    evenly over the next ``near_pct`` of the price, so that quotes fire some of them.
+    evenly over the next ``near_pct`` of the price, so that quotes fire some of them. *agents* are
+    sections of the file.
     """
     session: dict[str, Any] = {"name": "crowd", "mode": "paper", "seed": 7, "on_end": "keep"}
     session |= {"speed": "max", "start": START} if is_fast else {"speed": 1}
@@ -49,6 +51,7 @@ def write_session(
         "venues": [{"name": VENUE, "kind": "perpetual"}],
         "markets": [_market(pair, price, tick, quotes_per_s) for pair, price, tick in PAIRS],
         "executors": [executor_config(number, executors, near_pct) for number in range(executors)],
+        "agents": list(agents),
     }
     path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return path

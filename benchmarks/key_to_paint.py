@@ -1,4 +1,4 @@
-"""From a key press to the painted cursor line, with 1,000 live executors updating at 10 Hz."""
+"""From a key press to the painted cursor line: a busy engine, and one with busy agents."""
 
 from __future__ import annotations
 
@@ -12,7 +12,35 @@ from benchmarks.harness import Finding, percentile
 from benchmarks.terminal import Terminal
 
 PRESSES: Final = 300
+AGENTS: Final = 20
 MOST_MS: Final = 50.0
+MODULE: Final = "bench_agents"
+OWN_AGENTS: Final = '''
+from anyio import to_thread
+from engine.agents.session_agent import SessionAgent
+
+
+def crunch():
+    total = 0
+    for number in range(4_000_000):
+        total += number * number % 7
+    return total
+
+
+class Cruncher(SessionAgent):
+    """Computes in a thread for a good part of every second."""
+
+    async def _run_cycle(self, resource_pool):
+        return {"total": await to_thread.run_sync(crunch)}
+
+
+class Looker(SessionAgent):
+    """Looks at every executor once a second."""
+
+    async def _run_cycle(self, resource_pool):
+        picture = self.context.picture()
+        return {"pnl": float(sum(one.net_pnl_quote for one in picture.executors()))}
+'''
 CURSOR: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
 
 
@@ -20,6 +48,7 @@ def measure() -> list[Finding]:
     """Press j and k in turn in the list of executors, with a busy engine, then an idle one."""
     busy = _presses(executors=1000, quotes_per_s=25.0)
     idle = _presses(executors=30, quotes_per_s=0.01)
+    agents = _presses(executors=1000, quotes_per_s=25.0, agents=AGENTS)
     return [
         Finding(
             "key to paint, 1,000 live executors at 10 Hz, 120x40",
@@ -29,15 +58,35 @@ def measure() -> list[Finding]:
             "the same, engine idle",
             f"p99 <= {MOST_MS:g} ms",
             percentile(busy, 0.99) <= MOST_MS,
-        )
+        ),
+        Finding(
+            f"key to paint, the same with {AGENTS} agents, one of them CPU-heavy",
+            "ms",
+            agents,
+            busy,
+            "the same without them",
+            f"p99 <= {MOST_MS:g} ms",
+            percentile(agents, 0.99) <= MOST_MS,
+        ),
     ]
 
 
-def _presses(*, executors: int, quotes_per_s: float) -> list[float]:
+def _agent(number: int) -> dict[str, object]:
+    """Return the section of agent *number*; the first one is CPU-heavy."""
+    kind = "Cruncher" if number == 0 else "Looker"
+    return {"id": f"agent-{number}", "class": f"{MODULE}:{kind}", "interval": 1}
+
+
+def _presses(*, executors: int, quotes_per_s: float, agents: int = 0) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
+        (home / f"{MODULE}.py").write_text(OWN_AGENTS, encoding="utf-8")
         session = write_session(
-            home / "crowd.yaml", executors=executors, is_fast=False, quotes_per_s=quotes_per_s
+            home / "crowd.yaml",
+            executors=executors,
+            is_fast=False,
+            quotes_per_s=quotes_per_s,
+            agents=[_agent(number) for number in range(agents)],
         )
         command = [COMMAND, "run", str(session), "--data-dir", str(home / "data")]
         with Terminal(command, home=home, columns=120, rows=40) as terminal:

@@ -319,14 +319,11 @@ class AgentHost:
         known = self.registry.agents
         for gone in self._board.agents.keys() - known.keys():
             self._rows.forget(gone)
-        details: dict[str, AgentDetail] = {
-            agent_id: self._rows.detail(
-                agent,
-                agent_type=self.registry.agent_type(agent_id),
-                origin=self._origins.get(agent_id, "operator"),
-            )
-            for agent_id, agent in known.items()
-        }
+        details: dict[str, AgentDetail] = {}
+        for agent_id, agent in known.items():
+            detail = self._detail_of(agent)
+            if detail is not None:
+                details[agent_id] = detail
         self._board.agents = details
         self._board.scheduling = scheduling_view(
             self.engine,
@@ -336,6 +333,20 @@ class AgentHost:
             market_age_s=self._market_age(),
             ticks=self._ticks(),
         )
+
+    def _detail_of(self, agent: BaseAgent) -> AgentDetail | None:
+        """Return the view of *agent*; one that cannot be shown keeps its last and is told once."""
+        agent_id = agent.agent_id
+        try:
+            return self._rows.detail(
+                agent,
+                agent_type=self.registry.agent_type(agent_id),
+                origin=self._origins.get(agent_id, "operator"),
+            )
+        except Exception as error:  # noqa: BLE001 (boundary: an agent's own values are read)
+            text = f"agent {agent_id} cannot be shown: {type(error).__name__}: {error}"
+            self.alerts.raise_alert(f"shown:{agent_id}", text, "warning")
+            return self._board.agents.get(agent_id)
 
     def headline(self) -> str:
         """Return what nobody may overlook; empty if nothing."""
