@@ -258,6 +258,8 @@ class HttpService:
         return answer.status, data
 
     async def _transmit(self, call: HttpCall, ongoing: _Ongoing) -> Answer:
+        if self._transport is not None:
+            await self._transport.prepare()
         gate = self.gates.get(call.api_name)
         if gate is not None:
             if call.rate_limit is None:

@@ -95,6 +95,11 @@ class PoolTransport(httpx2.AsyncBaseTransport):
         self._size = size
         self._limiter.total_tokens = size
 
+    async def prepare(self) -> None:
+        """Make the TLS context: it takes a while, and a permit must not grow old meanwhile."""
+        if self._foreign is None and self._tls is None:
+            self._tls = await to_thread.run_sync(httpx2.create_ssl_context)  # reads files
+
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send *request* when a connection is free."""
         holder = object()
@@ -130,8 +135,7 @@ class PoolTransport(httpx2.AsyncBaseTransport):
                 await connections.transport.aclose()
 
     async def _connections(self) -> _Connections:
-        if self._foreign is None and self._tls is None:
-            self._tls = await to_thread.run_sync(httpx2.create_ssl_context)  # reads files
+        await self.prepare()
         old = self._current
         if old is not None and (old.size == self._size or self._foreign is not None):
             return old
