@@ -22,7 +22,8 @@ class AgentBook:
         dropped: ids that made room for others and that somebody else may forget too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, loose_ids: int = LOOSE_IDS) -> None:
+        self._loose_ids: Final = loose_ids
         self.records: Final[dict[str, AgentRecord]] = {}
         self.dropped: Final[list[str]] = []
         self._loose: Final[dict[str, None]] = {}
@@ -79,7 +80,7 @@ class AgentBook:
     def _make_room(self) -> None:
         # Two for each new one: busy ids go to the end, and the rest shrinks back in the end.
         for _ in range(2):
-            if len(self._loose) <= LOOSE_IDS:
+            if len(self._loose) <= self._loose_ids:
                 return
             oldest = next(iter(self._loose))
             del self._loose[oldest]

@@ -439,6 +439,8 @@ class Dispatcher:
             value = await awaitable
         except Exception as error:  # noqa: BLE001 (boundary: foreign code runs here)
             self._ended(handle, None, error)
+        except GeneratorExit:
+            raise  # the coroutine is being destroyed after its loop: nothing can follow
         except BaseException as error:
             self._ended(handle, None, error)
             raise
@@ -484,7 +486,7 @@ class Dispatcher:
         if handle.is_timed_out:
             counters.timed_out += 1
             handle.close(_TIMED_OUT, None, handle.timeout_error())
-        elif handle.is_cancelling or _is_cancelled_from_outside(handle, error):
+        elif handle.is_cancelling or self._is_cancelled_from_outside(handle, error):
             counters.cancelled += 1
             handle.close(_CANCELLED, None, handle.cancelled_error())
         else:
@@ -494,6 +496,18 @@ class Dispatcher:
     def _rest_if_idle(self) -> None:
         if not self.running and not self._is_dispatching:
             self._watch.rest()
+
+    def _is_cancelled_from_outside(self, handle: TaskHandle, error: BaseException | None) -> bool:
+        """Return whether somebody cancelled the asyncio task itself, as a loop does that ends."""
+        if not isinstance(error, asyncio.CancelledError):
+            return False
+        task = handle.asyncio_task
+        # Without a request it is the task's own doing, say an awaited future that was cancelled.
+        if isinstance(task, asyncio.Task) and not task.cancelling():
+            return False
+        if any(isinstance(one, asyncio.Task) and one.cancelling() for one in self._services):
+            self.rest()  # the loop cancels all its tasks: new ones would be left behind
+        return True
 
     # --- cancelling ------------------------------------------------------------------------
 
@@ -586,15 +600,6 @@ class Dispatcher:
     def _check_calm(self) -> None:
         if self._calm is not None:
             self._calm()
-
-
-def _is_cancelled_from_outside(handle: TaskHandle, error: BaseException | None) -> bool:
-    """Return whether somebody cancelled the asyncio task itself, as a loop does that ends."""
-    if not isinstance(error, asyncio.CancelledError):
-        return False
-    task = handle.asyncio_task
-    # Without a request it is the task's own doing, say an awaited future that was cancelled.
-    return task is None or not isinstance(task, asyncio.Task) or task.cancelling() > 0
 
 
 def _report_service(service: asyncio.Future[None]) -> None:

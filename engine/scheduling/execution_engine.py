@@ -565,7 +565,11 @@ class ExecutionEngine(Optioned):
         loop = self._owner.loop
         if self._is_running and loop is not None and loop.is_closed():
             LOG.warning("the loop of the execution engine was closed while it ran")
+            self._owner.release()
             self._dispatcher.forget_all()
+            for record in self._book:
+                for waiting in list(record.queued):
+                    waiting.cancel()
             self._close()
 
     def _spare_caller(self) -> None:

@@ -12,7 +12,6 @@ from engine.scheduling import (
     CycleFailed,
     TaskCancelled,
     TaskPriority,
-    TaskState,
 )
 from engine.testing.agent_bench import Gate, ToldAgent, quiet_engine, quiet_scheduler
 from engine.testing.manual_clock import ManualClock
@@ -97,7 +96,7 @@ async def test_repeat_false_runs_once(clock: ManualClock) -> None:
     async with quiet_engine(clock) as engine:
         handle = await engine.schedule_agent_cycle(agent)
         await clock.run_for(100)
-        assert handle.state is TaskState.DONE
+        assert handle.state == "done"
         assert (await handle.result())["success"] is True
     assert len(agent.starts) == 1
 
@@ -127,11 +126,11 @@ async def test_a_merge_with_delay_0_makes_a_delayed_cycle_ready(clock: ManualClo
     agent = await told(clock, interval=100)
     async with quiet_engine(clock) as engine:
         handle = await engine.schedule_agent_cycle(agent, delay=50)
-        assert handle.state is TaskState.DELAYED
+        assert handle.state == "delayed"
         await engine.schedule_agent_cycle(agent)
-        assert handle.state is TaskState.READY
+        assert handle.state == "ready"
         await clock.settle()
-        assert handle.state is TaskState.DONE
+        assert handle.state == "done"
         assert clock.pending_timers >= 1
         await clock.run_for(60)
         assert len(agent.starts) == 1
@@ -146,7 +145,7 @@ async def test_scheduling_while_one_runs_queues_exactly_one_follow_up(clock: Man
         follow_ups = [await engine.schedule_agent_cycle(agent) for _ in range(4)]
         assert {id(one) for one in follow_ups} == {id(follow_ups[0])}
         assert follow_ups[0] is not running
-        assert follow_ups[0].state is TaskState.PARKED
+        assert follow_ups[0].state == "parked"
         stats = engine.get_stats()
         assert (stats["parked_tasks"], stats["running_tasks"]) == (1, 1)
         assert stats["coalesced_total"] == 3
@@ -164,13 +163,13 @@ async def test_a_delayed_cycle_parks_when_it_is_due_while_one_runs(clock: Manual
         await clock.settle()
         waiting = await engine.schedule_agent_cycle(agent, delay=2)
         await clock.run_for(3)
-        assert waiting.state is TaskState.PARKED
+        assert waiting.state == "parked"
         # It holds neither a slot nor the head of its queue (3.4).
         await engine.schedule_task("x", "t", gate.task("other"))
         await clock.settle()
         assert gate.started == ["other"]
         await clock.run_for(10)
-        assert waiting.state is TaskState.DONE
+        assert waiting.state == "done"
         gate.release("other")
 
 
@@ -232,7 +231,7 @@ async def test_a_cycle_of_an_agent_that_does_not_run_is_skipped(clock: ManualClo
         handle = await engine.schedule_agent_cycle(agent, delay=5)
         agent.status = AgentStatus.STOPPED
         await clock.run_for(100)
-        assert handle.state is TaskState.CANCELLED
+        assert handle.state == "cancelled"
         assert handle.skipped
         assert handle.event_status == "skipped"
         with pytest.raises(TaskCancelled, match="skipped"):
@@ -255,7 +254,7 @@ async def test_a_cycle_cancelled_from_outside_is_no_sample_and_is_not_repeated(
         await clock.run_for(1)
         assert handle.cancel()
         await clock.run_for(100)
-        assert handle.state is TaskState.CANCELLED
+        assert handle.state == "cancelled"
         assert engine.scheduler.get_stats()["agents_tracked"] == 0
         assert len(agent.starts) == 1
         assert (await engine.check_health()).overdue == ("agent",)
@@ -298,7 +297,7 @@ async def test_exclusive_tasks_have_the_same_rule_per_agent_and_type(clock: Manu
         assert (one.state, two.state, other.state) == ("running", "parked", "running")
         gate.release("1")
         await clock.settle()
-        assert two.state is TaskState.RUNNING
+        assert two.state == "running"
         gate.release("2", "4")
         await clock.settle()
     assert gate.started == ["1", "4", "2"]
@@ -333,7 +332,7 @@ async def test_a_reported_failure_counts_as_a_failure(clock: ManualClock) -> Non
     async with quiet_engine(clock) as engine:
         handle = await engine.schedule_agent_cycle(agent)
         await clock.settle()
-        assert handle.state is TaskState.FAILED
+        assert handle.state == "failed"
         with pytest.raises(CycleFailed, match="no answer"):
             await handle.result()
         assert engine.get_stats()["failed_total"] == 1
