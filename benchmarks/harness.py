@@ -29,8 +29,9 @@ class Finding:
 
     @property
     def ratio(self) -> float | None:
-        """Return our median over the reference's."""
-        return median(self.ours) / median(self.reference) if self.reference else None
+        """Return our median over the reference's; None without one, or when that is 0."""
+        reference = median(self.reference) if self.reference else 0.0
+        return median(self.ours) / reference if reference else None
 
 
 def repeat(sample: Sample, *, runs: int, warm_up: int = 1) -> list[float]:
