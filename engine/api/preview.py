@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from pydantic import BaseModel
 
+from engine.api.balance_preview import PlannedOrder, balance_lines
 from engine.api.typed_values import plain
 from engine.executors.barriers import TrailingStop
 from engine.executors.position_config import PositionExecutorConfig
@@ -60,7 +61,15 @@ def _lines(
     amount = f"{plain(config.amount)} {base_asset}"
     yield "order", f"{config.side.name} {amount} ≈ {_money(notional)} {quote_asset}"
     yield "entry", f"{plain(price)} {barriers.open_order_type.name}"
-    yield from _balance(session, config, instrument, notional)
+    order = PlannedOrder(
+        instrument,
+        config.side,
+        config.amount,
+        notional,
+        config.leverage,
+        is_maker_only=barriers.open_order_type is OrderType.LIMIT_MAKER,
+    )
+    yield from balance_lines(session, [order])
     yield "fees", f"≈ {_money(notional * (entry_fee + exit_fee))} in and out"
     for label, fraction, sign in (
         ("stop loss", barriers.stop_loss, -1),
@@ -78,33 +87,6 @@ def _lines(
         yield "trailing from", plain(instrument.price(ticks))
     if barriers.time_limit:
         yield "time limit", f"{barriers.time_limit} s"
-
-
-def _balance(
-    session: PublishedSession,
-    config: PositionExecutorConfig,
-    instrument: Instrument,
-    notional: Decimal,
-) -> Iterator[tuple[str, str]]:
-    """Yield what the entry locks and what is free, as the budget check sees it (2.6)."""
-    is_spot = not instrument.is_perpetual
-    if is_spot and config.side is TradeType.SELL:
-        asset, need = instrument.market.base, config.amount
-        free = session.free.base[asset]
-        yield "needs", f"{plain(need)} of {plain(free)} {asset} free"
-        short = plain(need - free)
-    else:
-        asset = instrument.market.quote
-        order_type = config.triple_barrier_config.open_order_type
-        rate = _fee_rate(instrument, is_maker=order_type is OrderType.LIMIT_MAKER)
-        need = notional / (1 if is_spot else config.leverage) + notional * max(rate, Decimal(0))
-        free = (
-            min(session.free.margin, session.free.cash[asset]) if is_spot else session.free.margin
-        )
-        yield "needs", f"{_money(need)} of {_money(free)} {asset} free"
-        short = _money(need - free)
-    if need > free:
-        yield "⚠ balance", f"{short} {asset} short: it would end at once"
 
 
 def _level(

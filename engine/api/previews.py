@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
 from pydantic import BaseModel
 
+from engine.api.balance_preview import PlannedOrder, balance_lines, fee_rate
 from engine.api.preview import position_preview
 from engine.api.typed_values import plain
 from engine.executors.arbitrage_config import ArbitrageExecutorConfig
@@ -16,12 +18,13 @@ from engine.executors.grid_config import GridExecutorConfig
 from engine.executors.grid_plan import GridTooSmallError, plan_grid
 from engine.executors.order_config import OrderExecutorConfig
 from engine.executors.position_config import PositionExecutorConfig
+from engine.executors.rates import MarketRates
 from engine.executors.twap_config import TWAPExecutorConfig
 from engine.executors.two_venue_config import TwoVenueConfig
 from engine.executors.xemm_config import XEMMExecutorConfig
 from engine.live.published import PublishedMarket, PublishedSession
-from engine.model.instruments import PPB, Instrument
-from engine.model.orders import TradeType
+from engine.model.instruments import Instrument
+from engine.model.orders import OrderType, TradeType
 
 Line = tuple[str, str]
 
@@ -67,7 +70,20 @@ def _order(
     if chaser is not None:
         moved = price * chaser.refresh_threshold
         yield "renewed", f"when the price is {_money(moved)} away from it"
-    yield from _needs(session, market.instrument, config.amount * price, config.leverage)
+    is_maker_only = config.execution_strategy.order_type is OrderType.LIMIT_MAKER
+    yield from balance_lines(
+        session,
+        [
+            PlannedOrder(
+                market.instrument,
+                config.side,
+                config.amount,
+                config.amount * price,
+                config.leverage,
+                is_maker_only=is_maker_only,
+            )
+        ],
+    )
     yield "ends", "its fills become a held position"
 
 
@@ -83,7 +99,9 @@ def _twap(
     if config.limit_order_buffer is not None:
         limit = mid * (1 - config.side.sign * config.limit_order_buffer)
         yield "limit", plain(_on_grid(instrument, limit, config.side))
-    yield from _needs(session, instrument, config.total_amount_quote, config.leverage)
+    total = config.total_amount_quote
+    order = PlannedOrder(instrument, config.side, total / mid, total, config.leverage)
+    yield from balance_lines(session, [order])
     if not instrument.is_tradable(instrument.floor_lots(part / mid), _ticks(instrument, mid)):
         yield "⚠ size", "a part is below the smallest order: it would end FAILED"
 
@@ -104,7 +122,12 @@ def _dca(
             price = average * (1 + config.side.sign * sign * fraction)
             level = plain(_on_grid(instrument, price, config.side))
             yield label, f"{level}  {sign * fraction * total:+,.2f} {quote}"
-    yield from _needs(session, instrument, total, config.leverage)
+    amount = sum(
+        (one / price for one, price in zip(config.amounts_quote, config.prices, strict=True)),
+        Decimal(0),
+    )
+    order = PlannedOrder(instrument, config.side, amount, total, config.leverage)
+    yield from balance_lines(session, [order])
     for amount, price in zip(config.amounts_quote, config.prices, strict=True):
         lots = instrument.floor_lots(amount / price)
         if not instrument.is_tradable(lots, _ticks(instrument, price)):
@@ -130,7 +153,9 @@ def _grid(
     if config.limit_price:
         what = "keeps the position" if config.keep_position else "closes at a loss"
         yield "limit", f"{plain(config.limit_price)}: {what}"
-    yield from _needs(session, instrument, config.total_amount_quote, config.leverage)
+    total, leverage = config.total_amount_quote, config.leverage if instrument.is_perpetual else 1
+    order = PlannedOrder(instrument, config.side, total / _mid(market), total, leverage)
+    yield from balance_lines(session, [order])
 
 
 def _two_venues(session: PublishedSession, config: TwoVenueConfig) -> Iterator[Line]:
@@ -139,39 +164,48 @@ def _two_venues(session: PublishedSession, config: TwoVenueConfig) -> Iterator[L
     if buying is None or selling is None or buying.quote is None or selling.quote is None:
         yield "market", "no quote yet"
         return
+    amount = config.order_amount
     ask = buying.instrument.price(buying.quote.ask_ticks)
     bid = selling.instrument.price(selling.quote.bid_ticks)
-    cost = Decimal(buying.instrument.taker_ppb + selling.instrument.taker_ppb) / PPB
-    yield "buy", _size(TradeType.BUY, config.order_amount, ask, buying.instrument)
-    yield "sell", _size(TradeType.SELL, config.order_amount, bid, selling.instrument)
-    yield "now", f"{((bid - ask) / ask - cost) * 100:+.3f} % after fees"
+    maker_side = config.maker_side if isinstance(config, XEMMExecutorConfig) else None
+    legs = (
+        PlannedOrder(buying.instrument, TradeType.BUY, amount, amount * ask),
+        PlannedOrder(selling.instrument, TradeType.SELL, amount, amount * bid),
+    )
+    # Only the costs tell a maker: its order is checked as any limit order, which may take.
+    cost = sum(
+        (fee_rate(replace(leg, is_maker_only=leg.side is maker_side)) for leg in legs), Decimal(0)
+    )
+    sold = bid * _conversion(session, config)
+    yield "buy", _size(TradeType.BUY, amount, ask, buying.instrument)
+    yield "sell", _size(TradeType.SELL, amount, bid, selling.instrument)
+    yield "now", f"{((sold - ask) / ask - cost) * 100:+.3f} % after fees"
     match config:
         case ArbitrageExecutorConfig():
             yield "trades", f"above {config.min_profitability * 100:+.3f} %"
         case XEMMExecutorConfig():
-            is_buy = config.maker_side is TradeType.BUY
-            base = bid if is_buy else ask
-            sign = 1 if is_buy else -1
+            rate = _conversion(session, config)
+            base, sign = (bid * rate, 1) if maker_side is TradeType.BUY else (ask / rate, -1)
             price = base / (1 + sign * (config.target_profitability + cost))
-            maker = buying.instrument if is_buy else selling.instrument
-            yield (
-                "maker",
-                f"{config.maker_side.name} at {plain(_on_grid(maker, price, config.maker_side))}",
-            )
+            maker = buying.instrument if sign > 0 else selling.instrument
+            shown = plain(_on_grid(maker, price, config.maker_side))
+            yield "maker", f"{config.maker_side.name} at {shown}"
         case _:
             pass
-    yield from _needs(session, buying.instrument, config.order_amount * ask, 1)
+    yield from balance_lines(session, legs)
 
 
-def _needs(
-    session: PublishedSession, instrument: Instrument, notional: Decimal, leverage: int
-) -> Iterator[Line]:
-    account, quote = session.account, instrument.market.quote
-    need = notional / leverage + notional * instrument.taker_ppb / PPB
-    free = account.equity - account.margin_used
-    yield "needs", f"{_money(need)} of {_money(free)} {quote} free"
-    if need > free:
-        yield "⚠ balance", f"{_money(need - free)} {quote} short: it would end at once"
+def _conversion(session: PublishedSession, config: TwoVenueConfig) -> Decimal:
+    """Return the buying market's quote asset per selling market's one.
+
+    What no market of the session trades counts one to one: a session takes nothing else.
+    """
+    rates = MarketRates(
+        instruments=(market.instrument for market in session.markets.values()),
+        quote_of=lambda market: session.markets[market].quote,
+    )
+    rate = rates.rate(config.selling_market.quote, config.buying_market.quote)
+    return Decimal(1) if rate is None else Decimal(rate.numerator) / rate.denominator
 
 
 def _size(side: TradeType, amount: Decimal, price: Decimal, instrument: Instrument) -> str:
