@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
 from engine.model.bar_columns import BarColumns, FloatArray, IntArray
+from engine.model.market_events import CorporateAction, CorporateActionKind
 from engine.model.rounding import half_even_div
 from engine.model.run_tables import Table
 
@@ -66,6 +67,8 @@ class TradeLog:
 
     trades: Table
     open_lots: tuple[OpenLots, ...] = ()
+    cashed_atoms: int = 0
+    """Gross result of the fractions that splits cashed; no trade has it."""
 
     @property
     def returns(self) -> FloatArray:
@@ -92,16 +95,18 @@ class _Fill:
     seq: int
     reason: int
     side: int
-    ticks: int
+    atoms: int
     lots: int
     fee: int
 
-    def take(self, lots: int) -> int:
-        """Take *lots* off; return their share of the fee, the last lots get what is left."""
+    def take(self, lots: int) -> tuple[int, int]:
+        """Take *lots* off; return their share of notional and fee, the last get what is left."""
+        atoms = half_even_div(self.atoms * lots, self.lots)
         fee = half_even_div(self.fee * lots, self.lots)
         self.lots -= lots
+        self.atoms -= atoms
         self.fee -= fee
-        return fee
+        return atoms, fee
 
 
 class _Book:
@@ -111,6 +116,7 @@ class _Book:
         self.symbol = symbol
         self.scale = atoms_per_tick_lot
         self.trades: list[_Row] = []
+        self.cashed = 0
 
     def _trade(
         self, entry: _Fill, exit_: _Fill, lots: int, entry_atoms: int, exit_atoms: int, fees: int
@@ -142,8 +148,20 @@ class _Book:
     def apply(self, fill: _Fill) -> None:
         raise NotImplementedError
 
+    def split(self, new: int, old: int, mark: int) -> None:
+        """Turn *old* lots into *new* ones; a fraction of a lot is cashed at *mark* (PF-10)."""
+        raise NotImplementedError
+
     def open_lots(self) -> OpenLots:
         raise NotImplementedError
+
+    def _cash(self, side: int, lots: int, cost: int, rest: int, new: int, mark: int) -> int:
+        """Cash *rest* / *new* of a lot of a position; return the cost that goes with it."""
+        if not rest:
+            return 0
+        removed = half_even_div(cost * rest, lots * new)
+        self.cashed += side * rest * mark * self.scale // new - side * removed
+        return removed
 
 
 class _Fifo(_Book):
@@ -158,19 +176,49 @@ class _Fifo(_Book):
         while fill.lots and opened and opened[0].side != fill.side:
             entry = opened[0]
             lots = min(entry.lots, fill.lots)
-            fees = entry.take(lots) + fill.take(lots)
-            worth = lots * self.scale
-            self._trade(entry, fill, lots, entry.ticks * worth, fill.ticks * worth, fees)
+            entry_atoms, entry_fee = entry.take(lots)
+            exit_atoms, exit_fee = fill.take(lots)
+            self._trade(entry, fill, lots, entry_atoms, exit_atoms, entry_fee + exit_fee)
             if not entry.lots:
                 opened.popleft()
         if fill.lots:
             opened.append(fill)
 
+    def split(self, new: int, old: int, mark: int) -> None:
+        if not self._open:
+            return
+        side, lots = self._open[0].side, sum(one.lots for one in self._open)
+        whole, rest = divmod(lots * new, old)
+        cost = sum(one.atoms for one in self._open)
+        removed = self._cash(side, lots, cost, rest, new, mark) if whole else 0
+        if not whole:
+            self.cashed += side * rest * mark * self.scale // new - side * cost
+            self.cashed -= sum(one.fee for one in self._open)
+            self._open.clear()
+            return
+        before = after = 0
+        kept: deque[_Fill] = deque()
+        for one in self._open:
+            before += one.lots
+            one.lots = before * new // old - after
+            after += one.lots
+            if one.lots or not kept:
+                kept.append(one)
+            else:
+                kept[-1].atoms += one.atoms
+                kept[-1].fee += one.fee
+        if not kept[0].lots:  # its value goes to the first that is left
+            none = kept.popleft()
+            kept[0].atoms += none.atoms
+            kept[0].fee += none.fee
+        kept[-1].atoms -= removed
+        self._open = kept
+
     def open_lots(self) -> OpenLots:
         return OpenLots(
             self.symbol,
             sum(one.side * one.lots for one in self._open),
-            sum(one.lots * one.ticks for one in self._open) * self.scale,
+            sum(one.atoms for one in self._open),
             sum(one.fee for one in self._open),
         )
 
@@ -195,19 +243,17 @@ class _Pooled(_Book):
         if self._first is None:
             self._first = fill
             self._entered = self._entry_atoms = self._exit_atoms = self._all_fees = 0
-        atoms = fill.lots * fill.ticks * self.scale
         self._lots += fill.lots
-        self._cost += atoms
+        self._cost += fill.atoms
         self._fees += fill.fee
         self._entered += fill.lots
-        self._entry_atoms += atoms
+        self._entry_atoms += fill.atoms
         self._all_fees += fill.fee
 
     def _reduce(self, first: _Fill, fill: _Fill, lots: int) -> None:
         removed = half_even_div(self._cost * lots, self._lots)
         fees = half_even_div(self._fees * lots, self._lots)
-        exit_fee = fill.take(lots)
-        exit_atoms = lots * fill.ticks * self.scale
+        exit_atoms, exit_fee = fill.take(lots)
         self._lots -= lots
         self._cost -= removed
         self._fees -= fees
@@ -221,6 +267,25 @@ class _Pooled(_Book):
             )
         if not self._lots:
             self._first = None
+
+    def split(self, new: int, old: int, mark: int) -> None:
+        if self._first is None:
+            return
+        side = self._first.side
+        whole, rest = divmod(self._lots * new, old)
+        if not whole:
+            cost, fees = self._cost, self._fees
+            if self._is_flat:
+                cost, fees = self._entry_atoms - self._exit_atoms, self._all_fees
+            self.cashed += side * rest * mark * self.scale // new - side * cost - fees
+            self._lots = self._cost = self._fees = 0
+            self._first = None
+            return
+        removed = self._cash(side, self._lots, self._cost, rest, new, mark)
+        self._lots = whole
+        self._cost -= removed
+        self._entered = max(1, self._entered * new // old)
+        self._entry_atoms -= removed
 
     def open_lots(self) -> OpenLots:
         if self._first is None:
@@ -237,7 +302,11 @@ class _Pooled(_Book):
 
 
 def build_trades(
-    fills: Table, bars: Sequence[BarColumns], *, matching: TradeMatching = "fifo"
+    fills: Table,
+    bars: Sequence[BarColumns],
+    *,
+    matching: TradeMatching = "fifo",
+    actions: Mapping[int, Sequence[CorporateAction]] | None = None,
 ) -> TradeLog:
     """Return the round trips of *fills*.
 
@@ -249,16 +318,20 @@ def build_trades(
         fills: a table of `FILL_DTYPE` in match order.
         bars: the columns of each symbol, for scales and excursions.
         matching: how exits find their entries.
+        actions: corporate actions by symbol; a split takes effect before the first bar that opens
+            at or after it, and scales what is open.
     """
     make = _BOOKS[matching]
     books = [make(symbol, one.instrument.atoms_per_tick_lot) for symbol, one in enumerate(bars)]
+    splits = [_Splits(one, (actions or {}).get(symbol, ())) for symbol, one in enumerate(bars)]
     names = ("symbol", "bar", "ts", "order_seq", "reason", "side", "ticks", "lots", "fee_atoms")
     rows = zip(*(fills[name].tolist() for name in names), strict=True)
     exits: list[tuple[int, int]] = []
-    for symbol, *values in rows:
+    for symbol, bar, ts, seq, reason, side, ticks, lots, fee in rows:
         book = books[symbol]
         before = len(book.trades)
-        book.apply(_Fill(*values))
+        splits[symbol].apply_until(bar, book)
+        book.apply(_Fill(bar, ts, seq, reason, side, ticks * lots * book.scale, lots, fee))
         exits.extend((symbol, place) for place in range(before, len(book.trades)))
     ordered = [books[symbol].trades[place] for symbol, place in exits]
     trades = np.array(ordered, dtype=TRADE_DTYPE)
@@ -266,10 +339,39 @@ def build_trades(
         chosen = np.flatnonzero(trades["symbol"] == symbol)
         if len(chosen):
             trades["mae_atoms"][chosen], trades["mfe_atoms"][chosen] = _excursions(
-                trades[chosen], one
+                trades[chosen], one, splits[symbol].bars
             )
+        splits[symbol].apply_until(len(one), books[symbol])
     opened = tuple(lots for book in books if (lots := book.open_lots()).lots)
-    return TradeLog(trades, opened)
+    return TradeLog(trades, opened, sum(book.cashed for book in books))
+
+
+class _Splits:
+    """The splits of one symbol, each at the bar before which it takes effect."""
+
+    def __init__(self, bars: BarColumns, actions: Sequence[CorporateAction]) -> None:
+        self._bars = bars
+        self._due = [
+            (int(np.searchsorted(bars.ts_open, one.ts_ns)), one.ratio_num, one.ratio_den)
+            for one in sorted(actions, key=lambda one: one.ts_ns)
+            if one.kind is CorporateActionKind.SPLIT
+        ]
+        self._next = 0
+        self.bars = np.array([bar for bar, _, _ in self._due], dtype=np.int64)
+        self._last_bar = -1
+        self._mark = 0
+
+    def apply_until(self, bar: int, book: _Book) -> None:
+        """Scale *book* by the splits that take effect at *bar* or before."""
+        while self._next < len(self._due) and self._due[self._next][0] <= min(
+            bar, len(self._bars) - 1
+        ):
+            place, new, old = self._due[self._next]
+            self._next += 1
+            if place != self._last_bar:
+                self._last_bar, self._mark = place, int(self._bars.close[max(0, place - 1)])
+            book.split(new, old, self._mark)
+            self._mark = half_even_div(self._mark * old, new)
 
 
 _BOOKS: Final[dict[str, Callable[[int, int], _Book]]] = {
@@ -279,10 +381,13 @@ _BOOKS: Final[dict[str, Callable[[int, int], _Book]]] = {
 }
 
 
-def _excursions(trades: Table, bars: BarColumns) -> tuple[IntArray, IntArray]:
-    """Return (mae, mfe) of trades of one symbol."""
+def _excursions(trades: Table, bars: BarColumns, split_bars: IntArray) -> tuple[IntArray, IntArray]:
+    """Return (mae, mfe) of trades of one symbol; bars before a split are in other units."""
     entry_bar, exit_bar = trades["entry_bar"], trades["exit_bar"]
     first = entry_bar + (trades["entry_ts"] > bars.ts_open[entry_bar])
+    if len(split_bars):
+        last_split = np.searchsorted(split_bars, exit_bar, side="right") - 1
+        first = np.maximum(first, np.where(last_split >= 0, split_bars[last_split], 0))
     stop = exit_bar + (trades["exit_ts"] >= bars.ts_close[exit_bar])
     worth = trades["lots"] * bars.instrument.atoms_per_tick_lot
     side = trades["side"].astype(np.int64)
@@ -333,4 +438,4 @@ def consistency_gap(
     """
     realised: int = sum(log.trades["pnl_atoms"].tolist())
     unmatched = sum(one.fees_atoms for one in log.open_lots) + other_atoms
-    return equity_change_atoms - (realised + open_pnl - unmatched)
+    return equity_change_atoms - (realised + log.cashed_atoms + open_pnl - unmatched)

@@ -174,8 +174,8 @@ class _BarReader:
         missing = [name for name in REQUIRED if name not in places]
         if missing:
             wanted = "; ".join(f"{name} ({', '.join(ALIASES[name])})" for name in missing)
-            shown = ",".join(header)[:80]
-            raise self._error(1, "header", f"{shown!r} lacks columns: add {wanted}")
+            shown = repr(",".join(header)[:80]) if any(header) else "the file is empty and"
+            raise self._error(1, "header", f"{shown} lacks columns: add {wanted}")
         return places
 
     # --- one batch -------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from engine.backtest.sampling import min_max_buckets
 from engine.backtest.trade_log import TradeMatching, build_trades, consistency_gap, open_pnl_atoms
 from engine.model.bar_columns import DAY_NS, BarColumns, day_sessions
 from engine.model.instruments import ConnectorPair, Instrument
+from engine.model.market_events import CorporateAction, CorporateActionKind
 from engine.model.run_tables import FILL_DTYPE, Table
 
 METHODS: tuple[TradeMatching, ...] = ("fifo", "average", "flat")
@@ -65,15 +66,55 @@ def fill_tables(draw: st.DrawFn) -> Table:
     return table
 
 
-def ledger(fills: Table, marks: list[int]) -> int:
+Actions = dict[int, list[CorporateAction]]
+
+
+@st.composite
+def splits(draw: st.DrawFn) -> Actions:
+    actions: Actions = {}
+    for symbol in (0, 1):
+        days = draw(st.lists(st.integers(0, COUNT - 1), max_size=3, unique=True))
+        actions[symbol] = [
+            CorporateAction(
+                day * DAY_NS - draw(st.integers(0, 1)),
+                CorporateActionKind.SPLIT,
+                draw(st.integers(1, 5)),
+                draw(st.integers(1, 5)),
+            )
+            for day in days
+        ]
+    return actions
+
+
+def ledger(fills: Table, marks: list[int], actions: Actions | None = None) -> int:
     """Return the change of equity by the plain sum of what was paid, got and is held (PF-4)."""
     scale = BARS[0].instrument.atoms_per_tick_lot
     held = [0, 0]
     cash = 0
+    waiting = {
+        symbol: sorted(some, key=lambda one: one.ts_ns) for symbol, some in (actions or {}).items()
+    }
+
+    def split(symbol: int, bar: int) -> int:
+        """Scale what is held by the splits until *bar*; return what fractions brought (PF-10)."""
+        brought = 0
+        queue = waiting.get(symbol, [])
+        while queue and queue[0].ts_ns <= bar * DAY_NS:
+            one = queue.pop(0)
+            first = -(-one.ts_ns // DAY_NS)
+            mark = int(BARS[symbol].close[max(0, first - 1)])
+            sign = 1 if held[symbol] > 0 else -1
+            whole, rest = divmod(abs(held[symbol]) * one.ratio_num, one.ratio_den)
+            brought += sign * rest * mark * scale // one.ratio_num if rest else 0
+            held[symbol] = sign * whole
+        return brought
+
     for row in fills:
+        cash += split(int(row["symbol"]), int(row["bar"]))
         lots = int(row["side"]) * int(row["lots"])
         cash -= lots * int(row["ticks"]) * scale + int(row["fee_atoms"])
         held[row["symbol"]] += lots
+    cash += split(0, COUNT - 1) + split(1, COUNT - 1)
     return cash + sum(lots * mark * scale for lots, mark in zip(held, marks, strict=True))
 
 
@@ -85,6 +126,23 @@ def test_trades_explain_the_equity_to_the_atom_coord_7(fills: Table, marks: list
         log = build_trades(fills, BARS, matching=method)
         opened = open_pnl_atoms(log.open_lots, marks, BARS)
         assert consistency_gap(log, equity_change_atoms=change, open_pnl=opened) == 0
+
+
+@given(
+    fills=fill_tables(),
+    actions=splits(),
+    marks=st.lists(st.integers(50, 150), min_size=2, max_size=2),
+)
+@settings(max_examples=150, deadline=None)
+def test_trades_explain_the_equity_across_splits_too_pf_10(
+    fills: Table, actions: Actions, marks: list[int]
+) -> None:
+    change = ledger(fills, marks, actions)
+    for method in METHODS:
+        log = build_trades(fills, BARS, matching=method, actions=actions)
+        opened = open_pnl_atoms(log.open_lots, marks, BARS)
+        assert consistency_gap(log, equity_change_atoms=change, open_pnl=opened) == 0
+        assert (log.trades["lots"] > 0).all()
 
 
 @given(fills=fill_tables())

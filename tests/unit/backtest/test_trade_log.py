@@ -17,6 +17,7 @@ from engine.backtest.trade_log import (
 )
 from engine.model.bar_columns import DAY_NS, BarColumns, day_sessions
 from engine.model.instruments import ConnectorPair, Instrument
+from engine.model.market_events import CorporateAction, CorporateActionKind
 from engine.model.run_tables import FILL_DTYPE, FILL_REASONS, Table
 
 ATOM = 10**8
@@ -210,3 +211,28 @@ def test_without_fills_there_are_no_trades() -> None:
 def test_an_entry_without_value_has_no_return() -> None:
     log = build_trades(fills((0, 1, 0, 0.0), (1, -1, 5, 0.0)), [BARS])
     assert trade_returns(log.trades).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("matching", ["fifo", "average", "flat"])
+def test_a_split_scales_what_is_open_pf_10(matching: TradeMatching) -> None:
+    halves = columns([(10, 12, 9, 11), (12, 13, 11, 12), (7, 8, 6, 7), (9, 10, 8, 8)])
+    two_for_one = CorporateAction(2 * DAY_NS, CorporateActionKind.SPLIT, 2, 1)
+    table = fills((0, 5, 10, 0.3), (3, -10, 9, 0.3))
+    log = build_trades(table, [halves], matching=matching, actions={0: [two_for_one]})
+    assert log.open_lots == ()
+    assert gross(log) == [10 * 9 - 5 * 10]
+    assert log.trades["lots"].tolist() == [10]
+    assert log.trades["mae_atoms"].tolist() == [0]  # only bar 2 is in the new units
+    assert log.trades["mfe_atoms"].tolist() == [40 * ATOM]
+    assert log.cashed_atoms == 0
+
+
+def test_a_fraction_of_a_lot_is_cashed_at_the_mark_pf_10() -> None:
+    one_for_two = CorporateAction(DAY_NS, CorporateActionKind.SPLIT, 1, 2)
+    log = build_trades(fills((0, 5, 10, 0.0)), [BARS], actions={0: [one_for_two]})
+    # 5 lots become 2, half a new lot (one old one, cost 10) is sold at the mark 11.
+    assert log.open_lots == (OpenLots(0, 2, 40 * ATOM, 0),)
+    assert log.cashed_atoms == ATOM
+    gone = build_trades(fills((0, 1, 10, 0.25)), [BARS], actions={0: [one_for_two]})
+    assert gone.open_lots == ()
+    assert gone.cashed_atoms == round(0.75 * ATOM)
