@@ -22,6 +22,7 @@ from engine.scheduling.control.openapi import openapi_document
 from engine.scheduling.control.operations import OPERATIONS, SCHEMAS
 from engine.scheduling.control.ports import ControlledRegistry
 from engine.scheduling.control.redaction import secret_values
+from engine.scheduling.control.replays import Replays
 
 
 def control_app(
@@ -56,8 +57,12 @@ def control_app(
             yield from secret_values(agent.config)
 
     by_path: dict[str, dict[str, Handler]] = {}
+    replays = Replays(clock)
     for operation in OPERATIONS:
-        handler = guarded(handlers[operation.name], lambda: registry.engine.running, secrets)
+        handler = handlers[operation.name]
+        if operation.method == "POST":
+            handler = replays.once(handler)
+        handler = guarded(handler, lambda: registry.engine.running, secrets)
         by_path.setdefault(operation.path, {})[operation.method] = handler
     starlette = Starlette(
         # One route for a path, so that a 405 names every method of it.

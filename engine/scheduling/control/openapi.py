@@ -111,7 +111,11 @@ def _operation(one: Operation) -> dict[str, Any]:
         }
         | {str(status): _error(status) for status in sorted(statuses)},
     }
-    parameters = [*_path_parameters(one.path), *_query_parameters(one.query)]
+    parameters = [
+        *_path_parameters(one.path),
+        *_header_parameters(one.method),
+        *_query_parameters(one.query),
+    ]
     if parameters:
         described["parameters"] = parameters
     if one.body is not None:
@@ -131,6 +135,17 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
     if "{agent_id}" not in path:
         return []
     return [{"name": "agent_id", "in": "path", "required": True, "schema": {"type": "string"}}]
+
+
+def _header_parameters(method: str) -> list[dict[str, Any]]:
+    if method != "POST":
+        return []
+    schema = {"type": "string", "minLength": 1, "maxLength": 200}
+    told = "the same key within ten minutes gets the same answer and does nothing more"
+    return [
+        {"name": "Idempotency-Key", "in": "header", "required": False, "schema": schema}
+        | {"description": told}
+    ]
 
 
 def _query_parameters(model: type[BaseModel] | None) -> list[dict[str, Any]]:

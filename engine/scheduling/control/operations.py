@@ -120,7 +120,7 @@ OPERATIONS: Final = (
         path=f"{_ONE}/start",
         summary="start an agent; harmless when it runs",
         answer=_STATUS,
-        errors=(404, 409, 503),
+        errors=(404, 409, 422, 503),
     ),
     Operation(
         name="stop_agent",
@@ -128,7 +128,7 @@ OPERATIONS: Final = (
         path=f"{_ONE}/stop",
         summary="stop an agent; harmless when it is stopped",
         answer=_STATUS,
-        errors=(404, 409),
+        errors=(404, 409, 422),
     ),
     Operation(
         name="execute_agent",
@@ -136,7 +136,7 @@ OPERATIONS: Final = (
         path=f"{_ONE}/execute",
         summary="run one cycle now and wait for its result; switched off by default",
         answer=reference("CycleResult"),
-        errors=(404, 409, 503),
+        errors=(404, 409, 422, 503),
     ),
     Operation(
         name="agent_logs",
