@@ -65,8 +65,7 @@ class SessionAgent(BaseAgent):
         """Do one unit of work and keep what it says about itself."""
         answer = await super().execute_cycle(resource_pool)
         note = answer["results"].get("note")
-        if note is not None:
-            self.note = str(note)
+        self.note = "" if note is None else str(note)
         return answer
 
     async def _on_config_update(self, old: dict[str, Any], new: dict[str, Any]) -> None:

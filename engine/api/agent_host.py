@@ -184,10 +184,21 @@ class AgentHost:
     async def _end(self) -> None:
         with anyio.move_on_after(STOP_S) as limit:
             self.engine.stop_grace = CYCLE_GRACE_S
+            async with anyio.create_task_group() as tasks:
+                # All at once: each may need its grace.
+                for agent_id in self.registry.agents:
+                    tasks.start_soon(self._stop_one, agent_id, name=f"stopping {agent_id}")
             await self.registry.stop()
         if limit.cancelled_caught:
             self._note("error", f"agents did not stop within {STOP_S:g} s and are left behind")
         await self.refresh()
+
+    async def _stop_one(self, agent_id: str) -> None:
+        try:
+            await self.registry.stop_agent(agent_id)
+        except Exception as error:  # noqa: BLE001 (boundary: an agent's own clean-up runs here)
+            text = f"agent {agent_id} did not clean up: {type(error).__name__}: {error}"
+            self._note("error", text)
 
     async def _start_agents(self) -> None:
         factory = self.registry.factory
@@ -338,7 +349,7 @@ class AgentHost:
         """Return the view of *agent*; one that cannot be shown keeps its last and is told once."""
         agent_id = agent.agent_id
         try:
-            return self._rows.detail(
+            detail = self._rows.detail(
                 agent,
                 agent_type=self.registry.agent_type(agent_id),
                 origin=self._origins.get(agent_id, "operator"),
@@ -347,6 +358,8 @@ class AgentHost:
             text = f"agent {agent_id} cannot be shown: {type(error).__name__}: {error}"
             self.alerts.raise_alert(f"shown:{agent_id}", text, "warning")
             return self._board.agents.get(agent_id)
+        self.alerts.clear_alert(f"shown:{agent_id}")
+        return detail
 
     def headline(self) -> str:
         """Return what nobody may overlook; empty if nothing."""

@@ -12,7 +12,7 @@ from httpx2 import AsyncClient
 from engine import flow
 from engine.agents.config import AgentSection
 from engine.agents.session_agent import SessionAgent
-from engine.api.agent_host import engine_config
+from engine.api.agent_host import CYCLE_GRACE_S, engine_config
 from engine.api.agent_tasks import AgentTaskEvent
 from engine.api.commands import (
     AgentCommand,
@@ -51,6 +51,16 @@ class Stubborn(SessionAgent):
 
     async def _initialize(self) -> None:
         raise OSError("no such device")
+
+    async def _run_cycle(self, resource_pool: object) -> None:
+        return None
+
+
+class Untidy(SessionAgent):
+    """Cannot be cleaned up."""
+
+    async def _cleanup(self) -> None:
+        raise OSError("still in use")
 
     async def _run_cycle(self, resource_pool: object) -> None:
         return None
@@ -181,17 +191,28 @@ async def test_a_hanging_cycle_is_timed_out(open_stage: OpenStage) -> None:
         assert stage.board.scheduling.timed_out >= 1
 
 
-async def test_a_hanging_cycle_does_not_hold_up_the_end(open_stage: OpenStage) -> None:
-    async with open_stage(agents=(planned(Counter, interval=1),)) as stage:
-        mine(stage).hanging = True
+async def test_hanging_cycles_share_one_grace_at_the_end(open_stage: OpenStage) -> None:
+    names = ("mine", "second", "third", "fourth")
+    agents = tuple(planned(Counter, name, interval=1) for name in names)
+    async with open_stage(agents=agents) as stage:
+        for name in names:
+            agent = stage.host.registry.agents[name]
+            assert isinstance(agent, Counter)
+            agent.hanging = True
         await stage.run_for(3)
-        stopping = stage.host.stop
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(stopping)
+            tasks.start_soon(stage.host.stop)
             await wait_until(lambda: mine(stage).status.value == "stopping")
-            await stage.clock.run_for(10)
-    assert stage.row("mine").status == "stopped"
+            await stage.clock.run_for(CYCLE_GRACE_S)
+    assert {stage.row(name).status for name in names} == {"stopped"}
     assert stage.host.tasks.status_counts()["processing"] == 0
+
+
+async def test_an_agent_that_does_not_clean_up_is_named(open_stage: OpenStage) -> None:
+    async with open_stage(agents=(planned(Untidy),)) as stage:
+        await stage.run_for(3)
+    assert ("error", "agent mine did not clean up: OSError: still in use") in stage.notes
+    assert stage.row("mine").status == "error"
 
 
 # --- commands ------------------------------------------------------------------------------------
