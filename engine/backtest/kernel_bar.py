@@ -67,6 +67,7 @@ from engine.backtest.kernel_layout import (
     O_COUNT,
     O_DORMANT,
     O_EXPIRE,
+    O_GROUP,
     O_IS_LIMIT,
     O_JOIN,
     O_KIND,
@@ -299,6 +300,13 @@ def save(q: IntArray, s: IntArray, o: IntArray, w: IntArray, z: IntArray, symbol
             last = parent
             copy_row(o, parent, z, 2 + rows)
             rows += 1
+    for other in range(s.shape[0]):
+        if other != symbol:
+            for index in range(s[other, S_OPEN]):
+                row = w[other, index]
+                if o[row, O_GROUP]:
+                    copy_row(o, row, z, 2 + rows)
+                    rows += 1
     return rows
 
 

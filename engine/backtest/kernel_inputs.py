@@ -209,7 +209,7 @@ def _numbers(request: KernelRequest, slippage: SlippageModel) -> IntArray:
     for entry in (at.A_CASH, at.A_EQUITY, at.A_PEAK, at.A_INITIAL):
         q[entry] = initial
     q[at.A_FACTOR] = PPB
-    q[at.A_SAFE_ATOMS] = LARGEST // (2 * int(account.leverage))
+    q[at.A_SAFE_ATOMS] = LARGEST // (16 * int(account.leverage))
     return q
 
 

@@ -89,7 +89,9 @@ O_BAR: Final = 45
 O_HAS_BRACKET: Final = 46
 O_EXTRA: Final = 47
 """Liquidation fees, atoms."""
-O_COUNT: Final = 48
+O_OWNER: Final = 48
+"""Row of the signal that made it."""
+O_COUNT: Final = 49
 
 # Columns of a symbol.
 S_LOTS: Final = 0

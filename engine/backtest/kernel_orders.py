@@ -16,6 +16,7 @@ from engine.backtest.kernel_fill import (
 )
 from engine.backtest.kernel_layout import (
     A_ORDERS,
+    A_STATUS,
     A_STOPPED,
     BAD_TYPE,
     BRACKET_INVERTED,
@@ -53,6 +54,7 @@ from engine.backtest.kernel_layout import (
     O_LOTS,
     O_OCO,
     O_OFFSET,
+    O_OWNER,
     O_PARENT,
     O_POINT,
     O_POST,
@@ -97,9 +99,11 @@ from engine.backtest.kernel_layout import (
     S_MIN_LOTS,
     S_MIN_NOTIONAL,
     S_OPEN,
+    S_SAFE_LOTS,
     S_SCALE,
     S_SHORTABLE,
     SHORT_NOT_ALLOWED,
+    STATUS_OVERFLOW,
     STOP_LIMIT_INCOMPLETE,
     TAG_OF_ROLE,
     TRAIL_INVALID,
@@ -208,6 +212,7 @@ def add_children(
         o[child, O_REDUCE] = 1
         o[child, O_DORMANT] = 1
         o[child, O_TAG] = o[row, O_TAG]
+        o[child, O_OWNER] = o[row, O_OWNER]
         o[row, O_CHILDREN] += 1
         route(s, o, w, child)
     s[o[row, O_SYMBOL], S_BRACKETS] = 1
@@ -360,6 +365,8 @@ def submit(
         o[row, O_STATE] = REJECTED
         o[row, O_REASON] = reason
         return
+    if o[row, O_LOTS] > s[o[row, O_SYMBOL], S_SAFE_LOTS]:
+        q[A_STATUS] = STATUS_OVERFLOW
     route(s, o, w, row)
     if o[row, O_GROUP]:
         at = o[row, O_GROUP] - 1

@@ -70,6 +70,7 @@ from engine.backtest.kernel_layout import (
     O_LOTS,
     O_OCO,
     O_OFFSET,
+    O_OWNER,
     O_PARENT,
     O_POST,
     O_REDUCE,
@@ -199,6 +200,7 @@ def order_of(q: IntArray, o: IntArray, d: IntArray, r: int, side: int, lots: int
     o[row, O_GROUP] = d[r, D_GROUP]
     o[row, O_OCO] = d[r, D_OCO]
     o[row, O_TAG] = d[r, D_TAG]
+    o[row, O_OWNER] = r
     o[row, O_BASIS] = d[r, D_BASIS]
     o[row, O_SL] = d[r, D_SL]
     o[row, O_SL_UNIT] = d[r, D_SL_UNIT]

@@ -68,6 +68,8 @@ class RawRun:
     engine: str
     error: str | None = None
     warnings: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    """Why the compiled path was not taken, every reason; empty if it was."""
     has_half_marks: bool = False
     """Marks are mids of quotes, which may lie between two ticks: open PnL is not whole then."""
 
@@ -292,6 +294,8 @@ def _flags(config: BacktestConfig, raw: RawRun) -> dict[str, Any]:
         flags["optimistic"] = "same_close"
     if raw.status in (ResultStatus.CANCELLED, ResultStatus.FAILED):
         flags["partial"] = True
+    if raw.refusals:
+        flags["not_compiled"] = list(raw.refusals)
     return flags
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 from engine.backtest.assembly import BuiltRun, RunRequest, build_run, class_state
+from engine.backtest.compiled_outcome import plan_run, play_plan
 from engine.backtest.config import IsolationLevel
 from engine.backtest.control import RunControl
 from engine.backtest.envelope import run_envelope
@@ -99,16 +100,18 @@ class Runner:
         """Run one container."""
         control = self._control
         stopwatch = Stopwatch.start(self._clock.now_ns())
-        compiled = _compiled(request, control)
         built = build_run(request, control)
         number = -1 if self._registry is None else self._registry.enlist(built, control)
         try:
             strategies = [one.strategy for one in built.host.seated]
             before = class_state(strategies)
-            status, error = self._run(built) if compiled is None else (compiled.status, None)
-            raw = compiled or collect(
-                built, status=status, error=None if error is None else str(error)
-            )
+            plan = plan_run(request.config, built)
+            raw = play_plan(plan, built, control)
+            error = None
+            if raw is None:
+                status, error = self._run(built)
+                raw = collect(built, status=status, error=None if error is None else str(error))
+                raw = replace(raw, refusals=plan.refusals)
             result = make_result(
                 raw,
                 request=request,
@@ -177,11 +180,6 @@ class Runner:
             flags={**result.flags, "class_state": "CLASS_STATE_MUTATED"},
             warnings=(*result.warnings, "CLASS_STATE_MUTATED: the strategy's class keeps state"),
         )
-
-
-def _compiled(request: RunRequest, control: RunControl) -> Any:  # noqa: ANN401 (a RawRun or None)
-    """Return the tables of the compiled path if it can and shall run *request*, else None."""
-    del request, control
 
 
 def _first_decision(built: BuiltRun) -> int:

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from engine.backtest.assembly import RunRequest, build_run
-from engine.backtest.compiled_run import CompiledRun, run_compiled
+from engine.backtest.compiled_outcome import raw_run
+from engine.backtest.compiled_run import run_compiled
 from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
 from engine.backtest.control import RunControl
 from engine.backtest.kernel_inputs import KernelRequest, SymbolSignals
@@ -133,12 +134,15 @@ def kernel_request(scenario: Scenario) -> KernelRequest:
     )
 
 
-def play_compiled(scenario: Scenario) -> CompiledRun:
+def play_compiled(scenario: Scenario) -> RawRun:
     """Return what the compiled path leaves of *scenario*."""
-    return run_compiled(kernel_request(scenario))
+    ids = [f"table-{one.symbol}" for one in scenario.columns]
+    if len(ids) == 1:
+        ids = ["table"]
+    return raw_run(run_compiled(kernel_request(scenario)), ids, container_id="compiled")
 
 
-def differences(events: RawRun, compiled: CompiledRun) -> list[str]:
+def differences(events: RawRun, compiled: RawRun) -> list[str]:
     """Return in words where the two runs differ; empty when they are the same."""
     found = []
     for name, left, right in (
@@ -147,15 +151,19 @@ def differences(events: RawRun, compiled: CompiledRun) -> list[str]:
         ("order", events.orders, compiled.orders),
     ):
         found += _table_differences(name, left, right)
-    reasons = [str(note["reason"]) for note in events.order_notes]
-    own = [compiled.reason_of(row) for row in range(len(compiled.orders))]
-    found += [
-        f"order {row}: reason {left!r} and {right!r}"
-        for row, (left, right) in enumerate(zip(reasons, own, strict=False))
-        if left != right
-    ]
-    if dict(events.rejections) != compiled.rejections:
-        found.append(f"rejections {dict(events.rejections)} and {compiled.rejections}")
+    for note, other in zip(events.order_notes, compiled.order_notes, strict=False):
+        found += [
+            f"order {note['seq']}: {name} {value!r} and {other[name]!r}"
+            for name, value in note.items()
+            if other[name] != value and name != "client_id"
+        ]
+    if events.status is not compiled.status:
+        found.append(f"status {events.status.value} and {compiled.status.value}")
+    for name in ("bars_done", "shortfall_atoms", "final_equity_atoms", "open_marks", "warnings"):
+        if getattr(events, name) != getattr(compiled, name):
+            found.append(f"{name} {getattr(events, name)} and {getattr(compiled, name)}")
+    if dict(events.rejections) != dict(compiled.rejections):
+        found.append(f"rejections {dict(events.rejections)} and {dict(compiled.rejections)}")
     marks = [fingerprint(one.fills, one.equity, one.orders) for one in (events, compiled)]
     if marks[0] != marks[1] and not found:
         found.append("the fingerprints differ")
