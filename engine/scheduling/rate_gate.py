@@ -144,10 +144,7 @@ class RateGate:
         rank = sum(len(queue) for queue in self._queues[: priority + 1])
         self._refuse_if_late(self.expected_wait_s(rank), deadline)
         waiter = _Waiter(priority, next(self._seq), deadline)
-        before = self._head()
         self._queues[priority][waiter.seq] = waiter
-        if before is not None and self._head() is waiter:
-            before.changed.set()  # it sleeps until a turn that is now somebody else's
         started = self._clock.monotonic()
         try:
             await self._wait_for_turn(waiter)

@@ -115,6 +115,44 @@ async def test_a_stronger_waiter_overtakes_the_one_that_sleeps_for_its_turn(
         assert [moment for _, moment in starts.log] == pytest.approx([10.0, 20.0], abs=0.001)
 
 
+async def test_a_newcomer_does_not_slip_in_before_the_waiter_whose_turn_has_come(
+    clock: StepClock,
+) -> None:
+    gate = gate_of(clock, 1, 10.0)
+    starts = Starts(clock, gate)
+    async with anyio.create_task_group() as group:
+        await gate.take(2, INF)
+        group.start_soon(starts.taker("waiter"))
+        await settle()
+        clock.advance(10.1)  # the permit is free, the waiter has not woken yet
+        group.start_soon(starts.taker("newcomer"))
+        await clock.run_for(15.0)
+    assert starts.names == ["waiter", "newcomer"]
+
+
+async def test_who_is_overtaken_beyond_its_deadline_is_told_when_its_turn_comes(
+    clock: StepClock,
+) -> None:
+    gate = gate_of(clock, 1, 10.0)
+    starts = Starts(clock, gate)
+    told: list[float] = []
+
+    async def patient() -> None:
+        with pytest.raises(RateLimitTimeout):
+            await gate.take(3, clock.now + 15.0)
+        told.append(clock.now - 1000.0)
+
+    async with anyio.create_task_group() as group:
+        await gate.take(2, INF)
+        group.start_soon(patient)
+        await clock.run_for(5.0)
+        group.start_soon(starts.taker("urgent", 0))
+        await clock.run_for(20.0)
+    assert starts.names == ["urgent"]
+    assert told == pytest.approx([10.0], abs=0.001)
+    assert gate.starts_in_window() == 0
+
+
 async def test_a_cancelled_waiter_uses_nothing_and_the_next_one_moves_up(clock: StepClock) -> None:
     gate = gate_of(clock, 1, 10.0)
     starts = Starts(clock, gate)
