@@ -41,6 +41,11 @@ class ExecutorBase(ExecutorState):
     def executor_info(self) -> ExecutorInfo:
         """Return the report at the newest mark; it changes nothing."""
 
+    @property
+    def is_trading(self) -> bool:
+        """Whether it runs with something filled, as its type defines it (5.5)."""
+        return self.snapshot().is_trading
+
     @abstractmethod
     def snapshot(self) -> ExecutorSnapshot:
         """Return the immutable state; the same object until something but the mark changes."""

@@ -151,6 +151,11 @@ class ExecutorState(ABC):
         return self._status is RunnableStatus.TERMINATED
 
     @property
+    def is_closed(self) -> bool:
+        """Whether it is terminated; the other name of ``is_done`` (5.5)."""
+        return self._status is RunnableStatus.TERMINATED
+
+    @property
     def is_handed_over(self) -> bool:
         """Whether its fills belong to the position store, so that it counts 0 (8.2)."""
         return self._is_handed_over

@@ -18,7 +18,7 @@ from engine.executors.fill_ledger import half_even
 from engine.executors.info import ExecutorInfo
 from engine.executors.performance import PerformanceReport, performance_report, summed
 from engine.executors.plain import JsonValue
-from engine.executors.position_hold import PositionState, PositionSummary
+from engine.executors.position_hold import PositionHold, PositionState, PositionSummary
 from engine.executors.position_store import InitialPosition, PositionStore
 from engine.executors.roster import Roster
 from engine.executors.settings import ExecutorSettings
@@ -263,6 +263,14 @@ class ExecutorOrchestrator:
                 self._roster.dispatch(member, member.executor.early_stop, keep)
         self._poll_stop(self._strategy.now_ns())
 
+    def stop(
+        self,
+        max_executors_close_attempts: int = 3,
+        keep_positions: bool | None = None,  # noqa: FBT001 (11.5 names it)
+    ) -> None:
+        """Begin a stop, with the arguments of 11.5; the same as ``begin_stop``."""
+        self.begin_stop(keep_positions, max_close_attempts=max_executors_close_attempts)
+
     def force_stop(self) -> None:
         """End every executor at once (9.5): what is filled goes to the position store."""
         if self._stop is None:
@@ -271,6 +279,26 @@ class ExecutorOrchestrator:
             if member.executor.is_active:
                 self._roster.dispatch(member, member.executor.stop)
         self._roster.archive_done(only_reported=False)
+
+    @property
+    def active_executors(self) -> dict[str, tuple[ExecutorBase, ...]]:
+        """Return all executors that are not archived, terminated ones included, by controller."""
+        return {name: self.executors(name) for name in self._roster.by_controller}
+
+    @property
+    def archived_executors(self) -> dict[str, tuple[ExecutorInfo, ...]]:
+        """Return the newest archived reports by controller, oldest first."""
+        return {name: self._archive.infos(name) for name in self._archive.controllers}
+
+    @property
+    def cached_performance(self) -> dict[str, PerformanceReport]:
+        """Return the performance of archived work by controller."""
+        return {name: self._archive.performance(name) for name in self._archive.controllers}
+
+    @property
+    def positions_held(self) -> dict[str, tuple[PositionHold, ...]]:
+        """Return the buckets of position holds by controller."""
+        return self._positions.by_controller()
 
     def find(self, executor_id: str) -> ExecutorBase | None:
         """Return an executor that is in memory, archived ones included."""

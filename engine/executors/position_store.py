@@ -101,6 +101,13 @@ class PositionStore:
         self._changed.clear()
         return states
 
+    def by_controller(self) -> dict[str, tuple[PositionHold, ...]]:
+        """Return the buckets of each controller, in the order of their first order."""
+        found: dict[str, list[PositionHold]] = {}
+        for key, bucket in self._buckets.items():
+            found.setdefault(key.controller_id, []).append(bucket)
+        return {name: tuple(buckets) for name, buckets in found.items()}
+
     def summaries(self, controller_id: str) -> tuple[PositionSummary, ...]:
         """Return the positions of a controller at the newest mids."""
         return tuple(

@@ -85,3 +85,21 @@ def test_progress_resets_the_stall_but_not_the_total() -> None:
     patient = StopWatch(0, 20)
     assert not patient.poll(39 * SECOND_NS, "a")
     assert patient.poll(40 * SECOND_NS, "b")
+
+
+def test_the_state_by_controller_has_the_names_of_the_specification(bench: ExecutorBench) -> None:
+    one = bench.create(controller_id="main")
+    assert (one.is_trading, one.is_closed) == (True, False)
+    assert bench.orchestrator.active_executors == {"main": (one,)}
+    assert bench.orchestrator.archived_executors == {}
+    bench.orchestrator.stop(10, keep_positions=True)
+    bench.pump()
+    bench.orchestrator.on_time(bench.venue.now_ns())
+    assert (one.is_trading, one.is_closed) == (False, True)
+    assert bench.orchestrator.is_stopped
+    assert bench.orchestrator.active_executors == {"main": ()}
+    ((info,),) = bench.orchestrator.archived_executors.values()
+    assert info.id == one.executor_id
+    assert bench.orchestrator.cached_performance["main"].done == 1
+    ((hold,),) = bench.orchestrator.positions_held.values()
+    assert hold.net_lots == one.totals.entry_lots
