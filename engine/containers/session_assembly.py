@@ -71,7 +71,9 @@ def assemble_session(
     commission = build_commission(broker.commission_model, money_precision=money_precision)
     budget = Budget(portfolio=portfolio, fees=commission)
     order_manager = OrderManager(instruments=instruments)
-    simulated = build_simulated_broker(broker, instruments=instruments, commission=commission)
+    simulated = build_simulated_broker(
+        broker, instruments=instruments, commission=commission, seed=seed
+    )
     rates = MarketRates(
         instruments=instruments.values(),
         quote_of=data_handler.quote,

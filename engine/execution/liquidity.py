@@ -18,12 +18,25 @@ class QuoteSide:
 
     ``sign`` is that of the orders that take from it: +1 for the ask, -1 for the bid. With
     synthetic depth each further displayed size lies *extra_ticks* farther from the market. A
-    displayed size of 0 means that the feed gives none: the depth is then infinite.
+    displayed size of 0 means that the feed gives none: the depth is then infinite. Without
+    *consume* an order does not take the size away from the next one. ``shown_lots`` is the size as
+    the feed gives it.
     """
 
-    __slots__ = ("_consumed", "_displayed", "_extra_ticks", "_is_synthetic", "sign", "ticks")
+    __slots__ = (
+        "_consumed",
+        "_consumes",
+        "_displayed",
+        "_extra_ticks",
+        "_is_synthetic",
+        "shown_lots",
+        "sign",
+        "ticks",
+    )
 
-    def __init__(self, *, sign: int, depth: Depth, extra_ticks: int) -> None:
+    def __init__(self, *, sign: int, depth: Depth, extra_ticks: int, consume: bool = True) -> None:
+        self._consumes = consume
+        self.shown_lots = 0
         self.sign = sign
         self.ticks = 0
         self._is_synthetic = depth is Depth.SYNTHETIC
@@ -34,6 +47,7 @@ class QuoteSide:
     def update(self, ticks: int, displayed_lots: int) -> None:
         """Take the next quote; its size is whole again."""
         self.ticks = ticks
+        self.shown_lots = displayed_lots
         self._displayed = displayed_lots if self._is_synthetic else 0
         self._consumed = 0
 
@@ -49,15 +63,21 @@ class QuoteSide:
         """
         if not self._displayed:
             return lots, self.ticks
-        if limit_ticks is not None:
-            levels = self.sign * (limit_ticks - self.ticks) // self._extra_ticks + 1
-            lots = min(lots, levels * self._displayed - self._consumed)
-            if lots <= 0:
-                return 0, 0
+        lots = min(lots, self.within(limit_ticks, lots))
+        if lots <= 0:
+            return 0, 0
         # Away from the market counts as positive, so that rounding up is against either side.
         away = self._walked(self._consumed + lots) - self._walked(self._consumed)
-        self._consumed += lots
+        if self._consumes:
+            self._consumed += lots
         return lots, max(1, self.ticks + self.sign * -(-away // lots))
+
+    def within(self, limit_ticks: int | None, lots: int) -> int:
+        """Return how much of *lots* can be had within the limit."""
+        if not self._displayed or limit_ticks is None:
+            return lots
+        levels = self.sign * (limit_ticks - self.ticks) // self._extra_ticks + 1
+        return min(lots, levels * self._displayed - self._consumed)
 
     def _walked(self, lots: int) -> int:
         """Return the sum over the first *lots* of their distance from the quote in ticks."""

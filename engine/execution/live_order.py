@@ -7,12 +7,33 @@ from engine.model.orders import OrderRequest
 
 
 class LiveOrder:
-    """What the simulated broker keeps of one order while it can fill, and of its end."""
+    """What the simulated broker keeps of one order while it can fill, and of its end.
 
-    __slots__ = ("charged", "is_accepted", "is_cancelled", "left_lots", "request", "sign")
+    ``number`` counts the broker's orders, ``ahead_lots`` is what stood before it in the queue when
+    it began to rest. Level and extreme of a trigger are in half ticks.
+    """
 
-    def __init__(self, request: OrderRequest) -> None:
+    __slots__ = (
+        "ahead_lots",
+        "charged",
+        "extreme_twice",
+        "is_accepted",
+        "is_cancelled",
+        "left_lots",
+        "level_twice",
+        "limit_ticks",
+        "number",
+        "request",
+        "sign",
+    )
+
+    def __init__(self, request: OrderRequest, number: int = 0) -> None:
         self.request = request
+        self.number = number
+        self.limit_ticks = request.limit_ticks
+        self.level_twice: int | None = None
+        self.extreme_twice: int | None = None
+        self.ahead_lots = 0
         self.sign = request.side.sign
         self.left_lots = request.lots
         self.charged = ChargedOrder()

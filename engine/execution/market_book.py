@@ -5,23 +5,39 @@ from __future__ import annotations
 from engine.execution.liquidity import Depth, QuoteSide
 from engine.execution.live_order import LiveOrder
 from engine.execution.resting_side import RestingSide
+from engine.execution.trigger_book import TriggerBook
 from engine.model.instruments import Instrument
 
 
 class MarketBook:
-    """One market: the current quote, resting orders, and takers with something left."""
+    """One market: the current quote, the last trade, resting orders, triggers, open takers."""
 
-    __slots__ = ("ask", "bid", "buys", "instrument", "is_quoted", "net_lots", "sells", "takers")
+    __slots__ = (
+        "ask",
+        "bid",
+        "buys",
+        "instrument",
+        "is_quoted",
+        "last_ticks",
+        "net_lots",
+        "sells",
+        "takers",
+        "triggers",
+    )
 
-    def __init__(self, instrument: Instrument, depth: Depth, extra_ticks: int) -> None:
+    def __init__(
+        self, instrument: Instrument, depth: Depth, extra_ticks: int, *, consume: bool = True
+    ) -> None:
         self.instrument = instrument
         self.is_quoted = False
+        self.last_ticks: int | None = None
         self.net_lots = 0
-        self.ask = QuoteSide(sign=1, depth=depth, extra_ticks=extra_ticks)
-        self.bid = QuoteSide(sign=-1, depth=depth, extra_ticks=extra_ticks)
+        self.ask = QuoteSide(sign=1, depth=depth, extra_ticks=extra_ticks, consume=consume)
+        self.bid = QuoteSide(sign=-1, depth=depth, extra_ticks=extra_ticks, consume=consume)
         self.buys = RestingSide(1)
         self.sells = RestingSide(-1)
         self.takers: dict[str, LiveOrder] = {}
+        self.triggers: TriggerBook | None = None
 
     def opposite(self, sign: int) -> QuoteSide:
         """Return the side of the quote that orders of *sign* trade with."""
@@ -31,8 +47,17 @@ class MarketBook:
         """Return the resting orders of *sign*."""
         return self.buys if sign > 0 else self.sells
 
+    def rest(self, order: LiveOrder, limit_ticks: int) -> None:
+        """Let *order* rest at its limit, behind what is displayed there."""
+        own = self.bid if order.sign > 0 else self.ask
+        is_inside = not self.is_quoted or order.sign * (limit_ticks - own.ticks) > 0
+        order.ahead_lots = 0 if is_inside else own.shown_lots
+        self.resting(order.sign).add(order, limit_ticks)
+
     def discard(self, order: LiveOrder) -> None:
         """Take *order* out, wherever it is."""
         self.takers.pop(order.request.client_order_id, None)
-        if order.request.limit_ticks is not None:
-            self.resting(order.sign).discard(order, order.request.limit_ticks)
+        if self.triggers is not None:
+            self.triggers.discard(order)
+        if order.limit_ticks is not None:
+            self.resting(order.sign).discard(order, order.limit_ticks)

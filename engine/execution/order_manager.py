@@ -14,6 +14,7 @@ from engine.execution.reports import (
     CancelRejected,
     OrderAccepted,
     OrderCancelled,
+    OrderExpired,
     OrderFilled,
     OrderRejected,
     OrderReport,
@@ -143,6 +144,7 @@ class OrderManager:
                 mark_twice=mark_twice,
                 is_margin_account=is_margin_account,
                 is_stopped=self._is_stopped,
+                now_ns=now_ns,
             ),
         )
         self._enter(order)
@@ -192,6 +194,9 @@ class OrderManager:
             case OrderCancelled():
                 order = self.get_order(report.client_order_id)
                 return self._end(order, OrderStatus.CANCELLED, report.code.value, report.ts_ns)
+            case OrderExpired():
+                order = self.get_order(report.client_order_id)
+                return self._end(order, OrderStatus.EXPIRED, report.code.value, report.ts_ns)
             case CancelRejected():
                 return self._forget_cancel(report)
             case _:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from engine.execution.reasons import ReasonCode
-from engine.model.instruments import Instrument
-from engine.model.orders import OrderRequest, OrderType, TradeType
+from engine.model.instruments import PPB, Instrument
+from engine.model.orders import OrderRequest, OrderType, TimeInForce, TradeType, TriggerKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class OrderContext:
     mark_twice: int = 0
     is_margin_account: bool = False
     is_stopped: bool = False
+    now_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,13 @@ def _side(request: OrderRequest, _: Instrument, __: OrderContext) -> OrderProble
 
 def _price(request: OrderRequest, _: Instrument, __: OrderContext) -> OrderProblem | None:
     limit = request.limit_ticks
+    trigger = request.trigger
     if request.order_type is OrderType.MARKET:
         if limit is None:
             return None
         return OrderProblem(ReasonCode.BAD_TYPE, "a MARKET order takes no limit price")
+    if limit is None and trigger is not None and trigger.limit_offset_ticks is not None:
+        return None
     if limit is None:
         return OrderProblem(
             ReasonCode.PRICE_REQUIRED, f"a {request.order_type.name} order needs a limit price"
@@ -80,6 +84,51 @@ def _price(request: OrderRequest, _: Instrument, __: OrderContext) -> OrderProbl
     if limit <= 0:
         return OrderProblem(
             ReasonCode.PRICE_NOT_POSITIVE, f"the limit price is {limit} ticks; it must be above 0"
+        )
+    return None
+
+
+def _trigger(request: OrderRequest, _: Instrument, __: OrderContext) -> OrderProblem | None:
+    trigger = request.trigger
+    if trigger is None:
+        return None
+    stop = trigger.stop_ticks
+    if trigger.kind is TriggerKind.TRAILING:
+        if (trigger.trail_ticks > 0) == (0 < trigger.trail_ppb < PPB):
+            return OrderProblem(
+                ReasonCode.TRAIL_INVALID,
+                f"a trail is a number of ticks or a share below 1; here are {trigger.trail_ticks} "
+                f"ticks and {trigger.trail_ppb} ppb",
+            )
+        if (trigger.limit_offset_ticks or 0) < 0:
+            return OrderProblem(
+                ReasonCode.TRAIL_INVALID,
+                f"the limit offset is {trigger.limit_offset_ticks} ticks; 0 or more is allowed",
+            )
+        return None
+    if stop is None:
+        return OrderProblem(
+            ReasonCode.PRICE_REQUIRED, f"a {trigger.kind.name} trigger needs a stop price"
+        )
+    if stop <= 0:
+        return OrderProblem(
+            ReasonCode.PRICE_NOT_POSITIVE, f"the stop price is {stop} ticks; it must be above 0"
+        )
+    return None
+
+
+def _time(request: OrderRequest, _: Instrument, context: OrderContext) -> OrderProblem | None:
+    if request.time_in_force is TimeInForce.DAY:
+        return OrderProblem(
+            ReasonCode.BAD_TYPE, "quotes have no sessions that a DAY order could end with; use GTD"
+        )
+    if request.time_in_force is not TimeInForce.GTD:
+        return None
+    if request.expire_ns <= 0:
+        return OrderProblem(ReasonCode.EXPIRE_REQUIRED, "a GTD order needs the time of its end")
+    if request.expire_ns <= context.now_ns:
+        return OrderProblem(
+            ReasonCode.EXPIRED_ON_ARRIVAL, f"the order ended at {request.expire_ns}, before now"
         )
     return None
 
@@ -117,7 +166,10 @@ def _notional(
 ) -> OrderProblem | None:
     if request.reduce_only or request.lots * request.side.sign == -context.net_lots:
         return None
-    ticks_twice = context.mark_twice if request.limit_ticks is None else 2 * request.limit_ticks
+    price = request.limit_ticks
+    if price is None and request.trigger is not None:
+        price = request.trigger.stop_ticks
+    ticks_twice = context.mark_twice if price is None else 2 * price
     if not ticks_twice:
         return None
     if instrument.notional_atoms(ticks_twice, request.lots) >= 2 * instrument.min_notional_atoms:
@@ -152,4 +204,13 @@ def _short(
     return None
 
 
-_CHECKS: Final[tuple[_Check, ...]] = (_side, _price, _quantity, _reduction, _notional, _short)
+_CHECKS: Final[tuple[_Check, ...]] = (
+    _side,
+    _price,
+    _trigger,
+    _time,
+    _quantity,
+    _reduction,
+    _notional,
+    _short,
+)

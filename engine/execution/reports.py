@@ -54,6 +54,15 @@ class OrderCancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderExpired:
+    """The order's time is over; what filled stays."""
+
+    client_order_id: str
+    ts_ns: int
+    code: ReasonCode
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRejected:
     """A cancel did nothing: the order is unknown (UNKNOWN_ORDER) or already done (ORDER_DONE)."""
 
@@ -63,5 +72,5 @@ class CancelRejected:
 
 
 OrderReport: TypeAlias = (
-    OrderAccepted | OrderRejected | OrderFilled | OrderCancelled | CancelRejected
+    OrderAccepted | OrderRejected | OrderFilled | OrderCancelled | OrderExpired | CancelRejected
 )

@@ -7,29 +7,30 @@ from heapq import heappop, heappush
 from typing import Final
 
 from engine.execution.commission import CommissionModel
-from engine.execution.liquidity import Depth, QuoteSide
+from engine.execution.liquidity import Depth
 from engine.execution.live_order import LiveOrder
 from engine.execution.market_book import MarketBook
+from engine.execution.queue_model import QueueModel
 from engine.execution.reasons import ReasonCode
 from engine.execution.reports import (
     CancelRejected,
     OrderAccepted,
     OrderCancelled,
-    OrderFilled,
-    OrderRejected,
+    OrderExpired,
     OrderReport,
 )
-from engine.execution.resting_side import RestingSide
 from engine.execution.slippage import SlippageModel
+from engine.execution.tick_filling import TickFilling
+from engine.execution.trigger_book import TriggerBasis, TriggerBook
 from engine.flow.errors import ExistsError
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import Fill, OrderRequest, OrderType
-from engine.model.quotes import QuoteTick
+from engine.model.orders import OrderRequest, OrderType, TimeInForce
+from engine.model.quotes import QuoteTick, TradeTick
 
 _NOTHING: Final[tuple[OrderReport, ...]] = ()
 
 
-class SimulatedBroker:
+class SimulatedBroker(TickFilling):
     """Fills orders at quotes, exactly and deterministically; no clock, no luck, no I/O.
 
     With no latency an order that is submitted while a quote is handled trades with that quote at
@@ -46,6 +47,9 @@ class SimulatedBroker:
         extra_ticks: step of the synthetic depth, 1 or more.
         max_fill_lots: most that one order gets from one quote; None for no bound.
         latency_ns: from an order's creation to its arrival (TICK-4).
+        consume: whether a displayed size can be had once only until the next quote (TICK-5).
+        trigger: which price sets off stops; None: trades if there are any, else bid and ask.
+        queue: what a trade at the price of a resting limit does (TICK-3).
     """
 
     def __init__(
@@ -58,17 +62,25 @@ class SimulatedBroker:
         extra_ticks: int = 1,
         max_fill_lots: int | None = None,
         latency_ns: int = 0,
+        consume: bool = True,
+        trigger: TriggerBasis | None = None,
+        queue: QueueModel | None = None,
     ) -> None:
-        self._books = {
-            market: MarketBook(instrument, depth, extra_ticks)
-            for market, instrument in instruments.items()
-        }
-        self._slippage = slippage
-        self._commission = commission
-        self._max_fill_lots = max_fill_lots
+        super().__init__(
+            instruments=instruments,
+            slippage=slippage,
+            commission=commission,
+            depth=depth,
+            extra_ticks=extra_ticks,
+            consume=consume,
+            max_fill_lots=max_fill_lots,
+            queue=queue or QueueModel(),
+        )
+        self._trigger_basis = trigger
         self._latency_ns = latency_ns
         self._orders: dict[str, LiveOrder] = {}
         self._travelling: list[tuple[int, int, LiveOrder]] = []
+        self._ending: list[tuple[int, int, LiveOrder]] = []
         self._submitted = 0
 
     def submit(self, request: OrderRequest, *, now_ns: int) -> Sequence[OrderReport]:
@@ -82,9 +94,11 @@ class SimulatedBroker:
             if known.request == request:
                 return _NOTHING
             raise ExistsError(f"the broker has another order {request.client_order_id!r}")
-        order = LiveOrder(request)
-        self._orders[request.client_order_id] = order
         self._submitted += 1
+        order = LiveOrder(request, self._submitted)
+        self._orders[request.client_order_id] = order
+        if request.time_in_force is TimeInForce.GTD:
+            heappush(self._ending, (request.expire_ns, self._submitted, order))
         if self._latency_ns:
             heappush(self._travelling, (now_ns + self._latency_ns, self._submitted, order))
             return _NOTHING
@@ -122,11 +136,15 @@ class SimulatedBroker:
         reports: list[OrderReport] = []
         if self._travelling:
             self._land(quote.ts_ns - 1, reports)
+        if self._ending:
+            self._expire(quote.ts_ns, reports)
         book.is_quoted = True
         book.ask.update(quote.ask_ticks, quote.ask_lots)
         book.bid.update(quote.bid_ticks, quote.bid_lots)
         if book.takers:
             self._work_takers(book, quote.ts_ns, reports)
+        if book.triggers is not None:
+            self._pull(book, quote.ts_ns, reports)
         if book.buys.is_reached(quote.ask_ticks):
             self._fill_resting(book, book.buys, book.ask, quote.ts_ns, reports)
         if book.sells.is_reached(quote.bid_ticks):
@@ -135,17 +153,42 @@ class SimulatedBroker:
             self._land(quote.ts_ns, reports)
         return reports
 
+    def on_trade(self, trade: TradeTick) -> Sequence[OrderReport]:
+        """Take a trade of the market: it triggers stops and reaches resting limits.
+
+        Raises:
+            KeyError: the market cannot be traded here.
+        """
+        book = self._books[trade.market]
+        reports: list[OrderReport] = []
+        self._land(trade.ts_ns - 1, reports)
+        self._expire(trade.ts_ns, reports)
+        book.last_ticks = trade.ticks
+        if book.triggers is not None:
+            self._pull(book, trade.ts_ns, reports)
+        if book.takers and not book.is_quoted:
+            for order in tuple(book.takers.values()):
+                self._take_trade(book, order, trade, reports)
+        self._fill_printed(book, trade, reports)
+        self._land(trade.ts_ns, reports)
+        return reports
+
     def on_time(self, now_ns: int) -> Sequence[OrderReport]:
-        """Let orders arrive that are due at *now_ns* without a quote."""
+        """Let orders arrive, and end, that are due at *now_ns* without a quote."""
         reports: list[OrderReport] = []
         self._land(now_ns, reports)
+        self._expire(now_ns, reports)
         return reports
 
     def next_arrival_ns(self) -> int | None:
-        """Return when the next travelling order arrives, None if none travels."""
-        while self._travelling and self._travelling[0][2].is_done:
-            heappop(self._travelling)
-        return self._travelling[0][0] if self._travelling else None
+        """Return when the next order arrives or ends, None if no time is awaited."""
+        due = []
+        for waiting in (self._travelling, self._ending):
+            while waiting and waiting[0][2].is_done:
+                heappop(waiting)
+            if waiting:
+                due.append(waiting[0][0])
+        return min(due, default=None)
 
     def open_orders(self) -> tuple[OrderRequest, ...]:
         """Return the requests of the orders that can still fill, by arrival of the request."""
@@ -171,6 +214,19 @@ class SimulatedBroker:
             if not order.is_done:
                 self._arrive(order, arrival_ns, reports)
 
+    def _expire(self, until_ns: int, reports: list[OrderReport]) -> None:
+        """End the GTD orders whose time is over."""
+        while self._ending and self._ending[0][0] <= until_ns:
+            expire_ns, _, order = heappop(self._ending)
+            if order.is_done:
+                continue
+            book = self._books.get(order.request.market)
+            if book is not None:
+                book.discard(order)
+            order.end(is_cancelled=True)
+            client_order_id = order.request.client_order_id
+            reports.append(OrderExpired(client_order_id, expire_ns, ReasonCode.GTD))
+
     def _arrive(self, order: LiveOrder, now_ns: int, reports: list[OrderReport]) -> None:
         request = order.request
         book = self._books.get(request.market)
@@ -178,139 +234,91 @@ class SimulatedBroker:
             text = f"{request.market} cannot be traded here"
             self._reject(order, now_ns, ReasonCode.UNKNOWN_SYMBOL, text, reports)
             return
-        limit = request.limit_ticks
-        crosses = book.is_quoted and (limit is None or book.opposite(order.sign).is_reached(limit))
-        if limit is None and not crosses:
+        if request.trigger is not None:
+            self._await_trigger(book, order, now_ns, reports)
+            return
+        if order.limit_ticks is None and not book.is_quoted and book.last_ticks is None:
             text = f"{request.market} has no quote yet; a MARKET order needs one"
             self._reject(order, now_ns, ReasonCode.NO_QUOTE, text, reports)
             return
-        if request.order_type is OrderType.LIMIT_MAKER and limit is not None and crosses:
-            opposite = book.opposite(order.sign).ticks
-            text = (
-                f"{request.side.name} at {book.instrument.price(limit)} would take the quote at "
-                f"{book.instrument.price(opposite)}"
-            )
-            self._reject(order, now_ns, ReasonCode.POST_ONLY_CROSSES, text, reports)
-            return
-        reports.append(OrderAccepted(request.client_order_id, now_ns))
-        if limit is None or crosses:
+        if not self._crosses_as_maker(book, order, now_ns, reports):
+            reports.append(OrderAccepted(request.client_order_id, now_ns))
+            self._start(book, order, now_ns, reports)
+
+    def _crosses_as_maker(
+        self, book: MarketBook, order: LiveOrder, now_ns: int, reports: list[OrderReport]
+    ) -> bool:
+        """Refuse a post-only order that would take; return whether it did."""
+        limit = order.limit_ticks
+        if order.request.order_type is not OrderType.LIMIT_MAKER or limit is None:
+            return False
+        opposite = book.opposite(order.sign)
+        if not (book.is_quoted and opposite.is_reached(limit)):
+            return False
+        text = (
+            f"{order.request.side.name} at {book.instrument.price(limit)} would take the quote at "
+            f"{book.instrument.price(opposite.ticks)}"
+        )
+        self._reject(order, now_ns, ReasonCode.POST_ONLY_CROSSES, text, reports)
+        return True
+
+    def _start(
+        self, book: MarketBook, order: LiveOrder, now_ns: int, reports: list[OrderReport]
+    ) -> None:
+        """Let an order act as its type says: take what it can, rest, or wait for a price."""
+        limit = order.limit_ticks
+        if book.is_quoted and (limit is None or book.opposite(order.sign).is_reached(limit)):
             self._take(book, order, now_ns, reports)
-        else:
-            book.resting(order.sign).add(order, limit)
-
-    def _reject(
-        self,
-        order: LiveOrder,
-        now_ns: int,
-        code: ReasonCode,
-        text: str,
-        reports: list[OrderReport],
-    ) -> None:
-        order.end(is_cancelled=False)
-        reports.append(OrderRejected(order.request.client_order_id, now_ns, code, text))
-
-    def _work_takers(self, book: MarketBook, now_ns: int, reports: list[OrderReport]) -> None:
-        for order in tuple(book.takers.values()):
-            del book.takers[order.request.client_order_id]
-            limit = order.request.limit_ticks
-            if limit is None or book.opposite(order.sign).is_reached(limit):
-                self._take(book, order, now_ns, reports)
-            else:
-                book.resting(order.sign).add(order, limit)
-
-    def _take(
-        self, book: MarketBook, order: LiveOrder, now_ns: int, reports: list[OrderReport]
-    ) -> None:
-        """Fill *order* as taker; what a bound holds back goes on, what depth lacks rests."""
-        limit = order.request.limit_ticks
-        wanted = self._wanted(book, order, now_ns, reports)
-        if not wanted:
-            return
-        lots, raw = book.opposite(order.sign).take(wanted, limit)
-        if lots:
-            worse = raw + order.sign * self._slippage.worsening_ticks(raw)
-            if limit is not None:
-                worse = min(worse, limit) if order.sign > 0 else max(worse, limit)
-            self._fill(book, order, lots, max(1, worse), now_ns, reports, is_maker=False)
-        if order.is_done:
-            return
-        if limit is None or lots == wanted:
+        elif limit is None:
             book.takers[order.request.client_order_id] = order
+        elif order.request.time_in_force is TimeInForce.IOC:
+            self._cancel(book, order, now_ns, ReasonCode.IOC, reports)
+        elif order.request.time_in_force is TimeInForce.FOK:
+            self._cancel(book, order, now_ns, ReasonCode.FOK, reports)
         else:
-            book.resting(order.sign).add(order, limit)
+            book.rest(order, limit)
 
-    def _fill_resting(
-        self,
-        book: MarketBook,
-        side: RestingSide,
-        quote: QuoteSide,
-        now_ns: int,
-        reports: list[OrderReport],
-    ) -> None:
-        for order, limit in side.reached(quote.ticks):
-            wanted = self._wanted(book, order, now_ns, reports)
-            if not wanted:
-                continue
-            lots, _ = quote.take(wanted, limit)
-            if not lots:
-                return
-            self._fill(book, order, lots, limit, now_ns, reports, is_maker=True)
-
-    def _wanted(
-        self, book: MarketBook, order: LiveOrder, now_ns: int, reports: list[OrderReport]
-    ) -> int:
-        """Return the lots to fill now; a reduce-only order without a position ends (ORD-3)."""
-        wanted = order.left_lots
-        if order.request.reduce_only:
-            wanted = min(wanted, max(0, -order.sign * book.net_lots))
-            if not wanted:
-                self._end_reduce_only(book, order, now_ns, reports)
-        if self._max_fill_lots is not None:
-            return min(wanted, self._max_fill_lots)
-        return wanted
-
-    def _end_reduce_only(
+    def _await_trigger(
         self, book: MarketBook, order: LiveOrder, now_ns: int, reports: list[OrderReport]
     ) -> None:
-        book.discard(order)
-        order.end(is_cancelled=True)
-        client_order_id = order.request.client_order_id
-        reports.append(OrderCancelled(client_order_id, now_ns, ReasonCode.REDUCE_ONLY))
+        """Accept an order that waits for a price, or acts at once if that is there already."""
+        reports.append(OrderAccepted(order.request.client_order_id, now_ns))
+        if book.triggers is None:
+            book.triggers = TriggerBook()
+        references = self._references(book)
+        reference = None
+        if references is not None:
+            reference = references[0] if order.sign > 0 else references[1]
+        book.triggers.add(order, reference)
+        if references is not None:
+            self._pull(book, now_ns, reports)
 
-    def _fill(
-        self,
-        book: MarketBook,
-        order: LiveOrder,
-        lots: int,
-        ticks: int,
-        now_ns: int,
-        reports: list[OrderReport],
-        *,
-        is_maker: bool,
-    ) -> None:
-        request = order.request
-        notional = book.instrument.notional_atoms(ticks, lots)
-        fee = self._commission.fee_atoms(
-            book.instrument, order.charged, notional, is_maker=is_maker, lots=lots
-        )
-        order.accept_fill(lots=lots, notional_atoms=notional, fee_atoms=fee)
-        book.net_lots += order.sign * lots
-        fill = Fill(
-            fill_id=f"{request.client_order_id}-F{order.charged.fills}",
-            client_order_id=request.client_order_id,
-            owner_id=request.owner_id,
-            role=request.role,
-            market=request.market,
-            side=request.side,
-            lots=lots,
-            ticks=ticks,
-            notional_atoms=notional,
-            fee_atoms=fee,
-            is_maker=is_maker,
-            ts_ns=now_ns,
-        )
-        reports.append(OrderFilled(fill))
-        if order.is_done:
-            book.discard(order)
-        elif request.reduce_only and order.sign * book.net_lots >= 0:
-            self._end_reduce_only(book, order, now_ns, reports)
+    def _references(self, book: MarketBook) -> tuple[int, int] | None:
+        """Return what triggers of buys and of sells look at, in half ticks (TICK-2)."""
+        basis = self._trigger_basis
+        if basis is None:
+            basis = TriggerBasis.BID_ASK if book.last_ticks is None else TriggerBasis.LAST
+        if basis is TriggerBasis.LAST:
+            return None if book.last_ticks is None else (2 * book.last_ticks, 2 * book.last_ticks)
+        if not book.is_quoted:
+            return None
+        if basis is TriggerBasis.MID:
+            mid = book.bid.ticks + book.ask.ticks
+            return mid, mid
+        return 2 * book.ask.ticks, 2 * book.bid.ticks
+
+    def _pull(self, book: MarketBook, now_ns: int, reports: list[OrderReport]) -> None:
+        """Set off the orders whose trigger is reached; the others follow the price."""
+        references = self._references(book)
+        triggers = book.triggers
+        if references is None or triggers is None:
+            return
+        for order in triggers.reached(*references):
+            triggers.discard(order)
+            trigger = order.request.trigger
+            if trigger is not None and trigger.limit_offset_ticks is not None:
+                price = (references[0] if order.sign > 0 else references[1]) // 2
+                order.limit_ticks = price + order.sign * trigger.limit_offset_ticks
+            if not self._crosses_as_maker(book, order, now_ns, reports):
+                self._start(book, order, now_ns, reports)
+        triggers.follow(*references)

@@ -116,6 +116,47 @@ TRANSITIONS: Final[dict[OrderStatus, frozenset[OrderStatus]]] = {
 """Legal transitions (ORD-1)."""
 
 
+@unique
+class TimeInForce(Enum):
+    """How long an order works (backtest.md 6.1)."""
+
+    GTC = 0
+    DAY = 1
+    IOC = 2
+    FOK = 3
+    GTD = 4
+
+
+@unique
+class TriggerKind(Enum):
+    """What sets an order off."""
+
+    STOP = 1
+    """The price moves against the order's side: a buy waits for a rise."""
+    TOUCH = 2
+    """The price moves with the order's side: a buy waits for a fall."""
+    TRAILING = 3
+    """A stop that follows the best price at a distance."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTrigger:
+    """Condition that an order waits for before it acts as its type says.
+
+    A MARKET order with a STOP is a stop order, a LIMIT order with one a stop-limit order. STOP and
+    TOUCH have ``stop_ticks``; TRAILING has ``trail_ticks`` or ``trail_ppb`` (a share of the
+    extreme), and may have an ``activation_ticks`` from which it starts. A LIMIT order that trails
+    has ``limit_offset_ticks`` instead of a limit: how far beyond its trigger it is placed.
+    """
+
+    kind: TriggerKind
+    stop_ticks: int | None = None
+    trail_ticks: int = 0
+    trail_ppb: int = 0
+    activation_ticks: int | None = None
+    limit_offset_ticks: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
     """What an executor or a strategy wants to have placed.
@@ -135,6 +176,10 @@ class OrderRequest:
     owner_id: str
     role: str
     reduce_only: bool = False
+    trigger: OrderTrigger | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expire_ns: int = 0
+    """End of a GTD order."""
 
     @property
     def executor_id(self) -> str | None:

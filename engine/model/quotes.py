@@ -50,6 +50,18 @@ class QuoteTick:
 
 
 @dataclass(frozen=True, slots=True)
+class TradeTick:
+    """One trade of the market; ``aggressor`` is +1 for a buyer, -1 for a seller, 0 unknown."""
+
+    market: ConnectorPair
+    ts_ns: int
+    ticks: int
+    lots: int
+    aggressor: int = 0
+    seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """One bar over ``[ts_open_ns, ts_close_ns)``; its event time is ``ts_close_ns`` (DATA-1).
 
