@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from engine.api.commands import (
+        CancelBacktest,
         Command,
         CreateExecutor,
+        DeleteBacktest,
         RunAgentNow,
+        RunBacktest,
         SetAgentInterval,
         SetAgentPriority,
         StartAgent,
@@ -28,7 +31,10 @@ if TYPE_CHECKING:
     from engine.api.thread import EngineThread
 
 _HOMES: Final = {
+    "CancelBacktest": "commands",
     "Command": "commands",
+    "DeleteBacktest": "commands",
+    "RunBacktest": "commands",
     "CreateExecutor": "commands",
     "RunAgentNow": "commands",
     "SetAgentInterval": "commands",
@@ -49,13 +55,16 @@ _HOMES: Final = {
 }
 
 __all__ = [
+    "CancelBacktest",
     "Command",
     "CreateExecutor",
+    "DeleteBacktest",
     "Engine",
     "EngineError",
     "EngineStartError",
     "EngineThread",
     "RunAgentNow",
+    "RunBacktest",
     "SetAgentInterval",
     "SetAgentPriority",
     "StartAgent",

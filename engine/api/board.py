@@ -15,6 +15,7 @@ from engine.api.health import EngineState, HealthView
 
 if TYPE_CHECKING:
     from engine.api.agent_views import AgentDetail, SchedulingView
+    from engine.api.backtest_views import BacktestDetail, ContainerRow
     from engine.api.commands import Command
     from engine.api.views import CommandRow, FlowStateView, LogRow
     from engine.live.published import PublishedSession
@@ -32,6 +33,9 @@ class Board:
         self.flow_states: tuple[FlowStateView, ...] = ()
         self.agents: Mapping[str, AgentDetail] = {}
         self.scheduling: SchedulingView | None = None
+        self.backtests: Mapping[str, BacktestDetail] = {}
+        """By id, newest first."""
+        self.containers: tuple[ContainerRow, ...] = ()
         self.commands: dict[str, CommandRow] = {}
         self.log: tuple[LogRow, ...] = ()
         self.stop_policy: Literal["flatten", "keep"] | None = None

@@ -8,8 +8,11 @@ from typing import Any, Final
 from engine import flow
 from engine.api.commands import (
     AgentCommand,
+    CancelBacktest,
     Command,
     CreateExecutor,
+    DeleteBacktest,
+    RunBacktest,
     StopExecutor,
     StopSession,
     StoreExecutor,
@@ -53,6 +56,10 @@ def target_of(command: Command) -> str:
             return f"{command.executor_type} in {command.session}"
         case StopExecutor() | UpdateExecutor() | StoreExecutor():
             return command.executor_id
+        case RunBacktest():
+            return command.path or command.name
+        case CancelBacktest() | DeleteBacktest():
+            return command.backtest_id
         case AgentCommand():
             return command.agent_id
         case _:

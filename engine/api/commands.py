@@ -57,6 +57,40 @@ class StopSession(Command):
     policy: Literal["flatten", "keep"] = "keep"
 
 
+class BacktestCommand(Command):
+    """What is said about backtests; they belong to no session."""
+
+    session: str = "backtests"
+
+
+class RunBacktest(BacktestCommand):
+    """Queue a backtest: of a file, or of a configuration that an earlier run had.
+
+    ``overrides`` are ``key.key=value`` over either. ``base_dir`` is the folder that relative paths
+    of ``config`` start from; a file's own folder counts for ``path``.
+    """
+
+    path: str = ""
+    config: dict[str, Any] | None = None
+    base_dir: str = ""
+    name: str = ""
+    profile: str | None = None
+    overrides: tuple[str, ...] = ()
+    backtest_engine: Literal["auto", "events", "compiled"] = "auto"
+
+
+class CancelBacktest(BacktestCommand):
+    """End a queued backtest at once, a running one within a bar; it keeps a partial result."""
+
+    backtest_id: str = Field(min_length=1)
+
+
+class DeleteBacktest(BacktestCommand):
+    """Forget a finished backtest and delete its files."""
+
+    backtest_id: str = Field(min_length=1)
+
+
 class AgentCommand(Command):
     """What is said about one agent."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,6 +18,8 @@ from anyio.abc import TaskGroup
 from engine import flow
 from engine.agents.ports import SessionPorts
 from engine.api.agent_host import AgentHost
+from engine.api.backtest_desk import BacktestDesk
+from engine.api.backtest_views import ContainerRow
 from engine.api.board import Board
 from engine.api.build import (
     BuiltSession,
@@ -27,6 +30,7 @@ from engine.api.build import (
 from engine.api.command_event import CommandEvent
 from engine.api.commands import (
     AgentCommand,
+    BacktestCommand,
     Command,
     CreateExecutor,
     StopExecutor,
@@ -88,6 +92,10 @@ class Engine:
         self._started_at = clock.monotonic_ns()
         self._stop_deadline_s = stop_deadline_s
         self.work = Work(board=board, clock=clock, perform=self.perform, audit=self._audit)
+        self.backtests = BacktestDesk(
+            board=board, clock=clock, data_dir=data_dir, write=store.write, note=self._note
+        )
+        self.work.backtests = self.backtests.executor
 
     @classmethod
     @asynccontextmanager
@@ -152,6 +160,8 @@ class Engine:
         Raises:
             EngineError: it could not be done; the message says why.
         """
+        if isinstance(command, BacktestCommand):
+            return await self.backtests.perform(command)
         session = self._find_session(command.session)
         if isinstance(command, StopSession):
             keep = command.policy == "keep"
@@ -246,6 +256,7 @@ class Engine:
         for request in requests:
             tasks.start_soon(self._watch_planned, request, name="planned request")
         await self.work.start()
+        await self.backtests.start(await self._store.backtests())
         self.board.health = HealthView(EngineState.RUNNING)
         self._note("info", f"session {session.id} started from {session.plan.path}")
         tasks.start_soon(self._run_session, session, name="session")
@@ -313,6 +324,7 @@ class Engine:
                 f"it is recovered at the next start"
             )
             self._note("error", message)
+        await self.backtests.shutdown()
         await self.work.shutdown()
         if self._session is not None and not deadline.cancelled_caught:
             await self._flush_audit(self._session)
@@ -340,8 +352,33 @@ class Engine:
                 await self._agents.refresh()
             await self.work.forget_old()
             self.work.refresh_panels()
+            self.backtests.publish()
+            self.board.containers = self._containers()
             self.board.beat(self._clock.monotonic_ns())
             await anyio.sleep(PANEL_INTERVAL_S)
+
+    def _containers(self) -> tuple[ContainerRow, ...]:
+        """Return the session's container and those of running backtests."""
+        session = self._session
+        if session is None:
+            return self.backtests.containers()
+        container = session.container
+        counted = container.metrics
+        row = ContainerRow(
+            id=container.id,
+            mode=session.plan.config.session.mode,
+            state=session.runner.state.value,
+            components=container.component_names,
+            events=container.events_published,
+            bars_done=counted.bars_processed,
+            bars_total=0,
+            started_ns=session.runner.started_ns,
+            owner=session.id,
+            pid=os.getpid(),
+            rss_bytes=None,
+            errors=counted.errors,
+        )
+        return (row, *self.backtests.containers())
 
     async def _end_after(self, seconds: float) -> None:
         await anyio.sleep(seconds)

@@ -9,6 +9,7 @@ from engine.api.board import Board
 
 if TYPE_CHECKING:
     from engine.api.agent_views import AgentDetail, AgentRow, SchedulingView
+    from engine.api.backtest_views import BacktestDetail, BacktestRow, ContainerRow
     from engine.api.executor_table import ExecutorTable
     from engine.api.health import HealthView
     from engine.api.views import (
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         PositionRow,
         SessionRow,
     )
+    from engine.backtest.result_view import ResultView
     from engine.live.published import PublishedSession
 
 
@@ -53,6 +55,27 @@ class ConsoleQueries:
     def commands(self, *, count: int = 100) -> tuple[CommandRow, ...]:
         """Return the newest commands, newest first."""
         return tuple(reversed(self.board.commands.values()))[:count]
+
+    def backtests(self) -> tuple[BacktestRow, ...]:
+        """Return all backtests, queued and running ones first, then the newest."""
+        return tuple(detail.row for detail in self.board.backtests.values())
+
+    def backtest(self, backtest_id: str) -> BacktestDetail | None:
+        """Return everything about one backtest but its tables, or None."""
+        return self.board.backtests.get(backtest_id)
+
+    def backtest_result(self, backtest_id: str) -> ResultView | None:
+        """Open the tables of a finished backtest; reads files: call it in a worker.
+
+        Returns None while there is no result. What it gives can be kept and asked at once.
+        """
+        from engine.api.backtest_views import open_result
+
+        return open_result(self.board.backtests.get(backtest_id))
+
+    def containers(self) -> tuple[ContainerRow, ...]:
+        """Return the containers that exist now, of sessions and of backtests."""
+        return self.board.containers
 
     def agents(self) -> tuple[AgentRow, ...]:
         """Return all agents in the order in which they were registered."""

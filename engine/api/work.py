@@ -115,6 +115,8 @@ class Work:
         self.commands = CommandExecutor(processor_config=limits, name="commands")
         self.actions = ActionExecutor(processor_config=limits, name="actions")
         self.housekeeping = HousekeepingExecutor(processor_config=limits, name="housekeeping")
+        self.backtests: flow.Executor | None = None
+        """Runs backtests; started and stopped by its desk."""
         self.agents: flow.Executor | None = None
         """Follows the tasks of agents, which the execution engine runs; never started here."""
         self.commands.subscribe(self._on_command)
@@ -124,7 +126,8 @@ class Work:
     def executors(self) -> tuple[flow.Executor, ...]:
         """Return the executors in the order in which the console shows them."""
         of_agents = () if self.agents is None else (self.agents,)
-        return (self.commands, self.actions, *of_agents, self.housekeeping)
+        of_backtests = () if self.backtests is None else (self.backtests,)
+        return (self.commands, self.actions, *of_agents, *of_backtests, self.housekeeping)
 
     async def start(self) -> None:
         """Begin to process."""

@@ -85,6 +85,8 @@ def _run(job: Mapping[str, Any], control: RunControl) -> str:
     runner = Runner(control, clock=SystemClock(), keep_failed=True)
     result = runner.run(RunRequest(config, base_dir, data))
     save_result(result, folder, bars=data.columns if job["keeps_prices"] else ())
+    summary = json.dumps(result.to_json(), allow_nan=False)
+    (folder / "summary.json").write_text(summary, encoding="utf-8")
     return str(folder)
 
 

@@ -70,6 +70,24 @@ def load_backtest_file(
     return BacktestFile(path, config, layered)
 
 
+def load_backtest_values(
+    values: Mapping[str, Any], base_dir: pathlib.Path, *, overrides: Iterable[str] = ()
+) -> BacktestConfig:
+    """Return a configuration of plain *values*, such as an earlier run's, with overrides.
+
+    Raises:
+        ConfigError: something is wrong; every mistake is listed.
+    """
+    data: dict[str, Any] = json.loads(json.dumps({"version": 1, SECTION: dict(values)}))
+    document = Document(base_dir / "configuration", data, {(): 1})
+    layered = layer(document, section=SECTION, profile=None, overrides=overrides)
+    config = validate(layered.document, BacktestDocument).backtest
+    problems = _Checker(layered.document, config).problems()
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
 def explain(file: BacktestFile) -> list[tuple[str, str, str]]:
     """Return (key, value, origin) of every value of the effective configuration, in order."""
     return [

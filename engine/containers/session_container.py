@@ -131,6 +131,11 @@ class SessionContainer:
         return self._scope.metrics
 
     @property
+    def component_names(self) -> tuple[str, ...]:
+        """Return the names of its components."""
+        return self._scope.component_names
+
+    @property
     def executor_count(self) -> int:
         """Return how many executors were ever created."""
         return self._created

@@ -159,11 +159,16 @@ class SessionRunner:
         self._stop_reason = ""
         self._wake = anyio.Event()
         self._start: StartInput | None = start
-        self._last_ns = start.ts_ns
+        self._last_ns = self._started_ns = start.ts_ns
         self._published_at = 0
         self._has_answered = False
         self.state = SessionState.CREATED
         self.figures = RunnerFigures()
+
+    @property
+    def started_ns(self) -> int:
+        """Return the session time of the first input."""
+        return self._started_ns
 
     @property
     def now_ns(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from engine.store.records import (
     AuditRecord,
+    BacktestRecord,
     EquityRecord,
     ExecutorRecord,
     FillRecord,
@@ -37,6 +38,7 @@ class StoreBatch:
     equity: tuple[EquityRecord, ...] = ()
     performance: tuple[PerformanceRecord, ...] = ()
     audit: tuple[AuditRecord, ...] = ()
+    backtests: tuple[BacktestRecord, ...] = ()
 
     @property
     def row_count(self) -> int:
@@ -55,6 +57,7 @@ class StoreBatch:
                     self.equity,
                     self.performance,
                     self.audit,
+                    self.backtests,
                 ),
             )
         )

@@ -32,6 +32,7 @@ _ORDER: Final[Mapping[Table, tuple[ColumnElement[Any], ...]]] = {
     tables.order: (tables.order.c.created_ns, _ARRIVAL),
     tables.fill: (tables.fill.c.ts_ns, _ARRIVAL),
     tables.audit: (tables.audit.c.seq,),
+    tables.backtest: (tables.backtest.c.created_ns.desc(), _ARRIVAL.desc()),
 }
 """Order of the rows of a table; the others are read in the order of their keys."""
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum, unique
+from typing import Any
 
 
 @unique
@@ -217,6 +218,29 @@ class PerformanceRecord:
     active: int
     done: int
     close_types: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BacktestRecord:
+    """One finished backtest; its tables lie in `folder`, relative to the data directory.
+
+    `status` is how it ended, `summary` what its report says as JSON values.
+    """
+
+    backtest_id: str
+    name: str
+    status: str
+    engine: str
+    created_ns: int
+    finished_ns: int
+    run_hash: str
+    fingerprint: str
+    bars: int
+    final_equity: Decimal | None
+    folder: str
+    config: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

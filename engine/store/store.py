@@ -18,6 +18,7 @@ from engine.store.lock import DataDirLock
 from engine.store.maintenance import StoreFigures, maintain
 from engine.store.records import (
     AuditRecord,
+    BacktestRecord,
     EquityRecord,
     ExecutorRecord,
     FillRecord,
@@ -160,6 +161,10 @@ class Store:
     async def audit(self, session_id: str | None = None) -> tuple[AuditRecord, ...]:
         """Return the audit records of a session, or all, in the order they were written."""
         return await self._database.read(AuditRecord, session_id)
+
+    async def backtests(self) -> tuple[BacktestRecord, ...]:
+        """Return the finished backtests, the newest first."""
+        return await self._database.read(BacktestRecord)
 
     async def journal(
         self, session_id: str, *, after_seq: int = -1, limit: int = JOURNAL_PAGE

@@ -14,6 +14,7 @@ from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, Table, Text
 from engine.store.column_types import DecimalText, Flag, JsonText, StatusText, WideInteger
 from engine.store.records import (
     AuditRecord,
+    BacktestRecord,
     EquityRecord,
     ExecutorRecord,
     FillRecord,
@@ -243,6 +244,27 @@ audit: Final = Table(
     sqlite_autoincrement=True,
 )
 
+backtest: Final = Table(
+    "backtest",
+    metadata,
+    _key("backtest_id"),
+    _text("name"),
+    _text("status"),
+    _text("engine"),
+    _number("created_ns"),
+    _number("finished_ns"),
+    _text("run_hash"),
+    _text("fingerprint"),
+    _number("bars"),
+    _decimal("final_equity", optional=True),
+    _text("folder"),
+    _json("config"),
+    _json("summary"),
+    _text("error"),
+    Index("backtest_by_time", "created_ns"),
+    sqlite_strict=True,
+)
+
 TABLE_OF_RECORD: Final[Mapping[type, Table]] = {
     SessionRecord: session,
     JournalEntry: journal,
@@ -253,4 +275,5 @@ TABLE_OF_RECORD: Final[Mapping[type, Table]] = {
     EquityRecord: equity,
     PerformanceRecord: performance,
     AuditRecord: audit,
+    BacktestRecord: backtest,
 }

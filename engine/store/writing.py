@@ -57,6 +57,7 @@ _UPSERT_POSITION: Final = _upsert(tables.position)
 _UPSERT_EQUITY: Final = _upsert(tables.equity)
 _UPSERT_PERFORMANCE: Final = _upsert(tables.performance)
 _APPEND_AUDIT: Final = insert(tables.audit)
+_UPSERT_BACKTEST: Final = _upsert(tables.backtest)
 
 
 async def write_batch(connection: AsyncConnection, batch: StoreBatch) -> None:
@@ -76,6 +77,7 @@ async def write_batch(connection: AsyncConnection, batch: StoreBatch) -> None:
     await _execute(connection, _UPSERT_EQUITY, batch.equity)
     await _execute(connection, _UPSERT_PERFORMANCE, batch.performance)
     await _execute(connection, _APPEND_AUDIT, batch.audit)
+    await _execute(connection, _UPSERT_BACKTEST, batch.backtests)
     for change in batch.sessions:
         await _update_session(connection, change)
 
