@@ -218,6 +218,28 @@ async def test_a_huge_body_is_given_up(pool: ResourcePool, server: Server) -> No
     assert (await pool.http_request("GET", server.on("/ok", answers(200))))[0] == 200
 
 
+async def test_what_is_given_up_gives_its_connection_back(
+    pool: ResourcePool, server: Server, clock: RestlessClock
+) -> None:
+    pool.http_pool_size = 1
+    pool.http_max_body = 10
+    large = server.on("/large", answers(200, b"x" * 1000))
+    with pytest.raises(BodyTooLarge):
+        await pool.http_request("GET", large)
+    assert pool.get_stats()["http_connections"] == 0
+    drip = Drip()
+    pool.http_max_body = 10_000
+    dripping = server.on("/drip", drip)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(pool.http_request, "GET", dripping)
+        await drip.dripped.wait()
+        assert pool.get_stats()["http_connections"] == 1
+        group.cancel_scope.cancel()
+    assert pool.get_stats()["http_connections"] == 0
+    assert await pool.http_request("GET", server.on("/ok", answers(200, b"x"))) == (200, "x")
+
+
 async def test_a_ring_of_redirects_ends(pool: ResourcePool, server: Server) -> None:
     url = server.on("/ring", answers(302, headers={"location": "/ring"}))
     assert (await pool.http_request("GET", url))[0] == 302
