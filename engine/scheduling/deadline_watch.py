@@ -32,18 +32,30 @@ class DeadlineWatch:
         now: Callable[[], float],
     ) -> None:
         self.soonest = math.inf
-        self.timers: Timers | None = None
+        self._timers: Timers | None = None
         self._running: Final = running
         self._expire: Final = expire
         self._now: Final = now
         self._heap: list[_Entry] = []
         self._timer: Cancellable | None = None
         self._armed = math.inf
+        self._is_arming = False
+
+    def open(self, timers: Timers) -> None:
+        """Use *timers* from now on; what was watched before is forgotten."""
+        self.rest()
+        self._timers = timers
+        self._is_arming = False
 
     def start_watching(self, deadline: float) -> None:
-        """A task started whose *deadline* is before `soonest`."""
+        """A task started whose *deadline* is before `soonest`.
+
+        The timer is made in the loop's next pass: a task that has ended by then needs none.
+        """
         self.soonest = deadline
-        self._arm(deadline)
+        if not self._is_arming and self._timers is not None:
+            self._is_arming = True
+            self._timers.call_soon(self._arm_soonest)
 
     def watch_grace(self, handle: TaskHandle) -> None:
         """Watch the grace of *handle* too, which is being cancelled."""
@@ -59,12 +71,16 @@ class DeadlineWatch:
         self._armed = self.soonest = math.inf
         self._heap.clear()
 
+    def _arm_soonest(self) -> None:
+        self._is_arming = False
+        self._arm(self.soonest)
+
     def _arm(self, when: float) -> None:
-        if when < self._armed and self.timers is not None:
+        if when < self._armed and self._timers is not None:
             if self._timer is not None:
                 self._timer.cancel()
             self._armed = when
-            self._timer = self.timers.call_at(when, self._look)
+            self._timer = self._timers.call_at(when, self._look)
 
     def _look(self) -> None:
         self._timer = None

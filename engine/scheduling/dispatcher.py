@@ -33,6 +33,8 @@ from engine.scheduling.task_state import TaskState
 from engine.scheduling.timers import Timers
 
 LOG: Final = logging.getLogger("engine.scheduling")
+MOVED_AT_ONCE: Final = 64
+"""Due tasks that are moved between two looks at the clock."""
 SERVICE_GRACE: Final = 1.0
 """Seconds that cancelled services get; they only ever wait for short things."""
 
@@ -123,9 +125,8 @@ class Dispatcher:
         # Nothing of a task leaks into the others when the engine is started from inside one.
         self._context.run(CURRENT_TASK.set, None)
         self._is_woken = self._is_dispatching = False
-        self._timers = self._watch.timers = Timers(
-            self._clock, loop, self._context, spawn=self.spawn, lag=self.lag
-        )
+        self._timers = Timers(self._clock, loop, self._context, spawn=self.spawn, lag=self.lag)
+        self._watch.open(self._timers)
         self.is_starting = self.is_repeating = True
         return self._timers
 
@@ -187,7 +188,7 @@ class Dispatcher:
         """Take a task that starts at *due*, or at once when that is not later than *now*."""
         heap = self.delayed.heap
         if heap and heap[0][0] <= now:
-            self._move_due(now)  # first, so that the order is exact
+            self._move_due(now)  # first, so that nearly all arrive in order
         self._seq = seq = self._seq + 1
         handle = TaskHandle(self, record, task_type, work, priority, due, timeout, lane, seq)
         self.queued_by_level[priority] += 1
@@ -290,18 +291,27 @@ class Dispatcher:
         if not self._is_woken:
             self.wake()
 
-    def _move_due(self, now: float) -> None:
-        """Move everything that is due at *now* to the ready stage, in order."""
+    def _move_due(self, now: float) -> bool:
+        """Move what is due at *now* to the ready stage, in order; at most `MOVED_AT_ONCE` tasks.
+
+        Returns:
+            Whether that was all.
+        """
         delayed = self.delayed
         heap = delayed.heap
-        while heap and heap[0][0] <= now:
+        for _ in range(MOVED_AT_ONCE):
+            if not heap or heap[0][0] > now:
+                break
             handle = delayed.pop()
             self.delayed_count -= 1
             self._make_ready(handle)
             if self.is_observed:
                 self._conductor.state_changed(handle, _DELAYED)
             delayed.drop_dead()
+        if heap and heap[0][0] <= now:
+            return False
         self._arm()
+        return True
 
     def _leave_queue(self, handle: TaskHandle) -> None:
         self.queued_by_level[handle.priority] -= 1
@@ -370,8 +380,9 @@ class Dispatcher:
             stop_at = now + self.budget
             heap, running = self.delayed.heap, self.running
             while now < stop_at:
-                if heap and heap[0][0] <= now:
-                    self._move_due(now)
+                if heap and heap[0][0] <= now and not self._move_due(now):
+                    now = self.now()
+                    continue  # nothing starts before all that is due has its place
                 if not self.ready_count or len(running) >= self.limit:
                     break
                 queue = self.ready.choose(

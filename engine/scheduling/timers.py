@@ -46,6 +46,10 @@ class Timers:
             return clock.call_at(when, lambda: self._context.copy().run(self._fire, when, callback))
         return self._spawn(self._sleep_then(when, callback), "timer")
 
+    def call_soon(self, callback: Callable[[], object]) -> None:
+        """Call *callback* in the loop's next pass."""
+        self._loop.call_soon(callback, context=self._context)
+
     def _fire(self, when: float, callback: Callable[[], object]) -> None:
         self._lag.record(max(0.0, self._clock.monotonic() - when))
         callback()

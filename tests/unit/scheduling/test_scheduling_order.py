@@ -289,3 +289,21 @@ async def test_the_dispatcher_yields_after_its_budget(clock: ManualClock) -> Non
     assert len(engine._dispatcher.running) == 100
     gate.release(*map(str, range(100)))
     await engine.stop()
+
+
+async def test_many_tasks_due_at_once_are_moved_in_slices_and_start_in_exact_order(
+    clock: ManualClock,
+) -> None:
+    import anyio.lowlevel
+
+    log = Log()
+    async with quiet_engine(clock, max_concurrent_tasks=1) as engine:
+        for number in range(500):
+            level = TaskPriority.CRITICAL if number == 499 else TaskPriority.NORMAL
+            await engine.schedule_task("a", "t", log.task(str(number)), level, delay=1)
+        await clock.settle()
+        clock.block(2)
+        await engine.schedule_task("a", "t", log.task("fresh"))
+        await anyio.lowlevel.checkpoint()
+        await clock.settle()
+    assert log.names == ["499", *(str(number) for number in range(499)), "fresh"]
