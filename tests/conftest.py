@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
+
+# The same examples everywhere, and no limit on time: a slow machine is no failed test.
+settings.register_profile("quarterdeck", deadline=None, derandomize=True, database=None)
+settings.load_profile("quarterdeck")
 
 
 @pytest.fixture
