@@ -67,8 +67,10 @@ class StampColumns:
         is_date = texts.str.contains(_DATE).to_numpy() & in_range
         is_iso = texts.str.contains(_ISO).to_numpy() & in_range
         self.are_dates = self.are_dates and bool(is_date.all())
-        self._check_offsets(texts, is_date)
+        with_offset = texts.str.contains(_HAS_OFFSET).to_numpy() & ~is_date
         is_open = ~(is_date | is_iso)
+        if self._has_offsets is None and len(texts):
+            self._has_offsets = bool(with_offset[int(np.argmin(is_open))])
         for mask, has_time in ((is_date, False), (is_iso, True)):
             rows = np.flatnonzero(mask)
             if len(rows):
@@ -76,7 +78,9 @@ class StampColumns:
                 values = self._as_utc(part, _calendar_ns(part, has_time=has_time))
                 stamps[rows] = values.fill_null(0).to_numpy()
                 is_open[rows] = values.is_null().to_numpy()
-        return self._slow(texts, stamps, is_open)
+        stamps = self._slow(texts, stamps, is_open)
+        self._check_offsets(with_offset)
+        return stamps
 
     def read_epochs(self, values: pl.Series) -> IntArray:
         """Return whole numbers *values* of the declared unit in nanoseconds.
@@ -109,14 +113,11 @@ class StampColumns:
             return stamps
         return values.cast(pl.Datetime("ns", zone)).cast(pl.Int64).to_numpy().copy()
 
-    def _check_offsets(self, texts: pl.Series, is_date: BoolArray) -> None:
+    def _check_offsets(self, with_offset: BoolArray) -> None:
         """Refuse a file in which some stamps have an offset and some have none."""
-        with_offset = texts.str.contains(_HAS_OFFSET).to_numpy() & ~is_date
-        if self._has_offsets is None and len(texts):
-            self._has_offsets = bool(with_offset[0])
         odd = np.flatnonzero(with_offset != self._has_offsets)
         if len(odd):
-            has, others = ("has an", "none") if not self._has_offsets else ("has no", "one")
+            has, others = ("has no", "one") if self._has_offsets else ("has an", "none")
             text = f"{has} offset from UTC, the first row has {others}: use one form in all rows"
             raise MixedZonesError(int(odd[0]), text)
 

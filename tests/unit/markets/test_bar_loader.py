@@ -178,6 +178,72 @@ def test_a_column_of_a_wrong_type_is_refused(tmp_path: Path) -> None:
     assert "volume: 'True' is of the type Boolean" in refused(path)
 
 
+def test_whole_numbers_of_typed_files_may_be_blank_but_not_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "bars.parquet"
+    good: dict[str, object] = {"time": [date(2024, 1, 1), date(2024, 1, 2)]}
+    good |= {name: [10, 11] for name in ("open", "high", "low", "close")}
+    pl.DataFrame({**good, "volume": [None, 5]}).write_parquet(path)
+    assert load_bar_columns(path, terms=TERMS).columns.volume.tolist() == [-1, 5]
+    pl.DataFrame({**good, "volume": [None, None]}).write_parquet(path)
+    assert load_bar_columns(path, terms=TERMS).columns.volume.tolist() == [-1, -1]
+    huge = pl.Series("volume", [1, 2**64 - 1], dtype=pl.UInt64)
+    pl.DataFrame(good).with_columns(huge).write_parquet(path)
+    assert "more digits than 62 bits hold" in refused(path)
+
+
+def test_features_of_typed_files_are_floats(tmp_path: Path) -> None:
+    path = tmp_path / "bars.parquet"
+    frame = pl.DataFrame({"time": [date(2024, 1, 1)], "o": [1], "h": [1], "l": [1], "c": [1]})
+    frame.with_columns(rank=pl.lit(7), flag=pl.lit(value=True)).write_parquet(path)
+    found = load_bar_columns(path, terms=TERMS)
+    assert found.columns.features["rank"].tolist() == [7.0]
+    assert found.report.ignored_columns == ("flag",)
+
+
+def test_a_header_of_several_lines_is_read_by_the_slow_reader(tmp_path: Path) -> None:
+    found = load(tmp_path, f"{DAY_1},1", f"{DAY_2},2", header=f'{HEADER},"my\nscore"')
+    assert found.columns.features["my\nscore"].tolist() == [1.0, 2.0]
+
+
+def test_a_price_too_large_for_the_tick_of_another_block_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "_BLOCK_BYTES", 16)
+    path = write(
+        tmp_path,
+        "2024-01-01,100000000000000,100000000000000,100000000000000,100000000000000,1",
+        "2024-01-02,0.000000001,0.000000001,0.000000001,0.000000001,1",
+    )
+    assert f"{path}:2: close: '100000000000000' is too large for a tick as fine" in refused(path)
+
+
+def test_a_feature_that_turns_to_text_later_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "_BLOCK_BYTES", 16)
+    path = write(tmp_path, f"{DAY_1},1", f"{DAY_2},2", f"{DAY_3},x", header=f"{HEADER},score")
+    for size in (0, 2**30):
+        found = load_bar_columns(path, terms=TERMS, large_file_bytes=size)
+        assert not found.columns.features
+        assert found.report.ignored_columns == ("score",)
+
+
+def test_filled_bars_have_no_optional_values(tmp_path: Path) -> None:
+    rows = [f"{row},10.5,3.5" for row in hours(0, 1, 2, 4)]
+    options = BarFileOptions(bar=HOUR, fill_gaps="flat")
+    bars = load(tmp_path, *rows, header=f"{HEADER},vwap,score", options=options).columns
+    assert bars.vwap is not None
+    assert bars.vwap.tolist() == [10, 10, 10, MISSING, 10]  # half to even
+    assert np.isnan(bars.features["score"]).tolist() == [False, False, False, True, False]
+
+
+def test_months_are_never_filled(tmp_path: Path) -> None:
+    rows = [f"2024-{month:02}-01,10,12,9,11,1" for month in (1, 2, 3, 4, 5, 6, 9)]
+    options = BarFileOptions(bar=parse_bar_duration("1mo"), fill_gaps="flat")
+    found = load(tmp_path, *rows, options=options)
+    assert (found.report.inserted_bars, found.report.counts["V9"]) == (0, 1)
+
+
 def test_a_directory_is_no_file(tmp_path: Path) -> None:
     assert f"{tmp_path}:1: file: is a directory: name a file of bars (.csv" in refused(tmp_path)
 

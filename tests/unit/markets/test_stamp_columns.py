@@ -58,6 +58,12 @@ def test_stamps_with_and_without_offset_are_refused(texts: list[str], row: int) 
     assert caught.value.row == row
 
 
+def test_a_broken_first_stamp_is_named_before_any_mixture() -> None:
+    with pytest.raises(FormatProblem, match="is not a stamp") as caught:
+        reader().read(pl.Series(["x", "2017-01-01T00:00:00Z"]))
+    assert caught.value.row == 0
+
+
 def test_zones_may_not_change_between_batches_either() -> None:
     stamps = reader()
     stamps.read(pl.Series(["2017-01-01T00:00:00Z"]))
