@@ -283,6 +283,16 @@ async def test_no_more_connections_than_allowed_all_apis_together(
     assert pool.get_stats()["http_connections"] == 0
 
 
+async def test_idle_connections_to_other_hosts_count_as_well(pool: ResourcePool) -> None:
+    pool.http_pool_size = 2
+    async with running_server() as one, running_server() as two, running_server() as three:
+        for _ in range(2):
+            for server in (one, two, three):
+                await pool.http_request("GET", server.on("/ok", answers(200)))
+                await settle()
+                assert sum(each.open_connections for each in (one, two, three)) <= 2
+
+
 async def test_more_connections_may_be_allowed_while_requests_run(
     pool: ResourcePool, server: Server
 ) -> None:
