@@ -249,7 +249,7 @@ class AccumulatingExecutor(OneSidedExecutor):
             frozen_mark_ticks=self._frozen_mark_ticks,
             entry_price=self.entry_price,
             end_ns=None,
-            trailing_trigger_pct=None,
+            trailing_trigger=None,
             is_trailing=False,
             is_take_profit_resting=False,
             retries=self._retries,

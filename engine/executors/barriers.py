@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, Protocol
+from typing import Annotated, NamedTuple, Protocol
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -126,6 +126,22 @@ class NetSource(Protocol):
         ...
 
 
+class TrailingTrigger(NamedTuple):
+    """The net PnL at which a trailing stop fires: *delta* below that of *source* at *mark*.
+
+    The fraction is computed when somebody asks: most triggers are replaced before that.
+    """
+
+    source: NetSource
+    mark: int
+    delta: Fraction | Decimal
+
+    @property
+    def pct(self) -> Fraction:
+        """Return the net PnL fraction."""
+        return self.source.net_pnl_pct(self.mark) - Fraction(self.delta)
+
+
 class TrailingStopState:
     """The simple trailing stop at work. ``trigger`` is a net PnL fraction, None until armed."""
 
@@ -174,6 +190,13 @@ class TrailingStopState:
     def trigger(self, trigger: Fraction | None) -> None:
         self._best = None
         self._trigger = trigger
+
+    @property
+    def seen_trigger(self) -> Fraction | TrailingTrigger | None:
+        """Return the trigger for somebody who may never look at its value."""
+        if self._trigger is None and self._best is not None:
+            return TrailingTrigger(*self._best, self._delta)
+        return self._trigger
 
     @property
     def is_armed(self) -> bool:

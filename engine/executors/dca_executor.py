@@ -337,7 +337,7 @@ class DCAExecutor(DirectionalExecutor):
             frozen_mark_ticks=self._frozen_mark_ticks,
             entry_price=self.entry_price,
             end_ns=self._end_ns,
-            trailing_trigger_pct=None if trailing is None else trailing.trigger,
+            trailing_trigger=None if trailing is None else trailing.seen_trigger,
             is_trailing=trailing is not None,
             is_take_profit_resting=False,
             retries=self._retries,

@@ -155,6 +155,11 @@ class OneSidedExecutor(ExecutorBase):
         """Return a new snapshot."""
 
     def _order_roles(self) -> tuple[OrderRole, ...]:
+        before = () if self._snapshot is None else self._snapshot.orders
+        if len(before) == len(self._orders) and self._orders.newest_id == (
+            before[-1].client_order_id if before else ""
+        ):
+            return before
         return tuple(OrderRole(order.order_id, order.request.role) for order in self._orders)
 
     def _valid_quote(self) -> QuoteTick | None:

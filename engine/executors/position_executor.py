@@ -10,7 +10,7 @@ from typing import cast
 
 from engine.executors.activation import ActivationWindow, activation_window
 from engine.executors.barrier_levels import barrier_levels, trailed
-from engine.executors.barriers import TrailingStopState
+from engine.executors.barriers import TrailingStopState, TrailingTrigger
 from engine.executors.base import UpdateRejectedError
 from engine.executors.factory import ExecutorFactory
 from engine.executors.fill_ledger import to_decimal
@@ -169,6 +169,10 @@ class PositionExecutor(SingleEntryExecutor):
     @property
     def _trailing_trigger(self) -> Fraction | None:
         return None if self._trailing is None else self._trailing.trigger
+
+    @property
+    def _seen_trigger(self) -> Fraction | TrailingTrigger | None:
+        return None if self._trailing is None else self._trailing.seen_trigger
 
     @property
     def _is_trailing(self) -> bool:
@@ -420,6 +424,8 @@ class PositionExecutor(SingleEntryExecutor):
         return found
 
     def _make_snapshot(self) -> ExecutorSnapshot:
+        before, totals = self._snapshot, self._totals
+        is_same = before is not None and before.totals is totals and totals.entry_lots
         return ExecutorSnapshot(
             id=self.executor_id,
             type=self._config.type,
@@ -437,9 +443,9 @@ class PositionExecutor(SingleEntryExecutor):
             totals=self._totals,
             levels=self._levels,
             frozen_mark_ticks=self._frozen_mark_ticks,
-            entry_price=self.entry_price,
+            entry_price=before.entry_price if before and is_same else self.entry_price,
             end_ns=self._end_ns,
-            trailing_trigger_pct=self._trailing_trigger,
+            trailing_trigger=self._seen_trigger,
             is_trailing=self._is_trailing,
             is_take_profit_resting=self._take_profit_wanted is not None,
             retries=self._retries,

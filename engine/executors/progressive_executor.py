@@ -198,6 +198,10 @@ class ProgressiveExecutor(PositionExecutor):
         return None if self._ladder is None else self._ladder.trigger
 
     @property
+    def _seen_trigger(self) -> Fraction | None:
+        return self._trailing_trigger
+
+    @property
     def _is_trailing(self) -> bool:
         return self._ladder is not None
 

@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Literal
 
 from engine.executors.barrier_levels import BarrierLevels
+from engine.executors.barriers import TrailingTrigger
 from engine.executors.config import ExecutorConfigBase
 from engine.executors.fill_ledger import LedgerTotals, half_even
 from engine.executors.status import CloseType, Lifecycle, RunnableStatus, lifecycle_of
@@ -83,7 +84,7 @@ class ExecutorSnapshot:
     frozen_mark_ticks: int | None
     entry_price: Decimal | None
     end_ns: int | None
-    trailing_trigger_pct: Fraction | None
+    trailing_trigger: Fraction | TrailingTrigger | None
     is_trailing: bool
     is_take_profit_resting: bool
     retries: int
@@ -95,6 +96,12 @@ class ExecutorSnapshot:
     orders: tuple[OrderRole, ...]
     timeline: tuple[TimelineEntry, ...]
     version: int
+
+    @property
+    def trailing_trigger_pct(self) -> Fraction | None:
+        """Return the net PnL at which the trailing stop fires; None until it is armed."""
+        trigger = self.trailing_trigger
+        return trigger.pct if isinstance(trigger, TrailingTrigger) else trigger
 
     @property
     def lifecycle(self) -> Lifecycle:
@@ -223,7 +230,7 @@ class ExecutorSnapshot:
         return levels.trailing_close if is_armed else levels.trailing_raise
 
     def _trailing_note(self) -> str:
-        if self.trailing_trigger_pct is None:
+        if self.trailing_trigger is None:
             return "arms at this price"
         return "armed: closes at this price"
 

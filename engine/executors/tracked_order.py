@@ -188,6 +188,16 @@ class TrackedOrders:
     def __iter__(self) -> Iterator[TrackedOrder]:
         return iter(self._few if self._by_id is None else self._by_id.values())
 
+    def __len__(self) -> int:
+        return len(self._few) if self._by_id is None else len(self._by_id)
+
+    @property
+    def newest_id(self) -> str:
+        """Return the id of the order that was placed last, empty if there is none."""
+        if self._by_id is not None:
+            return next(reversed(self._by_id), "")
+        return self._few[-1].request.client_order_id if self._few else ""
+
     def add(self, order: TrackedOrder) -> None:
         """Follow *order*."""
         if self._by_id is None and len(self._few) < _FEW:

@@ -460,7 +460,7 @@ class TwoVenueExecutor(ExecutorBase):
             frozen_mark_ticks=None,
             entry_price=None if entry is None else instrument.tick * to_decimal(Fraction(entry)),
             end_ns=None,
-            trailing_trigger_pct=None,
+            trailing_trigger=None,
             is_trailing=False,
             is_take_profit_resting=False,
             retries=self._retries,
