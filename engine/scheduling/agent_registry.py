@@ -7,6 +7,8 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Final
 
+import anyio
+
 from engine.scheduling.agent_config import read_cycle_settings
 from engine.scheduling.agent_factory import AgentFactory
 from engine.scheduling.agent_log import first_line
@@ -280,14 +282,20 @@ class AgentRegistry:
     async def _each(
         self, change: Callable[[BaseAgent], Awaitable[object]]
     ) -> dict[str, dict[str, Any]]:
-        outcomes: dict[str, dict[str, Any]] = {}
-        for agent in self.get_all_agents():
+        """Change all agents at the same time: a thousand graces are not waited for in a row."""
+        outcomes: dict[str, dict[str, Any]] = {agent_id: {} for agent_id in self.agents}
+
+        async def one(agent: BaseAgent) -> None:
             outcome: dict[str, Any] = {"success": True}
             try:
                 await change(agent)
             except Exception as error:  # noqa: BLE001 (boundary: one failure does not stop the rest)
                 outcome = {"success": False, "error": first_line(error)}
             outcomes[agent.agent_id] = {**outcome, "status": agent.status.value}
+
+        async with anyio.create_task_group() as group:
+            for agent in self.get_all_agents():
+                group.start_soon(one, agent, name=f"agent {agent.agent_id}")
         return outcomes
 
     def _tell(self, agent_id: str) -> None:

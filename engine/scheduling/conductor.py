@@ -36,7 +36,11 @@ class TaskConductor:
 
     def may_start(self, handle: TaskHandle) -> bool:
         """Return whether the agent of the cycle *handle* runs."""
-        return is_running(handle.record.agent)
+        try:
+            return is_running(handle.record.agent)
+        except Exception:
+            LOG.exception("agent %s does not tell its status", handle.agent_id)
+            return False
 
     def task_ended(self, handle: TaskHandle) -> None:
         """Book the end of *handle*, and schedule what follows it."""
@@ -55,7 +59,14 @@ class TaskConductor:
         except Exception:
             LOG.exception("the end of task %s could not be booked", handle.id)
         if handle.lane is record.cycles and self.cycles is not None:
-            self.cycles.ended(handle)
+            self._follow_cycle(handle, self.cycles)
+
+    def _follow_cycle(self, handle: TaskHandle, cycles: AgentCycles) -> None:
+        try:
+            cycles.ended(handle)
+        except Exception as error:
+            LOG.exception("no cycle could follow task %s", handle.id)
+            fail_agent(handle.record, f"its cycles cannot go on: {first_line(error)}")
 
     def state_changed(self, handle: TaskHandle, old: TaskState | None) -> None:
         """Tell the listeners that *handle* has moved."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import inspect
 import logging
 import math
 import random
@@ -22,20 +21,22 @@ from engine.scheduling.agent_record import Work
 from engine.scheduling.alerts import AlertMonitor
 from engine.scheduling.clock import Clock, SystemClock
 from engine.scheduling.conductor import TaskConductor, TaskListener
-from engine.scheduling.cycle_work import is_running
 from engine.scheduling.dispatcher import Dispatcher
 from engine.scheduling.engine_report import agent_report, first_in_line, queue_stats
 from engine.scheduling.errors import EngineNotRunning, QueueFull
-from engine.scheduling.health import HealthNews, HealthReport, judge
+from engine.scheduling.health import HealthNews, HealthReport
+from engine.scheduling.health_check import HealthCheck
 from engine.scheduling.load_sampler import LoadSampler
+from engine.scheduling.load_watch import LoadWatch
 from engine.scheduling.loop_owner import LoopOwner, running_loop
-from engine.scheduling.option import Option, Optioned, OptionSpec, as_number
+from engine.scheduling.option import Option, Optioned, OptionSpec
 from engine.scheduling.periodic import Periodic
 from engine.scheduling.resource_pool import ResourcePool
 from engine.scheduling.run_record import RunRecord
 from engine.scheduling.settings import SchedulingSettings
 from engine.scheduling.shutdown import Shutdown
 from engine.scheduling.stop_report import StopReport
+from engine.scheduling.task_checks import check_work, checked_delay, checked_timeout
 from engine.scheduling.task_context import CURRENT_TASK
 from engine.scheduling.task_handle import AgentRecord, TaskHandle
 from engine.scheduling.task_names import check_name
@@ -45,10 +46,6 @@ from engine.scheduling.thread_door import ThreadDoor
 from engine.scheduling.timers import Timers
 
 LOG: Final = logging.getLogger("engine.scheduling")
-
-MIN_CACHE_LOOKUPS: Final = 100
-MIN_HTTP_REQUESTS: Final = 20
-"""Figures of the pool mean something from here on (10.5)."""
 
 
 class ExecutionEngine(Optioned):
@@ -130,13 +127,19 @@ class ExecutionEngine(Optioned):
         self._conductor.cycles = self._cycles
         self._book: Final = AgentBook()
         self._health: Final = HealthNews()
-        self._sampler: Final = sampler or LoadSampler(self._clock, self.scheduler)
-        self._is_primed = False
+        self._checker: Final = HealthCheck(self._dispatcher, self._book, self.resource_pool, self)
+        self._load: Final = LoadWatch(
+            sampler or LoadSampler(self._clock, self.scheduler),
+            self.scheduler,
+            self.resource_pool,
+            self._dispatcher,
+            self.alerts,
+        )
         self._health_task: Final = Periodic(
             "health check", self._check_health_and_alerts, self._health_pause, self._clock
         )
         self._sample_task: Final = Periodic(
-            "load sample", self._sample_load, self._sample_pause, self._clock
+            "load sample", self._load.sample, self._load.pause, self._clock
         )
         self._task_types: Final[set[str]] = set()
         self._is_running = False
@@ -197,7 +200,7 @@ class ExecutionEngine(Optioned):
         Raises:
             ValueError: *grace* is negative or not finite.
         """
-        seconds = self.stop_grace if grace is None else _checked_delay(grace, "grace")
+        seconds = self.stop_grace if grace is None else checked_delay(grace, "grace")
         self._leave_closed_loop()
         if not self._is_running:
             return StopReport()
@@ -240,7 +243,7 @@ class ExecutionEngine(Optioned):
         """
         self._check_accepting()
         level = to_priority(priority)
-        seconds = _checked_delay(delay, "delay")
+        seconds = checked_delay(delay, "delay")
         record = self.track_agent(agent)
         if record.cycles.queued is None:
             self._check_room(level)
@@ -298,7 +301,7 @@ class ExecutionEngine(Optioned):
             TypeError: *coroutine* is not callable.
         """
         door = self._door
-        _check_work(coroutine)
+        check_work(coroutine)
         if door is None or not self._is_accepting:
             raise EngineNotRunning("the execution engine is not running: start it first")
         return door.submit(
@@ -318,7 +321,7 @@ class ExecutionEngine(Optioned):
         exclusive: bool,  # noqa: FBT001 (as the callers have it)
     ) -> TaskHandle:
         if not callable(work):
-            _check_work(work)
+            check_work(work)
         self._check_accepting()
         record = None
         if agent_id.__class__ is str:
@@ -329,8 +332,8 @@ class ExecutionEngine(Optioned):
             self._check_task_type(task_type)
         level = priority if priority.__class__ is TaskPriority else to_priority(priority)
         assert isinstance(level, TaskPriority)  # noqa: S101 (for the type checker)
-        seconds = _checked_delay(delay, "delay") if delay else 0.0
-        limit = self._default_timeout if timeout is None else _checked_timeout(timeout)
+        seconds = checked_delay(delay, "delay") if delay else 0.0
+        limit = self._default_timeout if timeout is None else checked_timeout(timeout)
         now = self._dispatcher.now()
         lane = None
         if exclusive:
@@ -373,7 +376,7 @@ class ExecutionEngine(Optioned):
         cycle = record.cycles.running
         if cycle is None or cycle.is_final or cycle is CURRENT_TASK.get():
             return
-        seconds = self.stop_grace if grace is None else _checked_delay(grace, "grace")
+        seconds = self.stop_grace if grace is None else checked_delay(grace, "grace")
         assert self._timers is not None  # noqa: S101 (something runs)
         timer = self._timers.call_at(self._dispatcher.now() + seconds, cycle.cancel)
         try:
@@ -473,52 +476,9 @@ class ExecutionEngine(Optioned):
     async def check_health(self) -> HealthReport:
         """Look at agents, tasks, loop and pool now, and return the report."""
         self._owner.check()
-        self._dispatcher.sweep()
-        pool = self.resource_pool.health_check()
-        if inspect.isawaitable(pool):
-            pool = await pool
-        dispatcher, now = self._dispatcher, self._dispatcher.now()
-        depth = dispatcher.ready_count + dispatcher.delayed_count + dispatcher.parked_count
-        overdue = tuple(record.agent_id for record in self._book if self._is_overdue(record, now))
-        stuck = tuple(
-            handle.id
-            for handle in (*dispatcher.running, *dispatcher.abandoned)
-            if now >= handle.deadline + self.cancel_grace
-        )
-        patience = max(60.0, 4 * self.aging_interval)
-        starved = {
-            head.id: head.priority for head in dispatcher.ready.heads() if now - head.due > patience
-        }
-        report = HealthReport(
-            status=judge(
-                overdue=overdue,
-                stuck=stuck,
-                starved=starved,
-                is_lagging=dispatcher.lag.seconds > self.loop_lag_warn,
-                is_nearly_full=0 < self.max_queue_size * 0.9 < depth,
-            ),
-            overdue=overdue,
-            stuck=stuck,
-            starved=tuple(starved),
-            loop_lag_ms=dispatcher.lag.seconds * 1e3,
-            queue_depth=depth,
-            pool=pool if isinstance(pool, Mapping) else {},
-        )
+        report = await self._checker.look()
         self._health.publish(report)
         return report
-
-    def _is_overdue(self, record: AgentRecord, now: float) -> bool:
-        if record.agent is None or record.cycles.running is not None:
-            return False
-        if not is_running(record.agent):
-            return False
-        queued = record.cycles.queued
-        if queued is not None:
-            return now - queued.due > self.overdue_after
-        try:
-            return settings_of(record).repeat
-        except ValueError:
-            return True  # it runs, but its configuration lets no cycle start
 
     # --- within ----------------------------------------------------------------------------
 
@@ -531,7 +491,7 @@ class ExecutionEngine(Optioned):
         self._door = ThreadDoor(loop)
         self._started_at = self._dispatcher.now()
         self._is_running = self._is_accepting = True
-        self._is_primed = False
+        self._load.reset()
         self.alerts.evaluate({"engine_not_running": None})
         self._dispatcher.serve(self._health_task.run(self._timers), "health")
         self._dispatcher.serve(self._sample_task.run(self._timers), "load")
@@ -608,40 +568,10 @@ class ExecutionEngine(Optioned):
     def _health_pause(self) -> float:
         return self.health_check_interval
 
-    def _sample_pause(self) -> float:
-        seconds: float = getattr(self.scheduler, "system_sample_interval", 0.0)
-        return seconds or math.inf
-
     async def _check_health_and_alerts(self) -> None:
         await self.check_health()
-        if self._sample_pause() == math.inf:
-            self._evaluate_alerts()
-
-    async def _sample_load(self) -> None:
-        if self._sample_pause() == math.inf:
-            return
-        if not self._is_primed:
-            self._is_primed = True
-            await self._sampler.prime()
-            return
-        self.scheduler.update_system_load(await self._sampler.sample())
-        self._evaluate_alerts()
-
-    def _evaluate_alerts(self) -> None:
-        load = self.scheduler.get_stats()["system_load"]
-        pool = self.resource_pool.get_stats()
-        lookups = pool.get("cache_hits", 0) + pool.get("cache_misses", 0)
-        has_requests = pool.get("http_requests", 0) >= MIN_HTTP_REQUESTS
-        self.alerts.evaluate(
-            {
-                "cpu": load["cpu_usage"],
-                "memory": load["memory_usage"],
-                "disk": self._sampler.disk_usage,
-                "cache_hit_rate": pool["cache_hit_rate"] if lookups >= MIN_CACHE_LOOKUPS else None,
-                "http_error_rate": pool["http_error_rate"] if has_requests else None,
-                "ready_tasks": float(self._dispatcher.ready_count),
-            }
-        )
+        if self._load.pause() == math.inf:
+            self._load.evaluate()
 
     def _scheduler_option_changed(self, name: str) -> None:
         if name == "system_sample_interval":
@@ -691,29 +621,3 @@ def _section(config: Mapping[str, Any] | None, name: str) -> Mapping[str, Any] |
     if section is not None and not isinstance(section, Mapping):
         raise ValueError(f"{name} must be a mapping of options, not {section!r}")
     return section
-
-
-def _check_work(work: object) -> None:
-    """Raise TypeError if *work* is not callable; a coroutine object is closed, not left behind."""
-    if inspect.iscoroutine(work):
-        work.close()
-        raise TypeError(
-            f"give the function {work.__qualname__}, not the coroutine it returned:"
-            " it is called with the resource pool"
-        )
-    if not callable(work):
-        raise TypeError(f"a task must be a callable that takes the resource pool, not {work!r}")
-
-
-def _checked_delay(value: object, what: str) -> float:
-    seconds = as_number(value)
-    if seconds is None or math.isinf(seconds):
-        raise ValueError(f"{what} must be a finite number of seconds, not {value!r}")
-    return max(0.0, seconds)
-
-
-def _checked_timeout(value: object) -> float:
-    seconds = as_number(value)
-    if seconds is None or seconds <= 0:
-        raise ValueError(f"timeout must be a number of seconds > 0 or infinity, not {value!r}")
-    return seconds

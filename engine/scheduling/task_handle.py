@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
@@ -13,6 +14,8 @@ from engine.scheduling.errors import TaskCancelled, TaskTimeout
 from engine.scheduling.task_priority import TaskPriority
 from engine.scheduling.task_snapshot import TaskSnapshot
 from engine.scheduling.task_state import FINAL, TaskState, to_event_status
+
+LOG: Final = logging.getLogger("engine.scheduling")
 
 
 class TaskHost(Protocol):
@@ -189,7 +192,10 @@ class TaskHandle:
         if self.waiters is not None:
             waiters, self.waiters = self.waiters, None
             for callback in waiters:
-                callback()
+                try:
+                    callback()
+                except Exception:
+                    LOG.exception("who waited for task %s failed", self.id)
 
     def timeout_error(self) -> TaskTimeout:
         """Return the error of a deadline that passed."""
