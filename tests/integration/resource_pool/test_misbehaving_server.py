@@ -285,12 +285,32 @@ async def test_no_more_connections_than_allowed_all_apis_together(
 
 async def test_idle_connections_to_other_hosts_count_as_well(pool: ResourcePool) -> None:
     pool.http_pool_size = 2
-    async with running_server() as one, running_server() as two, running_server() as three:
-        for _ in range(2):
-            for server in (one, two, three):
-                await pool.http_request("GET", server.on("/ok", answers(200)))
-                await settle()
-                assert sum(each.open_connections for each in (one, two, three)) <= 2
+    let_go, both = anyio.Event(), anyio.Event()
+
+    async def meet(exchange: Exchange) -> None:
+        if two.open_connections + one.open_connections >= 2:
+            both.set()
+        await both.wait()
+        await exchange.answer(200)
+
+    async def hold(exchange: Exchange) -> None:
+        await let_go.wait()
+        await exchange.answer(200)
+
+    async with running_server() as one, running_server() as two:
+        idle, held = one.on("/meet", meet), two.on("/hold", hold)
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(pool.http_request, "GET", idle)
+        assert one.open_connections == 2
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(pool.http_request, "GET", held)
+            while two.hits("/hold") < 2:
+                await anyio.lowlevel.checkpoint()
+            await settle()
+            assert (one.open_connections, two.open_connections) == (0, 2)
+            let_go.set()
 
 
 async def test_more_connections_may_be_allowed_while_requests_run(
