@@ -1,4 +1,4 @@
-"""Scheduling 6: foreign code that misbehaves at the edges breaks nothing; log lines name the task."""
+"""Scheduling 6: foreign code at the edges breaks nothing; log lines name agent and task."""
 
 from __future__ import annotations
 
