@@ -18,8 +18,16 @@ from engine.backtest.strategy_seat import SymbolFeed
 from engine.containers.bus import BusKind
 from engine.containers.scoped_container import ScopedContainer
 from engine.execution.bar_broker import BarBroker
-from engine.execution.bar_order import BarFill, BarOrder, OrderNews
-from engine.model.bar_view import BarView
+from engine.execution.bar_order import (
+    FILLED,
+    REJECTED,
+    ROLE_END,
+    ROLE_LIQUIDATION,
+    BarFill,
+    BarOrder,
+    OrderNews,
+)
+from engine.model.bar_view import BarView, reader
 from engine.model.timeline import Timeline
 from engine.portfolio.bar_account import BarAccount
 from engine.risk.bar_risk_manager import BarRiskManager, Verdict
@@ -29,6 +37,11 @@ from engine.strategies.signal_table import NO_PRICE
 
 Facts: TypeAlias = Callable[[], Mapping[str, Any]]
 """Makes the payload of an event; called only if somebody listens."""
+
+NO_DUE: Final = 1 << 62
+"""Later than any instant: nothing is due."""
+_FORCED: Final = frozenset({ROLE_END, ROLE_LIQUIDATION})
+"""Orders that the broker makes itself; it tells of their end only."""
 
 REPORT_EVERY: Final = 1024
 """Bars between two looks at the clock for the progress."""
@@ -68,17 +81,17 @@ class BarRun:
         self._control = control
         self._has_strict_grid = has_strict_grid
         self._fills_this_close = fills_this_close
-        self._symbols: list[int] = timeline.symbol.tolist()
-        self._bars: list[int] = timeline.bar.tolist()
-        self._instants: list[int] = timeline.instants.tolist()
+        self._symbols: Sequence[int] = reader(timeline.symbol)
+        self._bars: Sequence[int] = reader(timeline.bar)
+        self._instants: Sequence[int] = reader(timeline.instants)
         self._tags = TagIndex()
         self._position = 0
-        self._counted = 0
+        self._silent = 0
         self._instant_ns = 0
         self._is_closing = False
         self._hear: Callable[[int, object], None] | None = None
         self.total = len(self._bars)
-        self.finished = not self._bars
+        self.finished = not self.total
         self.is_loud = False
 
     @property
@@ -93,7 +106,10 @@ class BarRun:
     def begin(self) -> None:
         """Arrange who hears what; called when the container has started."""
         self.is_loud = self._bus.subscription_count > 0
-        self._broker.listening = True
+        host = self._host
+        self._broker.listening = bool(
+            self.is_loud or host.hears_fills or host.hears_orders or self._risk.needs_fills
+        )
         self._control.restart_clock()
 
     def finish(self, *, close_positions: bool = True) -> None:
@@ -107,6 +123,7 @@ class BarRun:
             self._is_closing = True
             self._give_news(self._position)
         self._sync_counters()
+        self._count_events()
 
     def last_ns(self) -> int:
         """Return the end of the last bar that was run, 0 before the first."""
@@ -141,9 +158,12 @@ class BarRun:
         else:
             self._run_instants(limit)
         self._sync_counters()
+        was_finished = self.finished
         self.finished = (
             self._position >= self.total or self._control.is_cancelled or self._broker.is_bankrupt
         )
+        if self.finished and not was_finished:
+            self._count_events()
         return self.finished
 
     # --- one symbol, one strategy, nobody listens ------------------------------------------------
@@ -154,29 +174,39 @@ class BarRun:
         caller = self._host.callers[0][0]
         first, on_bar, rows = caller.first, caller.on_bar, caller.rows
         watch, outbox, control = self._risk.watch, self._host.outbox, self._control
-        ends: list[bool] = feed.columns.ends_session.tolist()
+        ends: Sequence[bool] = reader(feed.columns.ends_session)
         ts_open, ts_close = lists.ts_open, lists.ts_close
         mark_one, match_one = broker.mark_one, broker.match_one
         tests_path = account.settings.intrabar_margin
         offset = self._bars[0]
         start = offset + self._position
         stop = offset + self.total if limit is None else min(offset + self.total, start + limit)
+        position, close, samples = book.position, lists.close, broker.samples
+        due_ns = broker.due_ns
         report_at = start + REPORT_EVERY
         index = start
         for index in range(start, stop):
             if control.is_cancelled or broker.is_bankrupt:
                 break
-            if ts_open[index] >= broker.due_ns:
+            if due_ns < NO_DUE and ts_open[index] >= due_ns:
                 broker.before(((0, index),))
+                due_ns = broker.due_ns
             if book.orders or tests_path:
                 self._instant_ns = ts_close[index]
                 match_one(0, index)
                 if broker.news:
                     self._give_news(index + 1 - offset)
-            mark_one(0, index)
+                    due_ns = broker.due_ns
+            if position.lots or not samples:
+                mark_one(0, index)
+            else:
+                # What `mark_one` does without a position: a call costs more than all of it.
+                book.cursor = index + 1
+                position.mark = close[index]
+                samples.append(account.equity)
             if watch is not None:
                 self._watch(watch.observe(account.equity), ts_close[index], index)
-            if ends[index] and book.orders:
+            if book.orders and ends[index]:
                 self._instant_ns = ts_close[index]
                 broker.expire_day_one(0, index)
                 if broker.news:
@@ -191,9 +221,11 @@ class BarRun:
                     if outbox:
                         self._instant_ns = ts_close[index]
                         self._take_signals(index + 1 - offset)
+                        due_ns = broker.due_ns
                 elif index in rows:
                     self._instant_ns = ts_close[index]
                     self._take_rows(caller, rows[index], index + 1 - offset)
+                    due_ns = broker.due_ns
             if index >= report_at:
                 report_at = index + REPORT_EVERY
                 self._report(index + 1 - offset, ts_close[index])
@@ -328,7 +360,10 @@ class BarRun:
         now_ns = self._instant_ns
         self._clock.advance_to(now_ns)
         self._counters.signals += 1
-        self._tell(BusKind.SIGNAL, row._asdict, feed.index, done)
+        if self.is_loud:
+            self._tell(BusKind.SIGNAL, row._asdict, feed.index)
+        else:
+            self._silent += 1
         owner = self._host.seated[number].id
         if cancel or replace:
             self._change(feed.index, owner, row, cancel, replace, now_ns)
@@ -337,22 +372,25 @@ class BarRun:
             "PRICE_OFF_GRID" if row.off_grid and self._has_strict_grid else ""
         )
         if problem:
-            self._refused(Verdict(None, problem), feed.index, done)
+            self._refused(Verdict(None, problem), feed.index)
             self._risk.rejections[problem] += 1
             return
         verdict = self._risk.on_signal(feed.index, index, row, now_ns=now_ns, tag=tag, owner=owner)
         if verdict.cancels_entries:
             self._broker.cancel_all(now_ns=now_ns, symbol=feed.index, keep=_is_exit)
         if verdict.reason or verdict.note:
-            self._refused(verdict, feed.index, done)
+            self._refused(verdict, feed.index)
         if verdict.order is not None:
-            self._submit(verdict.order, now_ns, done)
+            self._submit(verdict.order, now_ns)
         if self._broker.news:
             self._give_news(done)
 
-    def _submit(self, order: BarOrder, now_ns: int, done: int) -> None:
+    def _submit(self, order: BarOrder, now_ns: int) -> None:
         self._counters.orders += 1
-        self._tell(BusKind.ORDER, lambda: _order_facts(order), order.symbol, done)
+        if self.is_loud:
+            self._tell(BusKind.ORDER, partial(_order_facts, order), order.symbol)
+        else:
+            self._silent += 1
         self._broker.submit(order, now_ns=now_ns)
 
     def _change(
@@ -371,9 +409,15 @@ class BarRun:
                     stop=None if row.stop == NO_PRICE else row.stop,
                 )
 
-    def _refused(self, verdict: Verdict, symbol: int, done: int) -> None:
-        facts = {"reason": verdict.reason, "note": verdict.note}
-        self._tell(BusKind.RISK_LIMIT, lambda: facts, symbol, done)
+    def _refused(self, verdict: Verdict, symbol: int) -> None:
+        if self.is_loud:
+            self._tell(
+                BusKind.RISK_LIMIT,
+                lambda: {"reason": verdict.reason, "note": verdict.note},
+                symbol,
+            )
+        else:
+            self._silent += 1
 
     # --- what the broker says --------------------------------------------------------------------
 
@@ -388,10 +432,11 @@ class BarRun:
                 if isinstance(item, BarFill):
                     if self._risk.needs_fills:
                         self._risk.on_fill(item)
-                    self._tell(BusKind.FILL, partial(_fill_facts, item), item.symbol, done)
-                else:
+                    if self.is_loud:
+                        self._tell(BusKind.FILL, partial(_fill_facts, item), item.symbol)
+                elif self.is_loud:
                     symbol = max(0, item.order.symbol)
-                    self._tell(BusKind.ORDER_UPDATE, partial(_news_facts, item), symbol, done)
+                    self._tell(BusKind.ORDER_UPDATE, partial(_news_facts, item), symbol)
                 self._hook(item, done)
             if host.outbox:
                 self._take_signals(done)
@@ -417,7 +462,10 @@ class BarRun:
             return
         self._clock.advance_to(now_ns)
         watch = self._risk.watch
-        self._tell(BusKind.DRAWDOWN, lambda: {"change": change.name, "bar": bar}, 0, bar)
+        if self.is_loud:
+            self._tell(BusKind.DRAWDOWN, lambda: {"change": change.name, "bar": bar}, 0)
+        else:
+            self._silent += 1
         if change is not Watch.HALTED or watch is None:
             return
         self._container.context.log("warning", "trading is halted: max_drawdown reached")
@@ -438,7 +486,7 @@ class BarRun:
                     role="exit",
                     tag="RISK_HALT",
                 )
-                self._submit(order, now_ns, self._position)
+                self._submit(order, now_ns)
 
     def _session_started(self, now_ns: int) -> None:
         self._clock.advance_to(now_ns)
@@ -446,20 +494,21 @@ class BarRun:
 
     # --- events ----------------------------------------------------------------------------------
 
-    def _tell(self, kind: BusKind, facts: Facts, symbol: int, done: int) -> None:
-        """Number an event, and make it if anybody listens."""
-        self._catch_up(done)
-        if self.is_loud:
-            self._bus.publish(kind, facts(), market=self._feeds[symbol].market)
-            self._bus.drain()
-        else:
-            self._bus.count()
+    def _tell(self, kind: BusKind, facts: Facts, symbol: int) -> None:
+        """Make an event that somebody hears."""
+        self._bus.publish(kind, facts(), market=self._feeds[symbol].market)
+        self._bus.drain()
 
-    def _catch_up(self, done: int) -> None:
-        """Number the EQUITY and BAR events of the bars before the present one."""
-        if not self.is_loud and done > self._counted:
-            self._bus.count(2 * (done - self._counted))
-            self._counted = done
+    def _count_events(self) -> None:
+        """Number the events that nobody heard, as if they had been published.
+
+        EQUITY and BAR of each bar, signals, orders, refusals, fills, changes of orders.
+        """
+        if self.is_loud:
+            return
+        updates = sum(_update_count(order) for order in self._broker.orders)
+        total = 2 * self._position + self._silent + len(self._broker.fill_log) + updates
+        self._bus.count(max(0, total - self._bus.events_published))
 
     def _publish_bars(self, pairs: list[tuple[int, int]]) -> None:
         symbol, bar = pairs[0]
@@ -475,8 +524,8 @@ class BarRun:
 
     def _strategy_failed(self, error: Exception, done: int, hook: str) -> None:
         """Count what a strategy raised, or end the run (EVT-6)."""
-        self._catch_up(done)
         self._position = max(self._position, done)
+        self._count_events()
         self._bus.record_error(
             error,
             component=f"strategy.{hook}",
@@ -495,7 +544,6 @@ class BarRun:
         )
 
     def _sync_counters(self) -> None:
-        self._catch_up(self._position)
         self._counters.bars = self._position
         self._counters.fills = len(self._broker.fill_log)
 
@@ -512,7 +560,7 @@ class BarRun:
         )
 
 
-def _instant_at(instants: list[int], position: int) -> int:
+def _instant_at(instants: Sequence[int], position: int) -> int:
     """Return the number of the instant that starts at *position*."""
     low, high = 0, len(instants) - 1
     while low < high:
@@ -522,6 +570,14 @@ def _instant_at(instants: list[int], position: int) -> int:
         else:
             high = middle
     return low
+
+
+def _update_count(order: BarOrder) -> int:
+    """Return how many ORDER_UPDATE events *order* had: routed, changed, ended."""
+    is_routed = order.state != REJECTED or order.filled_lots > 0 or order.bar_created >= 0
+    is_own = not order.is_child and order.role not in _FORCED
+    partial_fills = order.fills - int(order.state == FILLED)
+    return int(is_routed and is_own) + partial_fills + order.revision + int(order.state >= FILLED)
 
 
 def _range_problem(row: SignalRow) -> str:

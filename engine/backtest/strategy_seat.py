@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.model.bar_columns import BarColumns
-from engine.model.bar_view import AnyBar, BarHistory, BarLists
+from engine.model.bar_view import AnyBar, BarHistory, BarLists, reader
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.quotes import QuoteTick
 from engine.strategies.indicators import (
@@ -40,7 +40,7 @@ class ColumnLine:
 
     __slots__ = ("_cursor", "_first", "_values")
 
-    def __init__(self, values: list[Any], cursor: Cursor, first: int) -> None:
+    def __init__(self, values: Sequence[Any], cursor: Cursor, first: int) -> None:
         self._values = values
         self._cursor = cursor
         self._first = first
@@ -175,7 +175,7 @@ class StrategySeat:
         line = feed.lines.get(key)
         if line is None:
             kind = find_indicator(self._types, name)
-            values = compute_indicator(kind, feed.columns, params).tolist()
+            values = reader(compute_indicator(kind, feed.columns, params))
             line = ColumnLine(values, feed.cursor, kind.lookback(params) - 1)
             feed.lines[key] = line
         return line
