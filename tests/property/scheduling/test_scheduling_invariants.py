@@ -56,7 +56,6 @@ class World:
     async def work(self, pool: Any) -> dict[str, Any]:
         self.running += 1
         self.peak = max(self.peak, self.running)
-        assert self.running <= self.highest_limit
         length = self.lengths[self.calls % len(self.lengths)]
         self.calls += 1
         try:
@@ -116,6 +115,8 @@ class World:
         assert sum(stats["queued_by_priority"].values()) == stats["queued_tasks"]
         assert all(agent.overlap <= 1 for agent in self.agents)
         assert self.exclusive_peak <= 1
+        assert self.peak <= self.highest_limit
+        assert stats["running_tasks"] <= self.highest_limit
         for agent in self.agents:
             waiting = [
                 handle
