@@ -17,6 +17,7 @@ from engine.model.calendar import SessionCalendar
 
 YEAR_NS: Final = 365.25 * DAY_NS
 COMMON_PERIODS: Final = (1, 4, 12, 52, 252, 260, 312, 365)
+_SUMMED_AT_ONCE: Final = 1 << 15
 _PERIOD_TOLERANCE: Final = 0.03
 _LEAST_YEARS: Final = 0.25
 _WEEKEND_SHARE: Final = 0.17
@@ -26,7 +27,12 @@ _LONGEST: Final = ((1, 252), (7, 52), (31, 12))
 
 def running_sum(values: FloatArray) -> float:
     """Return the sum from left to right, without pairwise summation; 0 for none."""
-    return float(np.add.accumulate(values)[-1]) if len(values) else 0.0
+    total = 0.0
+    for start in range(0, len(values), _SUMMED_AT_ONCE):
+        part = values[start : start + _SUMMED_AT_ONCE].copy()
+        part[0] += total
+        total = float(np.add.accumulate(part, out=part)[-1])
+    return total
 
 
 def equity_values(atoms: IntArray, money_precision: int) -> FloatArray:
@@ -90,7 +96,7 @@ def drawdowns(equity: FloatArray) -> FloatArray:
         return np.zeros(0)
     peak = np.maximum.accumulate(equity)
     ratio = np.divide(equity, peak, out=np.ones(len(equity)), where=peak > 0)
-    return 1.0 - ratio
+    return np.subtract(1.0, ratio, out=ratio)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ _NEEDS_A_LOOK: Final = ~(sum(OFF_GRID) | ROUNDS_TO_ZERO | VOLUME_BLANK)
 
 _SPACING_TOLERANCE: Final = 10
 """A tenth: months and years are not all of one length."""
-_EXACT_MEDIAN_ROWS: Final = 1 << 21
+_EXACT_MEDIAN_ROWS: Final = 1 << 18
 
 
 class Findings:

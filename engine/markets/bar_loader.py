@@ -143,7 +143,7 @@ class _BarReader:
             policies=options.policies,
             locate=self._records.locate,
         )
-        self._spool = ColumnSpool(on_disk=on_disk)
+        self._spool = ColumnSpool(on_disk=on_disk, rows_hint=self._records.rows_hint())
         self._decimals: list[int] = []
         self._places_of_prices = places_for(options.tick) if options.tick else MAX_DECIMALS
         self._features = [name for name in self._places if name not in ALIASES]

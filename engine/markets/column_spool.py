@@ -16,50 +16,63 @@ class ColumnSpool:
     Args:
         on_disk: keep the parts in temporary files, which vanish with the last map of them; what is
             read back is memory-mapped, so that the system can take its pages away.
+        rows_hint: how many rows there will be, about. In memory that much is reserved; pages that
+            are never written cost nothing.
     """
 
-    def __init__(self, *, on_disk: bool) -> None:
+    def __init__(self, *, on_disk: bool, rows_hint: int = 0) -> None:
         self._on_disk = on_disk
-        self._parts: dict[str, list[NDArray[Any]]] = {}
+        self._capacity = max(1, rows_hint)
+        self._columns: dict[str, NDArray[Any]] = {}
         self._files: dict[str, tuple[IO[bytes], np.dtype[Any]]] = {}
+        self.rows = 0
         self.lengths: list[int] = []
         """Rows of each batch."""
 
-    @property
-    def rows(self) -> int:
-        """Return the number of rows so far."""
-        return sum(self.lengths)
-
     def append(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Add one batch; every batch has the same columns."""
+        """Add one batch; every batch has the same columns, or fewer than the first."""
+        length = len(next(iter(columns.values())))
+        end = self.rows + length
+        if end > self._capacity:
+            self._capacity = max(end, self._capacity + self._capacity // 2)
         for name, values in columns.items():
-            if not self._on_disk:
-                self._parts.setdefault(name, []).append(values)
-                continue
-            if name not in self._files:
-                self._files[name] = (tempfile.TemporaryFile(), values.dtype)  # noqa: SIM115 (closed by `take`)
-            self._files[name][0].write(np.ascontiguousarray(values).tobytes())
-        self.lengths.append(len(next(iter(columns.values()))))
+            if self._on_disk:
+                self._write(name, values)
+            else:
+                self._column(name, values.dtype)[self.rows : end] = values
+        self.rows = end
+        self.lengths.append(length)
+
+    def _write(self, name: str, values: NDArray[Any]) -> None:
+        if name not in self._files:
+            self._files[name] = (tempfile.TemporaryFile(), values.dtype)  # noqa: SIM115 (closed by `take`)
+        self._files[name][0].write(np.ascontiguousarray(values).data)
+
+    def _column(self, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+        column = self._columns.get(name)
+        if column is None or len(column) < self._capacity:
+            grown = np.empty(self._capacity, dtype=dtype)
+            if column is not None:
+                grown[: self.rows] = column[: self.rows]
+            self._columns[name] = column = grown
+        return column
 
     def drop(self, name: str) -> None:
         """Forget the column *name*."""
-        self._parts.pop(name, None)
+        self._columns.pop(name, None)
         if name in self._files:
             self._files.pop(name)[0].close()
 
     def take(self, name: str) -> NDArray[Any]:
         """Return the whole column *name*, writable, and forget it here."""
         if not self._on_disk:
-            parts = self._parts.pop(name)
-            return np.concatenate(parts)
+            return self._columns.pop(name)[: self.rows]
         file, dtype = self._files.pop(name)
         with file:
             file.flush()
-            if not self.rows:
-                return np.zeros(0, dtype=dtype)
             return np.memmap(file, dtype=dtype, mode="r+", shape=(self.rows,))
 
     def close(self) -> None:
         """Forget everything that was not taken."""
-        for name in (*self._parts, *self._files):
+        for name in (*self._columns, *self._files):
             self.drop(name)

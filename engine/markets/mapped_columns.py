@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.model.bar_columns import release_pages
 
-CHUNK_ROWS: Final = 1 << 20
+CHUNK_ROWS: Final = 1 << 18
 
 
 def is_mapped(values: NDArray[Any]) -> bool:

@@ -14,6 +14,7 @@ from engine.markets.data_report import MarketDataError
 
 BATCH_ROWS: Final = 131_072
 _BLOCK_BYTES: Final = 2**20
+_SAMPLE_BYTES: Final = 2**16
 _BOM: Final = b"\xef\xbb\xbf"
 TEXT_SUFFIXES: Final = (".csv", ".txt")
 PARQUET_SUFFIXES: Final = (".parquet", ".pq")
@@ -26,6 +27,10 @@ class Records(Protocol):
     @property
     def header(self) -> Sequence[str]:
         """Return the names of the columns as the file has them."""
+        ...
+
+    def rows_hint(self) -> int:
+        """Return how many rows there are, about."""
         ...
 
     def batches(self) -> Iterator[pl.DataFrame]:
@@ -78,6 +83,9 @@ class TypedRecords:
         self._scan = scan
         self.header: Sequence[str] = self._guarded(lambda: scan(path).collect_schema().names())
 
+    def rows_hint(self) -> int:
+        return int(self._guarded(lambda: self._scan(self._path).select(pl.len()).collect().item()))
+
     def batches(self) -> Iterator[pl.DataFrame]:
         places = {name: str(place) for place, name in enumerate(self.header)}
         frames = iter(self._scan(self._path).rename(places).collect_batches(chunk_size=BATCH_ROWS))
@@ -110,6 +118,12 @@ class CsvRecords:
         self._path = path
         self._is_checked = False
         self.header: Sequence[str] = next(iter(self._cells()), (1, [""]))[1]
+
+    def rows_hint(self) -> int:
+        with self._path.open("rb") as file:
+            sample = file.read(_SAMPLE_BYTES)
+        lines = sample.count(b"\n") or 1
+        return self._path.stat().st_size * lines // max(1, len(sample)) * 21 // 20 + 1
 
     def batches(self) -> Iterator[pl.DataFrame]:
         width = len(self.header)

@@ -22,6 +22,7 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 MISSING: Final = -(2**63)
 """A `vwap`, `trades` or `spread` that the source does not give for a bar."""
 UNKNOWN_VOLUME: Final = -1
+_HASHED_AT_ONCE: Final = 1 << 18
 DAY_NS: Final = 86_400_000_000_000
 
 INTEGER_COLUMNS: Final = ("ts_open", "ts_close", "open", "high", "low", "close", "volume")
@@ -150,8 +151,9 @@ def hash_columns(columns: BarColumns) -> str:
             continue
         digest.update(f"{name}\n".encode())
         dtype = "|u1" if values.dtype == np.bool_ else "<i8"
-        for start in range(0, len(values), 1 << 20):
-            digest.update(values[start : start + (1 << 20)].astype(dtype, copy=False).tobytes())
+        for start in range(0, len(values), _HASHED_AT_ONCE):
+            part = values[start : start + _HASHED_AT_ONCE].astype(dtype, copy=False)
+            digest.update(np.ascontiguousarray(part).data)
             release_pages(values)
     return digest.hexdigest()
 
