@@ -338,6 +338,32 @@ async def test_more_connections_may_be_allowed_while_requests_run(
     assert server.most_connections == 2
 
 
+async def test_fewer_connections_stay_open_after_a_change(
+    pool: ResourcePool, server: Server
+) -> None:
+    both, let_go = anyio.Event(), anyio.Event()
+
+    async def meet(exchange: Exchange) -> None:
+        if server.open_connections == 2:
+            both.set()
+        await both.wait()
+        if exchange.target == "/held":
+            await let_go.wait()
+        await exchange.answer(200)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(pool.http_request, "GET", server.on("/meet", meet))
+        group.start_soon(pool.http_request, "GET", server.on("/held", meet))
+        await both.wait()
+        while pool.get_stats()["http_connections"] > 1:
+            await anyio.lowlevel.checkpoint()
+        pool.http_pool_size = 1  # one is idle, the other one still runs
+        let_go.set()
+    await pool.http_request("GET", server.on("/ok", answers(200)))
+    await settle()
+    assert server.open_connections == 1
+
+
 async def test_waiting_for_a_connection_too_long_was_not_sent(
     pool: ResourcePool, server: Server, clock: RestlessClock
 ) -> None:
