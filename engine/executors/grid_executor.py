@@ -11,11 +11,11 @@ from math import ceil, floor
 from typing import Final
 
 from engine.executors.barrier_levels import NO_LEVELS
-from engine.executors.barriers import TrailingStopState
 from engine.executors.base import UpdateRejectedError
 from engine.executors.directional import DirectionalExecutor
 from engine.executors.factory import ExecutorFactory
 from engine.executors.fill_ledger import to_decimal
+from engine.executors.grid_barriers import GridBarriers, TrailingMove
 from engine.executors.grid_book import NEWEST, GridBook
 from engine.executors.grid_config import GridExecutorConfig, GridExecutorUpdate
 from engine.executors.grid_info import GridCustomInfo, GridSnapshot, LevelRow
@@ -25,7 +25,6 @@ from engine.executors.grid_plan import GridTooSmallError, PlannedLevel, plan_gri
 from engine.executors.grid_work import GridWindows, GridWork, MidEdges
 from engine.executors.held_order import HeldOrder
 from engine.executors.info import ExecutorInfo
-from engine.executors.net_line import NetLine
 from engine.executors.order_roles import CLOSE, ENTRY, TAKE_PROFIT, kind_of, level_of, level_role
 from engine.executors.plain import JsonValue
 from engine.executors.settings import ExecutorSettings
@@ -75,11 +74,7 @@ class GridExecutor(DirectionalExecutor):
         self._known_work: GridWork | None = None
         self._book = GridBook(self.side, self._instrument.atoms_per_tick_lot)
         self._part = OpenPart()
-        self._line: NetLine | None = None
-        self._stop_level: int | None = None
-        self._trail: tuple[int | None, int | None] = (None, None)
-        self._trail_reach = 0
-        self._trailing: TrailingStopState | None = None
+        self._barriers = GridBarriers(self.side, self._instrument.tick)
         self._batch_not_before_ns = 0
         self._is_checked = False
         self._frozen_mid: int | None = None
@@ -172,7 +167,7 @@ class GridExecutor(DirectionalExecutor):
 
     def runtime_state(self) -> dict[str, JsonValue]:
         """Return the blob of 14.2: with the order and fill rows, all that ``restore`` needs."""
-        trigger = None if self._trailing is None else self._trailing.trigger
+        trigger = self._barriers.trigger
         return super().runtime_state() | {
             "levels": [
                 [
@@ -204,21 +199,18 @@ class GridExecutor(DirectionalExecutor):
                 if level.state is S.COMPLETE:
                     self._book_level(level)
         super()._on_restored(state)
-        if self._trailing is not None and self._line is not None and isinstance(trigger, str):
-            self._trailing.trigger = Fraction(trigger)
-            self._refresh_line()
+        if isinstance(trigger, str):
+            self._barriers.restore_trigger(Fraction(trigger))
         if self.is_done:
-            self._part = OpenPart()
-            self._refresh_line()
+            self._forget_open_part()
             if self._close_type in _ENDED_WITH_EXPOSURE and not self._is_handed_over:
                 self._keep_booked_part(self._strategy.now_ns())
             self._held = ()
 
     def _use_config(self, config: GridExecutorConfig) -> None:
         """Take *config*; its values are copied, so that no tick reads a pydantic model."""
-        barrier, tick = config.triple_barrier_config, Fraction(self._instrument.tick)
+        barrier = config.triple_barrier_config
         self._config = self._grid_config = config
-        self._stop_loss = None if barrier.stop_loss is None else Fraction(barrier.stop_loss)
         self._open_type = barrier.open_order_type
         self._exit_type = barrier.take_profit_order_type
         bounds = config.activation_bounds
@@ -226,18 +218,7 @@ class GridExecutor(DirectionalExecutor):
         self._extra_spread = Fraction(config.safe_extra_spread)
         limit = barrier.time_limit
         self._end_ns = None if limit is None else self._created_ns + limit * SECOND_NS
-        trigger = None if self._trailing is None else self._trailing.trigger
-        stop = barrier.trailing_stop
-        self._trailing = None if stop is None else TrailingStopState.of(stop, trigger)
-        # Signed mids in half ticks at or below (limit), at or above (end) which the grid stops.
-        is_buy, limit_price = self.side is TradeType.BUY, Fraction(config.limit_price)
-        start, end = Fraction(config.start_price), Fraction(config.end_price)
-        self._limit_level: int | None = None
-        if limit_price:
-            exact = 2 * limit_price / tick
-            self._limit_level = floor(exact) if is_buy else -ceil(exact)
-        self._end_level = floor(2 * end / tick) + 1 if is_buy else -ceil(2 * start / tick) + 1
-        self._refresh_line()
+        self._barriers.use_config(config)
         self._version += 1
 
     def _make_levels(self, now_ns: int, quote: QuoteTick) -> None:
@@ -333,36 +314,30 @@ class GridExecutor(DirectionalExecutor):
 
     def _due_close(self, now_ns: int, quote: QuoteTick) -> CloseType | None:
         """Return the first barrier that is hit: SL, limit, TL, TS, end of the range."""
+        barriers = self._barriers
         signed = self.side.sign * (quote.bid_ticks + quote.ask_ticks)
-        is_open = self._line is not None and self._instrument.is_tradable(
-            self._part.lots, self._mark_of(quote)
-        )
-        if is_open and self._stop_level is not None and signed <= self._stop_level:
+        mark = self._mark_of(quote)
+        is_open = barriers.has_line and self._instrument.is_tradable(self._part.lots, mark)
+        if is_open and barriers.is_stopped(signed):
             return CloseType.STOP_LOSS
-        if self._limit_level is not None and signed <= self._limit_level:
+        if barriers.is_beyond_limit(signed):
             keeps = self._grid_config.keep_position
             return CloseType.POSITION_HOLD if keeps else CloseType.STOP_LOSS
         if self._is_expired(now_ns):
             return CloseType.TIME_LIMIT
         if is_open and self._is_trailing_hit(now_ns, signed):
             return CloseType.TRAILING_STOP
-        return CloseType.TAKE_PROFIT if signed >= self._end_level else None
+        return CloseType.TAKE_PROFIT if barriers.is_range_won(signed) else None
 
     def _is_trailing_hit(self, now_ns: int, signed: int) -> bool:
         """Arm or raise the trailing stop; return whether it fires."""
-        trailing, line, (close_at, raise_at) = self._trailing, self._line, self._trail
-        if trailing is None or line is None:
-            return False
-        if close_at is not None and signed <= close_at:
-            return True
-        if raise_at is not None and signed >= raise_at:
-            if not trailing.is_armed:
-                price = self._instrument.tick * signed * self.side.sign / 2
-                self._tell(now_ns, "info", f"trailing stop armed at {price}")
-            trailing.raise_to(line, signed)
+        move = self._barriers.trail(signed)
+        if move in {TrailingMove.ARMED, TrailingMove.RAISED}:
             self._version += 1
-            self._trail = signed - self._trail_reach, signed + 1
-        return False
+        if move is TrailingMove.ARMED:
+            price = self._instrument.tick * signed * self.side.sign / 2
+            self._tell(now_ns, "info", f"trailing stop armed at {price}")
+        return move is TrailingMove.FIRED
 
     def _room(self) -> int:
         """Return how many entries may be placed beside those that work."""
@@ -486,25 +461,15 @@ class GridExecutor(DirectionalExecutor):
         closed = sum(order.executed_lots for order in self._exits if order.request.role == CLOSE)
         self._part = OpenPart.of(self._grid, closed)
         self._levels = NO_LEVELS._replace(sign=self.side.sign)
-        self._refresh_line()
+        self._follow_open_part()
 
-    def _refresh_line(self) -> None:
-        """Compute the signed mids of the barriers on the open part again."""
-        line = self._line = self._part.line(self.side.sign, self._instrument.atoms_per_tick_lot)
-        trailing, stop = self._trailing, self._stop_loss
-        self._stop_level = None if line is None or stop is None else line.at_or_below(-stop)
-        self._trail = None, None
-        if trailing is None:
-            return
-        if line is None:
-            trailing.trigger = None
-            return
-        self._trail_reach = line.reach(trailing.delta)
-        trigger = trailing.trigger
-        if trigger is None:
-            self._trail = None, line.above(trailing.activation)
-        else:
-            self._trail = line.at_or_above(trigger) - 1, line.above(trigger + trailing.delta)
+    def _follow_open_part(self) -> None:
+        line = self._part.line(self.side.sign, self._instrument.atoms_per_tick_lot)
+        self._barriers.follow(line)
+
+    def _forget_open_part(self) -> None:
+        self._part = OpenPart()
+        self._follow_open_part()
 
     def _on_working_order_ended(self, now_ns: int, order: TrackedOrder, reason: str) -> None:
         level = self._level_of(order)
@@ -540,8 +505,7 @@ class GridExecutor(DirectionalExecutor):
     def _keep_booked_part(self, now_ns: int) -> None:
         """Let the totals be those of finished round trips; what they left over is dust."""
         self._totals = self._book.totals
-        self._part = OpenPart()
-        self._refresh_line()
+        self._forget_open_part()
         remaining = self._totals.remaining_lots
         if remaining:
             held = self._held
@@ -551,8 +515,7 @@ class GridExecutor(DirectionalExecutor):
     def _finish(self, now_ns: int) -> None:
         self._book_complete()
         super()._finish(now_ns)
-        self._part = OpenPart()
-        self._refresh_line()
+        self._forget_open_part()
 
     def _freeze(self) -> None:
         self._frozen_mid = self.mid_half_ticks
@@ -574,30 +537,12 @@ class GridExecutor(DirectionalExecutor):
             return self._wakes_after(now_ns, prices, times)
         mid = quote.bid_ticks + quote.ask_ticks
         edges = MidEdges()
-        self._watch_barriers(edges)
+        self._barriers.watch(edges, is_open=self._part.lots >= self._instrument.min_lots)
         found = self._watch_levels(edges, mid)
         for level, is_above in ((edges.low, False), (edges.high, True)):
             if level is not None:
                 found.append(PriceTrigger(self.market, PriceField.MID, is_above, level))
         return self._wakes_after(now_ns, tuple(found), times)
-
-    def _watch_barriers(self, edges: MidEdges) -> None:
-        """Watch the barriers: the nearest below and the nearest above the mid."""
-        falling, rising = [self._limit_level], [self._end_level]
-        if self._line is not None and self._part.lots >= self._instrument.min_lots:
-            close_at, raise_at = self._trail
-            falling += [self._stop_level, close_at]
-            if raise_at is not None:
-                rising.append(raise_at)
-        low = max((level for level in falling if level is not None), default=None)
-        if self.side is TradeType.BUY:
-            edges.rise_to(min(rising))
-            if low is not None:
-                edges.fall_to(low)
-            return
-        edges.fall_to(-min(rising))
-        if low is not None:
-            edges.rise_to(-low)
 
     def _watch_levels(self, edges: MidEdges, mid: int) -> list[PriceTrigger]:
         """Watch for what would place or withdraw an order of a level.
@@ -637,7 +582,6 @@ class GridExecutor(DirectionalExecutor):
         return self._snapshot
 
     def _make_snapshot(self) -> GridSnapshot:
-        trailing = self._trailing
         return GridSnapshot(
             id=self.executor_id,
             type=self._config.type,
@@ -657,8 +601,8 @@ class GridExecutor(DirectionalExecutor):
             frozen_mark_ticks=self._frozen_mark_ticks,
             entry_price=self.entry_price,
             end_ns=self._end_ns,
-            trailing_trigger=None if trailing is None else trailing.seen_trigger,
-            is_trailing=trailing is not None,
+            trailing_trigger=self._barriers.seen_trigger,
+            is_trailing=self._barriers.is_trailing,
             is_take_profit_resting=self._exit_type.is_limit_type,
             retries=self._retries,
             max_retries=self.max_retries,
@@ -674,23 +618,8 @@ class GridExecutor(DirectionalExecutor):
             rows=tuple(
                 LevelRow(level.plan.ticks, level.target_ticks, level.state) for level in self._grid
             ),
-            lines=tuple(self._lines()),
+            lines=tuple(self._barriers.lines()),
         )
-
-    def _lines(self) -> list[tuple[str, int, str]]:
-        """Return the barriers as kind, mid in half ticks and note."""
-        sign, (close_at, raise_at) = self.side.sign, self._trail
-        found: list[tuple[str, int, str]] = []
-        if self._stop_level is not None:
-            found.append(("stop_loss", sign * self._stop_level, ""))
-        if self._limit_level is not None:
-            found.append(("stop_loss", sign * self._limit_level, "limit price"))
-        found.append(("take_profit", sign * self._end_level, "end of the range"))
-        if close_at is not None:
-            found.append(("trailing_stop", sign * close_at, "armed: closes at this price"))
-        elif raise_at is not None:
-            found.append(("trailing_stop", sign * raise_at, "arms at this price"))
-        return found
 
 
 def _planned(item: JsonValue) -> PlannedLevel:
