@@ -35,6 +35,7 @@ LATENCY_TASKS: Final = 100
 WARM_UP: Final = 20
 LATE_TASKS: Final = 10_000
 LATE_SPREAD_S: Final = 2.0
+LATE_ROUNDS: Final = 3
 QUEUED: Final = 20_000
 IDLE_S: Final = 3.0
 DEPTH: Final = 100_000
@@ -166,19 +167,26 @@ async def _tasks_per_cpu_s(maker: Maker, size: int) -> float:
 
 def _lateness(peers: Sequence[Maker]) -> list[Finding]:
     makers: list[Maker] = [OurEngine, *peers]
-    found = [asyncio.run(_late_ms(maker)) for maker in makers]
-    ours = found[0]
+    limits = {0.5: 5.0, 0.99: 50.0}
+    rounds: list[dict[float, list[float]]] = [{share: [] for share in limits} for _ in makers]
+    for run in range(LATE_ROUNDS):
+        for kept, maker in zip(rounds, makers, strict=True):
+            if maker is ApScheduler and run:
+                continue  # it takes long, and nothing is asked of it
+            late = asyncio.run(_late_ms(maker))
+            for share, values in kept.items():
+                values.append(percentile(late, share))
     findings = []
-    for other, maker in zip(found[1:], peers, strict=True):
-        for share, limit in ((0.5, 5.0), (0.99, 50.0)):
-            own, reference = percentile(ours, share), percentile(other, share)
+    for other, maker in zip(rounds[1:], peers, strict=True):
+        for share, limit in limits.items():
+            own, reference = median(rounds[0][share]), median(other[share])
             is_bare = maker is BareHeap
             findings.append(
                 Finding(
                     f"lateness of 10k tasks due over 2 s, p{share * 100:.0f}",
                     "ms",
-                    [own],
-                    [reference],
+                    rounds[0][share],
+                    other[share],
                     _name(maker),
                     f"at most {limit:g} ms or 5x" if is_bare else "",
                     (own <= limit or own <= 5 * reference) if is_bare else None,
