@@ -53,5 +53,8 @@ class FlowScreen(ConsoleScreen):
     @on(LiveTable.RowOpened, "#flows")
     def _row_opened(self, event: LiveTable.RowOpened) -> None:
         event.stop()
+        if event.row_id == "agents":
+            _ = self.app.switch_mode("agents")
+            return
         self._commands.focus()
         self.say("The commands below are this executor's newest events.")

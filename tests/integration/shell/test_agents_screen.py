@@ -140,6 +140,16 @@ async def test_the_command_line_goes_to_the_agents(open_console: OpenConsole) ->
         assert type(console.app.screen).__name__ == "AgentsScreen"
 
 
+async def test_the_agents_row_of_the_flow_screen_opens_the_agents(
+    open_console: OpenConsole,
+) -> None:
+    async with open_console() as console:
+        await console.press("6", "G", "enter")
+        assert type(console.app.screen).__name__ == "AgentsScreen"
+        await console.press("6", "g", "enter")
+        assert "this executor's newest events" in console.hint()
+
+
 async def test_the_dashboard_says_how_many_agents_run(open_console: OpenConsole) -> None:
     async with open_console() as console:
         await console.press("r")
