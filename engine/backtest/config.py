@@ -377,7 +377,7 @@ class BacktestConfig(_Section):
     allow_imports: tuple[str, ...] = Field(
         default=(), description="packages that strategies may be imported from"
     )
-    data: tuple[DataEntry, ...] = Field(min_length=1, description="bars, one entry per symbol")
+    data: tuple[DataEntry, ...] = Field(description="bars, one entry per symbol")
     components: Components = Components()
     metrics: MetricsSection = MetricsSection()
     executors: tuple[dict[str, Any], ...] = Field(
@@ -389,6 +389,8 @@ class BacktestConfig(_Section):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
+        if not self.data:
+            raise ValueError("data: is empty, name at least one file of bars")
         symbols = [entry.symbol for entry in self.data]
         twice = sorted({one for one in symbols if symbols.count(one) > 1})
         if twice:

@@ -110,14 +110,28 @@ class Signal:
     """Of an ORDER: +1 buy, -1 sell; 0 takes the sign of the value."""
 
     def __post_init__(self) -> None:
+        for name in ("value", "strength"):
+            number = getattr(self, name)
+            if type(number) is int:
+                object.__setattr__(self, name, Decimal(number))
+            else:
+                _check_number(name, number)
         if not 0 <= self.strength <= 1:
             raise ValueError(f"signal strength {self.strength} is outside 0 to 1")
-        if not self.value.is_finite():
-            raise ValueError(f"signal value {self.value} is not a finite number")
         for name in ("limit", "stop", "limit_offset", "activation", "size_pct"):
             price = getattr(self, name)
-            if price is not None and not price.is_finite():
-                raise ValueError(f"signal {name} {price} is not a finite number")
-        kind = self.order_type
-        if isinstance(kind, OrderType) and kind.is_limit_type != (self.limit is not None):
-            raise ValueError(f"signal with {kind.name} and limit {self.limit}")
+            if price is not None:
+                _check_number(name, price)
+        order_type = self.order_type
+        if isinstance(order_type, OrderType) and order_type.is_limit_type != (
+            self.limit is not None
+        ):
+            raise ValueError(f"signal with {order_type.name} and limit {self.limit}")
+
+
+def _check_number(name: str, number: object) -> None:
+    """Raise unless *number* is a finite decimal; binary floats are never money or prices."""
+    if not isinstance(number, Decimal):
+        raise TypeError(f"signal {name} {number!r} is no Decimal")
+    if not number.is_finite():
+        raise ValueError(f"signal {name} {number} is not a finite number")
