@@ -8,7 +8,7 @@ from enum import Enum, unique
 
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.executors.status import RunnableStatus
-from engine.executors.wake_conditions import PriceTrigger
+from engine.executors.wake_conditions import PriceField, PriceTrigger
 from engine.model.quotes import QuoteTick
 
 
@@ -55,15 +55,16 @@ def stop_fault(
     if level is None:
         return None
     sign = snapshot.side.sign
-    price = snapshot.instrument.price(level * sign)
-    levels = snapshot.levels._replace(take_profit=None, trailing_raise=None)
-    triggers = levels.triggers(snapshot.market, is_take_profit_monitored=False)
-    for trigger in triggers:
-        if not is_watched(snapshot.id, trigger):
-            text = f"the stop of executor {snapshot.id} at {price} is not armed"
-            return _fault(snapshot, StopProblem.UNARMED, text)
+    # The same side of the book as the mark: best bid for BUY, best ask for SELL.
+    field = PriceField.BID if sign > 0 else PriceField.ASK
+    trigger = PriceTrigger(snapshot.market, field, is_above=sign < 0, level=level * sign)
+    if not is_watched(snapshot.id, trigger):
+        price = snapshot.instrument.price(level * sign)
+        text = f"the stop of executor {snapshot.id} at {price} is not armed"
+        return _fault(snapshot, StopProblem.UNARMED, text)
     mark = snapshot.mark_of(quote)
     if mark is not None and mark * sign <= level:
+        price = snapshot.instrument.price(level * sign)
         text = (
             f"executor {snapshot.id} is past its stop at {price} "
             f"(mark {snapshot.instrument.price(mark)}) and does not close"
