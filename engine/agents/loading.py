@@ -65,18 +65,19 @@ def _import(name: str, base_dir: Path) -> ModuleType:
 
 
 def _load_file(name: str, path: Path) -> ModuleType:
-    """Import the file *path* as the module *name*, once."""
-    known = sys.modules.get(name)
+    """Import the file *path*, once; under a name of its own, so that it hides no other module."""
+    own_name = f"session_agents_{name.replace('.', '_')}"
+    known = sys.modules.get(own_name)
     if known is not None and getattr(known, "__file__", None) == str(path):
         return known
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(own_name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} cannot be read as a module")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[own_name] = module
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[name]
+        del sys.modules[own_name]
         raise
     return module

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,17 @@ async def test_an_own_agent_beside_the_session_file(tmp_path: Path, desk: Desk) 
     desk.attach(agent)
     await agent.execute_cycle(None)
     assert agent.note == "main"
+
+
+def test_an_own_module_hides_no_other(tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text(OWN, encoding="utf-8")
+    kind = load_agent_class(section(**{"class": "json:Mine"}), base_dir=tmp_path)
+    assert issubclass(kind, SessionAgent)
+    assert sys.modules["json"] is json
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "json.py").write_text(OWN, encoding="utf-8")
+    assert load_agent_class(section(**{"class": "json:Mine"}), base_dir=other) is not kind
 
 
 @pytest.mark.parametrize(
