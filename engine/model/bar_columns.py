@@ -127,11 +127,27 @@ class BarColumns:
 
 
 def _frozen(values: NDArray[Any]) -> NDArray[Any]:
-    """Return a non-writable view of *values* whose base cannot be made writable through it."""
-    view = values.view()
-    view.flags.writeable = False
-    if values.flags.owndata:
+    """Return *values* behind a read-only buffer, so that no flag can make them writable again.
+
+    The arrays that *values* are a view of are made non-writable too. What is not writable already
+    is returned as it is.
+    """
+    if not values.flags.writeable:
+        return values
+    if not len(values):
+        values = values.copy()
         values.flags.writeable = False
+        return values
+    shut = np.ascontiguousarray(values).data.toreadonly()
+    mapped = getattr(values, "_mmap", None)
+    kind = np.ndarray if mapped is None else np.memmap
+    view: NDArray[Any] = np.ndarray.__new__(kind, values.shape, values.dtype, shut)
+    if mapped is not None:
+        view._mmap = mapped  # type: ignore[attr-defined]  # noqa: SLF001 (as its own views do)
+    owner: Any = values
+    while isinstance(owner, np.ndarray):
+        owner.flags.writeable = False
+        owner = owner.base
     return view
 
 

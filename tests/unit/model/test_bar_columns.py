@@ -71,6 +71,16 @@ def test_every_array_refuses_to_be_written_data_11() -> None:
         bars.slice(0, 2).close[0] = 7
 
 
+def test_no_flag_makes_an_array_writable_again_data_11() -> None:
+    source = np.arange(6, dtype=np.int64)
+    bars = columns(3).with_columns(close=source[:3])
+    for values in (bars.close, bars.slice(0, 2).close, bars.is_synthetic, bars.features["x"]):
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            values.flags.writeable = True
+    assert not source.flags.writeable
+    assert len(columns(0)) == 0
+
+
 def test_columns_have_one_length() -> None:
     with pytest.raises(ValueError, match="A: column close has 2 of 3 rows"):
         columns(3).with_columns(close=np.zeros(2, dtype=np.int64))
