@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from engine.scheduling.rate_gate import RateGate
 from engine.scheduling.retry_after import retry_after_s
 from engine.scheduling.task_context import current_task
 from engine.scheduling.task_priority import TaskPriority
-from engine.scheduling.timed_wait import wait_until_set
+from engine.scheduling.timed_wait import DeadlinePassed, within
 
 LOG: Final = logging.getLogger(__name__)
 CLIENT: Final = "default"
@@ -230,7 +231,8 @@ class HttpService:
     async def _wait_until_idle(self, seconds: float) -> None:
         if self._ongoing:
             self._idle = anyio.Event()
-            await wait_until_set(self._clock, seconds, self._idle)
+            with contextlib.suppress(DeadlinePassed):
+                await within(self._clock, seconds, self._idle.wait)
 
     async def _perform(self, call: HttpCall, ongoing: _Ongoing, *, raw: bool) -> tuple[int, Any]:
         retrier = Retrier(

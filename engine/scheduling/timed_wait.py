@@ -1,13 +1,14 @@
-"""Waits that end by the injected clock: the event loop's own timers know only real time."""
+"""Waits with a bound on the injected clock."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
 
-from engine.scheduling.clock import Clock, SystemClock
+from engine.scheduling.clock import Cancellable, Clock, TimerClock
 
 T = TypeVar("T")
 
@@ -30,51 +31,31 @@ async def wait_until_set(clock: Clock, seconds: float, event: anyio.Event) -> No
 
 
 async def within(clock: Clock, seconds: float, work: Callable[[], Awaitable[T]]) -> T:
-    """Return what *work* returns.
+    """Return what *work* returns, if that is within *seconds* of real work with the outside.
+
+    The time is the clock's if the clock has timers of its own, else the event loop's: a clock
+    that can only sleep may let its sleepers pass at once, and a peer does not get faster by that.
 
     Raises:
         DeadlinePassed: *seconds* passed first; *work* was cancelled and has ended. Also when it
             swallowed the cancellation.
     """
-    # A subclass may tell another time than the loop: it is treated like any other clock.
-    if type(clock) is SystemClock:
-        return await _within_loop_time(seconds, work)
-    return await _within_clock_time(clock, seconds, work)
-
-
-async def _within_loop_time(seconds: float, work: Callable[[], Awaitable[T]]) -> T:
-    with anyio.CancelScope(deadline=anyio.current_time() + seconds) as scope:
+    with anyio.CancelScope() as scope:
+        timer = _timer(clock, seconds, scope.cancel)
         try:
             result = await work()
         except Exception as failure:
             if scope.cancel_called:
                 raise DeadlinePassed from failure
             raise
+        finally:
+            timer.cancel()
         if not scope.cancel_called:
             return result
     raise DeadlinePassed
 
 
-async def _within_clock_time(clock: Clock, seconds: float, work: Callable[[], Awaitable[T]]) -> T:
-    expired = False
-    results: list[T] = []
-    failure: Exception | None = None
-    async with anyio.create_task_group() as group:
-
-        async def give_up() -> None:
-            nonlocal expired
-            await clock.sleep(seconds)
-            expired = True
-            group.cancel_scope.cancel()
-
-        group.start_soon(give_up, name="bound of an attempt")
-        try:
-            results.append(await work())
-        except Exception as exc:  # noqa: BLE001 (the group would wrap it; raised again below)
-            failure = exc
-        group.cancel_scope.cancel()
-    if expired:
-        raise DeadlinePassed from failure
-    if failure is not None:
-        raise failure
-    return results[0]
+def _timer(clock: Clock, seconds: float, callback: Callable[[], object]) -> Cancellable:
+    if seconds > 0 and isinstance(clock, TimerClock):
+        return clock.call_at(clock.monotonic() + seconds, callback)
+    return asyncio.get_running_loop().call_later(seconds, callback)

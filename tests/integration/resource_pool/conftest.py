@@ -35,14 +35,7 @@ def _blocking_calls_are_errors() -> Iterator[None]:
 class RestlessClock(StepClock):
     """Backoffs and gates pass in no time; the bound of an attempt waits for `advance`."""
 
-    def __init__(self, bound: float) -> None:
-        super().__init__()
-        self._bound = bound
-
     async def sleep(self, seconds: float, /) -> None:
-        if seconds >= self._bound:
-            await super().sleep(seconds)
-            return
         self.slept.append(seconds)
         await anyio.lowlevel.checkpoint()
         self.advance(seconds)
@@ -159,7 +152,7 @@ async def server(anyio_backend: str) -> AsyncIterator[Server]:
 
 @pytest.fixture
 def clock() -> RestlessClock:
-    return RestlessClock(bound=30.0)
+    return RestlessClock()
 
 
 @pytest.fixture

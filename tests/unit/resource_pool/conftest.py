@@ -30,14 +30,25 @@ async def settle() -> None:
         await anyio.lowlevel.checkpoint()
 
 
+class Timer:
+    """A callback of the clock."""
+
+    def __init__(self, callback: Callable[[], object]) -> None:
+        self.callback = callback
+
+    def cancel(self) -> None:
+        self.callback = lambda: None
+
+
 class StepClock:
     """Time moves when a test says so; who sleeps is woken in order."""
 
     def __init__(self, now: float = 1000.0, wall: float = 1_700_000_000.0) -> None:
         self.now = now
         self.slept: list[float] = []
+        self.bounds: list[float] = []
         self._wall_ahead = wall - now
-        self._sleepers: list[tuple[float, int, anyio.Event]] = []
+        self._timers: list[tuple[float, int, Timer]] = []
         self._seq = itertools.count()
 
     def monotonic(self) -> float:
@@ -49,21 +60,30 @@ class StepClock:
     async def sleep(self, seconds: float, /) -> None:
         self.slept.append(seconds)
         event = anyio.Event()
-        heapq.heappush(self._sleepers, (self.now + seconds, next(self._seq), event))
+        self._call_at(self.now + seconds, event.set)
         await event.wait()
+
+    def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:
+        self.bounds.append(when - self.now)
+        return self._call_at(when, callback)
+
+    def _call_at(self, when: float, callback: Callable[[], object]) -> Timer:
+        timer = Timer(callback)
+        heapq.heappush(self._timers, (when, next(self._seq), timer))
+        return timer
 
     def advance(self, seconds: float) -> None:
         """Move at once; sleepers find out in order."""
         self.now += seconds
-        while self._sleepers and self._sleepers[0][0] <= self.now:
-            heapq.heappop(self._sleepers)[2].set()
+        while self._timers and self._timers[0][0] <= self.now:
+            heapq.heappop(self._timers)[2].callback()
 
     async def run_for(self, seconds: float) -> None:
         """Move to each wake-up on the way, and let everything settle there."""
         end = self.now + seconds
         await settle()
-        while self._sleepers and self._sleepers[0][0] <= end:
-            self.now = max(self.now, self._sleepers[0][0])
+        while self._timers and self._timers[0][0] <= end:
+            self.now = max(self.now, self._timers[0][0])
             self.advance(0.0)
             await settle()
         self.now = end

@@ -24,11 +24,6 @@ pytestmark = pytest.mark.anyio
 URL = "https://venue.test/v1/thing"
 
 
-def waits(clock: StepClock, timeout: float = 30.0) -> list[float]:
-    """Return what was slept apart from the bounds of the attempts."""
-    return [seconds for seconds in clock.slept if seconds != timeout]
-
-
 @pytest.mark.parametrize(
     ("share", "expected"), [(0.0, [1, 2, 4]), (0.5, [1.5, 2.5, 4.5]), (1.0, [2, 3, 5])]
 )
@@ -44,7 +39,7 @@ async def test_the_backoff_doubles_and_jitters_by_its_first_step(
     script.steps = [503]
     pool = make_pool()
     await outcome_of(clock, lambda: pool.http_request("GET", URL))
-    assert waits(clock) == expected
+    assert clock.slept == expected
     assert set(luck.drawn) == {(0.0, 1.0)}
 
 
@@ -52,7 +47,7 @@ async def test_one_backoff_is_capped(clock: StepClock, make_pool: MakePool, scri
     script.steps = [503]
     pool = make_pool(http_retry_count=6, http_retry_delay=2.0, http_retry_max_delay=10.0)
     await outcome_of(clock, lambda: pool.http_request("GET", URL))
-    assert waits(clock) == [3.0, 5.0, 9.0, 10.0, 10.0, 10.0]
+    assert clock.slept == [3.0, 5.0, 9.0, 10.0, 10.0, 10.0]
 
 
 async def test_a_delay_of_zero_does_not_wait(
@@ -61,7 +56,7 @@ async def test_a_delay_of_zero_does_not_wait(
     script.steps = [503]
     pool = make_pool(http_retry_delay=0)
     await outcome_of(clock, lambda: pool.http_request("GET", URL), seconds=0.0)
-    assert waits(clock) == []
+    assert clock.slept == []
     assert script.sent == 4
 
 
@@ -72,7 +67,7 @@ async def test_retry_after_in_seconds_replaces_the_backoff(
     script.steps = [httpx2.Response(status, headers={"retry-after": "7"}), 200]
     pool = make_pool()
     assert (await outcome_of(clock, lambda: pool.http_request("GET", URL)))[0] == 200
-    assert waits(clock) == [7.0]
+    assert clock.slept == [7.0]
 
 
 async def test_retry_after_as_a_date_replaces_the_backoff(
@@ -82,7 +77,7 @@ async def test_retry_after_as_a_date_replaces_the_backoff(
     script.steps = [httpx2.Response(503, headers={"retry-after": date}), 200]
     pool = make_pool()
     assert (await outcome_of(clock, lambda: pool.http_request("GET", URL)))[0] == 200
-    assert waits(clock) == [11.0]
+    assert clock.slept == [11.0]
 
 
 async def test_retry_after_beyond_the_cap_ends_the_retries(
@@ -171,6 +166,6 @@ async def test_the_wait_is_bounded_for_every_draw(
         clock.slept.clear()
         pool = make_pool()
         await outcome_of(clock, lambda pool=pool: pool.http_request("GET", URL))  # type: ignore[misc]
-        first, second, third = waits(clock)
+        first, second, third = clock.slept
         assert 1 <= first <= 2 <= second <= 3 < 4 <= third <= 5
         assert math.isclose(third - second, 2.0)

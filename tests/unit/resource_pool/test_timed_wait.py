@@ -8,23 +8,44 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 import anyio.lowlevel
+import httpx2
 import pytest
 
 from engine.scheduling.clock import Clock, SystemClock
+from engine.scheduling.resource_pool import ResourcePool
 from engine.scheduling.timed_wait import DeadlinePassed, wait_until_set, within
-from tests.unit.resource_pool.conftest import StepClock, settle
+from tests.unit.resource_pool.conftest import StepClock, Timer, settle
 
 pytestmark = pytest.mark.anyio
 
 
-class HastyClock(StepClock):
-    """Every wait is over at once."""
+class HastyClock:
+    """A clock of the simplest kind: whoever sleeps lets the time pass at once."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return self.now
 
     async def sleep(self, seconds: float, /) -> None:
+        self.now += seconds
         await anyio.lowlevel.checkpoint()
 
 
-CLOCKS: list[Callable[[], Clock]] = [SystemClock, HastyClock]
+class DueClock(StepClock):
+    """A clock with timers that is always ahead of them."""
+
+    def call_at(self, when: float, callback: Callable[[], object], /) -> Timer:
+        timer = super().call_at(when, callback)
+        asyncio.get_running_loop().call_soon(self.advance, 1.0)
+        return timer
+
+
+CLOCKS: list[Callable[[], Clock]] = [SystemClock, HastyClock, DueClock]
 LONG = 3600.0
 
 
@@ -57,7 +78,7 @@ async def timing_out_itself() -> int:
     raise TimeoutError("the venue's own")
 
 
-@pytest.mark.parametrize("make_clock", [SystemClock, StepClock])
+@pytest.mark.parametrize("make_clock", [SystemClock, StepClock, HastyClock])
 async def test_work_in_time_gives_its_value_or_its_error(make_clock: Callable[[], Clock]) -> None:
     clock = make_clock()
     assert await within(clock, LONG, value) == 5
@@ -77,7 +98,7 @@ async def test_late_work_has_ended_when_the_deadline_is_told(
     assert isinstance(caught.value.__cause__, LookupError) == (work is failing_late)
 
 
-@pytest.mark.parametrize("make_clock", [SystemClock, StepClock])
+@pytest.mark.parametrize("make_clock", [SystemClock, StepClock, HastyClock])
 async def test_a_cancellation_from_outside_is_no_deadline(make_clock: Callable[[], Clock]) -> None:
     clock = make_clock()
     with anyio.CancelScope() as scope:
@@ -104,3 +125,19 @@ async def test_waiting_ends_with_the_event_or_with_the_time() -> None:
         assert done == ["short"]
         event.set()
     assert done == ["short", "long"]
+
+
+async def test_a_clock_that_only_sleeps_is_enough_for_a_whole_pool() -> None:
+    statuses = iter([503, 503, 200, 200, 200])
+
+    async def respond(request: httpx2.Request) -> httpx2.Response:
+        for _ in range(20):
+            await anyio.lowlevel.checkpoint()
+        return httpx2.Response(next(statuses))
+
+    clock = HastyClock()
+    transport = httpx2.MockTransport(respond)
+    async with ResourcePool(clock=clock, transport=transport) as pool:
+        for _ in range(3):
+            assert (await pool.http_request("GET", "https://venue.test/", "v", 2))[0] == 200
+    assert clock.now == pytest.approx(120.0, abs=1.0)  # five attempts, two in a minute
