@@ -16,6 +16,8 @@ from engine.scheduling.option import Option, Optioned, OptionSpec
 from engine.scheduling.readings import check_finite
 from engine.scheduling.system_load import UNMEASURED, SystemLoad
 
+NOT_GIVEN: Final[Any] = object()
+"""Stands for an argument that was left out, where None says something."""
 _SUCCESS: Final = Outcome.SUCCESS  # found faster by a global name than in its class
 
 
@@ -83,12 +85,12 @@ class AdaptiveScheduler(Optioned):
 
     def update_market_condition(
         self,
-        condition: MarketCondition | Mapping[str, float] | float | None = None,
-        trading_volume: float | None = None,
-        trend: float | None = None,
-        liquidity: float | None = None,
+        condition: MarketCondition | Mapping[str, float] | float = NOT_GIVEN,
+        trading_volume: float = NOT_GIVEN,
+        trend: float = NOT_GIVEN,
+        liquidity: float = NOT_GIVEN,
         *,
-        volatility: float | None = None,
+        volatility: float = NOT_GIVEN,
     ) -> None:
         """Take new market figures: a condition, a mapping, or the four values.
 
@@ -109,17 +111,17 @@ class AdaptiveScheduler(Optioned):
 
     def update_system_load(
         self,
-        load: SystemLoad | Mapping[str, float | None] | float | None = None,
-        memory_usage: float | None = None,
-        network_usage: float | None = None,
-        io_usage: float | None = None,
+        load: SystemLoad | Mapping[str, float | None] | float | None = NOT_GIVEN,
+        memory_usage: float | None = NOT_GIVEN,
+        network_usage: float | None = NOT_GIVEN,
+        io_usage: float | None = NOT_GIVEN,
         *,
-        cpu_usage: float | None = None,
+        cpu_usage: float | None = NOT_GIVEN,
     ) -> None:
         """Take a new load: a `SystemLoad`, a mapping, or the four shares.
 
-        Shares that are left out are those of ``SystemLoad()``; to say that something is not
-        measured give a `SystemLoad` or a mapping with None in it.
+        Shares that are left out are those of ``SystemLoad()``; None says that something is not
+        measured.
 
         Raises:
             ValueError: a share is NaN, infinite or no number.
@@ -305,14 +307,14 @@ def _reading(
     cls: type[Any], first: object, name: str, rest: Mapping[str, Any], *, what: str
 ) -> Any:  # noqa: ANN401 (the type is the argument's)
     """Return a *cls* from what an update method was given; *name* is what a lone number means."""
-    values = {key: value for key, value in rest.items() if value is not None}
+    values = {key: value for key, value in rest.items() if value is not NOT_GIVEN}
     if isinstance(first, cls):
         if values:
             raise ValueError(f"{what}: give a {cls.__name__} or single values, not both")
         return first
     if isinstance(first, Mapping):
         values = {**first, **values}
-    elif first is not None:
+    elif first is not NOT_GIVEN:
         values = {name: first, **values}
     known = tuple(cls.__dataclass_fields__)
     for key in values:

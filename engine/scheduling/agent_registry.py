@@ -111,6 +111,7 @@ class AgentRegistry:
                 f"there is an agent {agent_id!r} already", details={"agent_id": agent_id}
             )
         agent = self.factory.create_agent(agent_type, agent_id, config)
+        read_cycle_settings(agent.config, agent_id=agent_id)
         agent.clock = self.engine.clock
         self.engine.track_agent(agent)
         self.agents[agent_id] = agent
@@ -272,9 +273,9 @@ class AgentRegistry:
             raise EngineNotRunning("the execution engine is not running: start it first")
         if _is_running(agent):
             return agent
-        await agent.start()
-        delay = self.engine.first_delay(agent) if spread else 0.0
         settings = read_cycle_settings(agent.config, agent_id=agent.agent_id)
+        delay = self.engine.first_delay(agent) if spread else 0.0
+        await agent.start()
         if _is_running(agent):  # it may have been stopped at once
             await self.engine.schedule_agent_cycle(agent, settings.priority, delay)
         return agent

@@ -40,13 +40,13 @@ class BaseAgent(ABC):
         quiesce: awaited by `stop` before the clean-up; the engine that runs the agent sets it.
 
     Raises:
-        AgentConfigError: `config` is no mapping or has a value the engine cannot use.
+        AgentConfigError: `config` is no mapping.
         ValueError: the id cannot be one.
     """
 
     def __init__(self, agent_id: str, config: Mapping[str, Any] | None = None) -> None:
         self.agent_id: Final = check_name(agent_id, "agent id")
-        self.config: dict[str, Any] = _checked_config(agent_id, config)
+        self.config: dict[str, Any] = _copied_config(agent_id, config)
         self.status = AgentStatus.INITIALIZED
         self.metrics = AgentMetrics()
         self.log: Final = AgentLog()
@@ -98,7 +98,9 @@ class BaseAgent(ABC):
         """
         async with self._transition:
             old = self.config
-            self.config = _checked_config(self.agent_id, {**old, **_mapping(self.agent_id, new)})
+            merged = {**old, **_mapping(self.agent_id, new)}
+            read_cycle_settings(merged, agent_id=self.agent_id)
+            self.config = merged
             try:
                 await self._on_config_update(dict(old), dict(self.config))
             except BaseException:
@@ -251,7 +253,5 @@ def _mapping(agent_id: str, config: object) -> Mapping[str, Any]:
     return config
 
 
-def _checked_config(agent_id: str, config: Mapping[str, Any] | None) -> dict[str, Any]:
-    own = {} if config is None else dict(_mapping(agent_id, config))
-    read_cycle_settings(own, agent_id=agent_id)
-    return own
+def _copied_config(agent_id: str, config: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {} if config is None else dict(_mapping(agent_id, config))

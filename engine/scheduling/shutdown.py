@@ -72,9 +72,7 @@ class Shutdown:
             completed=ended,
             cancelled=max(0, cancelled - len(self._pending)),
             abandoned=abandoned,
-            pending=tuple(
-                snapshot for _, snapshot in sorted(self._pending, key=lambda one: one[0])
-            ),
+            pending=[snapshot for _, snapshot in sorted(self._pending, key=lambda one: one[0])],
         )
 
     def _is_calm(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.scheduling.task_snapshot import TaskSnapshot
 
@@ -15,13 +15,13 @@ class StopReport:
         completed: running tasks that ended by themselves within the grace, however they ended.
         cancelled: running tasks that were cancelled and unwound.
         abandoned: running tasks that did not unwind in time.
-        pending: everything that did not run; the handles of these are `cancelled`.
+        pending: everything that did not run, in order of submission; these are `cancelled` now.
     """
 
     completed: int = 0
     cancelled: int = 0
     abandoned: int = 0
-    pending: tuple[TaskSnapshot, ...] = ()
+    pending: list[TaskSnapshot] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values that JSON takes."""

@@ -75,6 +75,10 @@ def test_full_cpu_and_memory_are_a_full_load(scheduler: AdaptiveScheduler) -> No
 def test_nothing_measured_is_neutral(scheduler: AdaptiveScheduler) -> None:
     scheduler.update_system_load(dict.fromkeys(SystemLoad().to_dict()))
     assert scheduler.explain("a", "cycle", 60).system == 1.0
+    scheduler.update_system_load(0.9, None, None, None)
+    assert scheduler.system_load == SystemLoad(0.9, None, None, None)
+    scheduler.update_system_load(cpu_usage=0.9)
+    assert scheduler.system_load == SystemLoad(0.9, 0.0, 0.0, 0.0)
 
 
 def test_market_figures_stop_counting_after_their_time(

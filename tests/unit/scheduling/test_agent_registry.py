@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from engine.scheduling import (
+    AgentConfigError,
     AgentFactory,
     AgentRegistry,
     AgentStatus,
@@ -76,6 +77,39 @@ async def test_duplicate_unknown_and_unknown_type_are_told_apart(registry: Agent
         registry.agent_type("b")
     for error in (DuplicateAgent, UnknownAgent, UnknownAgentType):
         assert issubclass(error, ValueError)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"interval": 0},
+        {"interval": "5"},
+        {"cycle_timeout": -1},
+        {"cycle_timeout": float("inf")},
+        {"priority": "urgent"},
+        {"repeat": 1},
+    ],
+    ids=str,
+)
+async def test_a_configuration_the_engine_cannot_use_is_refused(
+    registry: AgentRegistry, config: dict[str, Any]
+) -> None:
+    with pytest.raises(AgentConfigError, match="agent a: "):
+        await registry.register_agent("told", "a", config)
+    assert registry.get_agent("a") is None
+    assert registry.engine.get_stats()["agents_tracked"] == 0
+
+
+async def test_an_agent_whose_configuration_went_bad_is_not_started(
+    registry: AgentRegistry,
+) -> None:
+    await registry.start()
+    agent = await added(registry)
+    agent.config["interval"] = -1
+    with pytest.raises(AgentConfigError, match="interval"):
+        await registry.start_agent("a")
+    assert agent.status is AgentStatus.INITIALIZED
+    await registry.stop()
 
 
 async def test_a_started_agent_runs_at_once_and_repeats(
