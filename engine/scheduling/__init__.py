@@ -42,7 +42,13 @@ if TYPE_CHECKING:
     from engine.scheduling.interval_factors import IntervalFactors
     from engine.scheduling.load_sampler import LoadSampler
     from engine.scheduling.market_condition import MarketCondition
-    from engine.scheduling.pool_errors import PoolClosed, RateLimitTimeout, RequestFailed
+    from engine.scheduling.pool_errors import (
+        BodyTooLarge,
+        BodyUndecodable,
+        PoolClosed,
+        RateLimitTimeout,
+        RequestFailed,
+    )
     from engine.scheduling.resource_pool import ResourcePool
     from engine.scheduling.run_record import RunRecord
     from engine.scheduling.settings import SchedulingSettings
@@ -64,6 +70,8 @@ _HOMES: Final = {
     "Alert": "alerts",
     "AlertMonitor": "alerts",
     "BaseAgent": "base_agent",
+    "BodyTooLarge": "pool_errors",
+    "BodyUndecodable": "pool_errors",
     "Clock": "clock",
     "ControlApiSettings": "control_settings",
     "ControlServer": "control_api",
@@ -110,6 +118,8 @@ __all__ = [
     "Alert",
     "AlertMonitor",
     "BaseAgent",
+    "BodyTooLarge",
+    "BodyUndecodable",
     "Clock",
     "ControlApiSettings",
     "ControlServer",
