@@ -51,6 +51,12 @@ async def until_agents_run(engine: Engine) -> None:
             await anyio.lowlevel.checkpoint()
 
 
+async def until_executors_run(engine: Engine) -> None:
+    with anyio.fail_after(20):
+        while not any(session.executors for session in engine.board.sessions.values()):
+            await anyio.lowlevel.checkpoint()
+
+
 async def test_the_sample_runs_its_four_agents_beside_the_engines_own(
     write_session: WriteSession, tmp_path: Path
 ) -> None:
@@ -64,9 +70,7 @@ async def test_the_sample_runs_its_four_agents_beside_the_engines_own(
         ]  # fmt: skip
         assert len(rows) == 11
         assert {row.status for row in rows.values()} == {"running"}
-        assert [panel.name for panel in engine.board.flow_states] == [
-            "commands", "actions", "agents", "housekeeping",
-        ]  # fmt: skip
+        assert "agents" in [panel.name for panel in engine.board.flow_states]
         status, reason = await settled(engine, RunAgentNow(session="agents", agent_id="prices"))
         assert (status, reason.partition(":")[0]) == ("completed", "prices ran")
         status, reason = await settled(engine, RunAgentNow(session="agents", agent_id="nobody"))
@@ -107,6 +111,7 @@ async def test_what_an_own_agent_asks_for_is_journaled_and_audited(
     data_dir = tmp_path / "data"
     async with Engine.open(config=path, data_dir=data_dir) as engine:
         await until_agents_run(engine)
+        await until_executors_run(engine)
         status, reason = await settled(engine, RunAgentNow(session="agents", agent_id="stopper"))
         assert status == "completed", reason
         assert engine.board.agents["stopper"].summary == "stops one executor in each cycle"
