@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.api.agent_views import AgentDetail, SchedulingView
     from engine.api.backtest_views import BacktestDetail, ContainerRow
     from engine.api.commands import Command
+    from engine.api.optimization_views import StudyDetail
     from engine.api.views import CommandRow, FlowStateView, LogRow
     from engine.live.published import PublishedSession
 
@@ -34,6 +35,7 @@ class Board:
         self.agents: Mapping[str, AgentDetail] = {}
         self.scheduling: SchedulingView | None = None
         self.backtests: Mapping[str, BacktestDetail] = {}
+        self.optimizations: Mapping[str, StudyDetail] = {}
         """By id, newest first."""
         self.containers: tuple[ContainerRow, ...] = ()
         self.commands: dict[str, CommandRow] = {}

@@ -91,6 +91,30 @@ class DeleteBacktest(BacktestCommand):
     backtest_id: str = Field(min_length=1)
 
 
+class OptimizationCommand(Command):
+    """What is said about studies; they belong to no session."""
+
+    session: str = "optimizations"
+
+
+class RunOptimization(OptimizationCommand):
+    """Queue a study of a file, or go on with one that was cut off (``resume`` is its id)."""
+
+    path: str = ""
+    resume: str = ""
+    name: str = ""
+    backend: Literal["serial", "thread", "process", "kernel", "distributed"] | None = None
+    workers: int | None = Field(default=None, ge=1, le=1024)
+    cluster: str | None = None
+    overrides: tuple[str, ...] = ()
+
+
+class CancelOptimization(OptimizationCommand):
+    """End a study within seconds; what is done stays, and it can be resumed."""
+
+    study_id: str = Field(min_length=1)
+
+
 class AgentCommand(Command):
     """What is said about one agent."""
 

@@ -33,12 +33,14 @@ from engine.api.commands import (
     BacktestCommand,
     Command,
     CreateExecutor,
+    OptimizationCommand,
     StopExecutor,
     StopSession,
     StoreExecutor,
     UpdateExecutor,
 )
 from engine.api.engine_errors import EXIT_FAILED, EXIT_RETRY_LATER, EXIT_USAGE, EngineStartError
+from engine.api.optimization_desk import OptimizationDesk
 from engine.api.recovery import find_interrupted, recover, restart_requests
 from engine.api.summary import left_over, session_summary, status_line
 from engine.api.views import EngineState, HealthView, StopReport
@@ -96,6 +98,10 @@ class Engine:
             board=board, clock=clock, data_dir=data_dir, write=store.write, note=self._note
         )
         self.work.backtests = self.backtests.executor
+        self.optimizations = OptimizationDesk(
+            board=board, clock=clock, data_dir=data_dir, note=self._note
+        )
+        self.work.studies = (self.optimizations.executor, self.optimizations.trials)
 
     @classmethod
     @asynccontextmanager
@@ -162,6 +168,8 @@ class Engine:
         """
         if isinstance(command, BacktestCommand):
             return await self.backtests.perform(command)
+        if isinstance(command, OptimizationCommand):
+            return await self.optimizations.perform(command)
         session = self._find_session(command.session)
         if isinstance(command, StopSession):
             keep = command.policy == "keep"
@@ -257,6 +265,7 @@ class Engine:
             tasks.start_soon(self._watch_planned, request, name="planned request")
         await self.work.start()
         await self.backtests.start(await self._store.backtests())
+        await self.optimizations.start()
         self.board.health = HealthView(EngineState.RUNNING)
         self._note("info", f"session {session.id} started from {session.plan.path}")
         tasks.start_soon(self._run_session, session, name="session")
@@ -325,6 +334,7 @@ class Engine:
             )
             self._note("error", message)
         await self.backtests.shutdown()
+        await self.optimizations.shutdown()
         await self.work.shutdown()
         if self._session is not None and not deadline.cancelled_caught:
             await self._flush_audit(self._session)
@@ -353,6 +363,7 @@ class Engine:
             await self.work.forget_old()
             self.work.refresh_panels()
             self.backtests.publish()
+            await self.optimizations.refresh()
             self.board.containers = self._containers()
             self.board.beat(self._clock.monotonic_ns())
             await anyio.sleep(PANEL_INTERVAL_S)

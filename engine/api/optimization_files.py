@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 from engine.flow.errors import ConfigurationError, EngineError
 
 if TYPE_CHECKING:
+    from engine.api.optimization_views import TrialRow
     from engine.config.optimization_file import OptimizationFile
+    from engine.optimization.objective import Objective
     from engine.optimization.optimization_executor import StudyProgress
     from engine.optimization.study import Study, StudyResult
+    from engine.optimization.trials import TrialRecord
 
 STUDIES: Final = "optimizations"
 """Folder of studies inside the data directory."""
@@ -76,7 +79,8 @@ class OptimizationJob:
         path: the file, for a new study.
         resume: the id of a study that was cut off, instead of *path*.
         options: changes to the file.
-        listener: told of the progress, at most ten times a second, on the calling thread.
+        listener: told of the progress, at most ten times a second, on the thread of `run`.
+        on_record: told there of each new row of the table.
 
     Raises:
         OptimizationFileError: the file cannot be used, or there is no such study.
@@ -90,9 +94,11 @@ class OptimizationJob:
         resume: str | None = None,
         options: StudyOptions | None = None,
         listener: Callable[[StudyProgress], None] | None = None,
+        on_record: Callable[[TrialRecord], None] | None = None,
     ) -> None:
         options = options or StudyOptions()
         self._listener = listener
+        self._on_record = on_record
         self._study: Study | None = None
         self._is_cancelled = False
         root = data_dir / STUDIES
@@ -130,6 +136,7 @@ class OptimizationJob:
                 journal_path=self._journal_path,
                 retry_failed=self._options.retry_failed,
                 on_progress=self._listener,
+                on_record=self._on_record,
             )
             self._study = study
             if self._is_cancelled:
@@ -139,6 +146,86 @@ class OptimizationJob:
         files = () if out is None else _write(out, summary, result)
         code = 130 if result.is_cancelled else int(result.collector.best is None)
         return StudyReport(self.id, summary, code, files)
+
+    # --- facts of the study ----------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """Return the label of the study, else its file's name."""
+        return self._file.config.name or self._file.path.stem
+
+    @property
+    def source(self) -> str:
+        """Return the file that it was made of."""
+        return str(self._file.path)
+
+    @property
+    def metric(self) -> str:
+        """Return the metric that ranks."""
+        return self._objective.metric
+
+    @property
+    def direction(self) -> str:
+        """Return ``maximize`` or ``minimize``."""
+        return self._objective.direction.value
+
+    @property
+    def total(self) -> int:
+        """Return how many combinations there are."""
+        return len(self._file.config.parameter_space())
+
+    @property
+    def parameters(self) -> dict[str, tuple[Any, ...]]:
+        """Return by parameter its values as JSON values."""
+        from engine.optimization.collector import shown_parameters
+
+        return {
+            item.name: tuple(shown_parameters({"": value})[""] for value in item.values)
+            for item in self._file.config.parameter_space().parameters
+        }
+
+    @property
+    def backtest(self) -> dict[str, Any]:
+        """Return the effective configuration of the backtest that is varied."""
+        from engine.backtest.run_hash import effective_config
+
+        return effective_config(self._file.backtest)
+
+    @property
+    def base_dir(self) -> str:
+        """Return the folder that the paths of the backtest start from."""
+        return str(self._file.base_dir.absolute())
+
+    def trial_row(self, record: TrialRecord) -> TrialRow:
+        """Return *record* as the console sees it."""
+        from engine.api.optimization_views import TrialRow
+        from engine.optimization.collector import shown_parameters
+
+        return TrialRow(
+            record.index,
+            shown_parameters(record.parameters),
+            record.status.value,
+            self._objective.value(record),
+            dict(record.metrics),
+            record.fingerprint,
+            "" if record.error is None else record.error.message,
+            record.duration_s,
+        )
+
+    def kept_records(self) -> tuple[TrialRecord, ...]:
+        """Return the trials that the journal holds, by index.
+
+        Raises:
+            OSError, KeyError, TypeError, ValueError: the journal cannot be read.
+        """
+        from engine.optimization.journal import read_records
+
+        records = {record.index: record for record in read_records(self._journal_path)}
+        return tuple(records[index] for index in sorted(records))
+
+    @property
+    def _objective(self) -> Objective:
+        return self._file.config.objectives()[0]
 
     def _load(self, path: Path, options: StudyOptions) -> OptimizationFile:
         from engine.config.optimization_file import load_optimization_file

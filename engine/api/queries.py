@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from engine.api.backtest_views import BacktestDetail, BacktestRow, ContainerRow
     from engine.api.executor_table import ExecutorTable
     from engine.api.health import HealthView
+    from engine.api.optimization_views import StudyDetail, StudyRow
     from engine.api.views import (
         CommandRow,
         EquityView,
@@ -72,6 +73,14 @@ class ConsoleQueries:
         from engine.api.backtest_views import open_result
 
         return open_result(self.board.backtests.get(backtest_id))
+
+    def optimizations(self) -> tuple[StudyRow, ...]:
+        """Return all studies, queued and running ones first, then the newest."""
+        return tuple(detail.row for detail in self.board.optimizations.values())
+
+    def optimization(self, study_id: str) -> StudyDetail | None:
+        """Return a study with its table, or None."""
+        return self.board.optimizations.get(study_id)
 
     def containers(self) -> tuple[ContainerRow, ...]:
         """Return the containers that exist now, of sessions and of backtests."""

@@ -117,6 +117,8 @@ class Work:
         self.housekeeping = HousekeepingExecutor(processor_config=limits, name="housekeeping")
         self.backtests: flow.Executor | None = None
         """Runs backtests; started and stopped by its desk."""
+        self.studies: tuple[flow.Executor, ...] = ()
+        """Run studies and count their trials; started and stopped by their desk."""
         self.agents: flow.Executor | None = None
         """Follows the tasks of agents, which the execution engine runs; never started here."""
         self.commands.subscribe(self._on_command)
@@ -127,7 +129,14 @@ class Work:
         """Return the executors in the order in which the console shows them."""
         of_agents = () if self.agents is None else (self.agents,)
         of_backtests = () if self.backtests is None else (self.backtests,)
-        return (self.commands, self.actions, *of_agents, *of_backtests, self.housekeeping)
+        return (
+            self.commands,
+            self.actions,
+            *of_agents,
+            *of_backtests,
+            *self.studies,
+            self.housekeeping,
+        )
 
     async def start(self) -> None:
         """Begin to process."""

@@ -153,3 +153,17 @@ class TrialJournal:
             f"{self.path}:{number}: is not a line of a study's journal; name another journal",
             cause=cause,
         )
+
+
+def read_records(path: pathlib.Path) -> tuple[TrialRecord, ...]:
+    """Return what a study's journal holds, whoever it belongs to; a cut off line is left out.
+
+    Raises:
+        OSError: the file cannot be read.
+        KeyError, TypeError, ValueError: it is no journal.
+    """
+    if not path.exists():
+        return ()
+    raw = path.read_bytes()
+    lines = raw[: raw.rfind(b"\n") + 1].splitlines()[1:]
+    return tuple(TrialRecord.from_plain(json.loads(line)) for line in lines)

@@ -64,6 +64,7 @@ class OptimizationExecutor:
         finished: records of an earlier life by key; they are taken instead of being run.
         monotonic_ns: a clock that never goes back.
         on_progress: called on the thread of `run`, at most ten times a second.
+        on_record: called there with each new row of the table.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class OptimizationExecutor:
         journal: TrialJournal | None = None,
         finished: Mapping[str, TrialRecord] | None = None,
         on_progress: Callable[[StudyProgress], None] | None = None,
+        on_record: Callable[[TrialRecord], None] | None = None,
     ) -> None:
         self._search = search
         self._backend = backend
@@ -86,6 +88,7 @@ class OptimizationExecutor:
         self._journal = journal
         self._finished = dict(finished or {})
         self._on_progress = on_progress
+        self._on_record = on_record
         self._cancelled = threading.Event()
         self._running: dict[Future[Records], _Sent] = {}
         self._batch = backend.first_batch
@@ -174,7 +177,8 @@ class OptimizationExecutor:
 
     def _accept(self, record: TrialRecord) -> None:
         for row in self._search.tell(record):
-            self._collector.add(row)
+            if self._collector.add(row) and self._on_record is not None:
+                self._on_record(row)
 
     def _give_up(self) -> None:
         deadline_ns = self._monotonic_ns() + int(_CANCEL_S * SECOND_NS)

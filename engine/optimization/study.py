@@ -146,6 +146,7 @@ class Study:
         journal_path: file of finished trials; an existing one is gone on from.
         retry_failed: run trials again that failed in an earlier life.
         on_progress: called on the thread of `run`, at most ten times a second.
+        on_record: called there with each new row of the table.
 
     Raises:
         ConfigurationError: the space has no combination, or the configuration does not fit.
@@ -160,6 +161,7 @@ class Study:
         journal_path: Path | None = None,
         retry_failed: bool = False,
         on_progress: Callable[[StudyProgress], None] | None = None,
+        on_record: Callable[[TrialRecord], None] | None = None,
     ) -> None:
         self._config = config
         self._base = base
@@ -167,6 +169,7 @@ class Study:
         self._journal_path = journal_path
         self._retry_failed = retry_failed
         self._on_progress = on_progress
+        self.on_record = on_record
         self.space: ParameterSpace = config.parameter_space()
         if not len(self.space):
             raise ConfigurationError(
@@ -473,6 +476,7 @@ class _Runner:
             journal=self.journal,
             finished=self.finished,
             on_progress=self.study.on_progress if is_main else None,
+            on_record=self.study.on_record if is_main else None,
         )
         self.study.start_executor(executor)
         progress = executor.run()
