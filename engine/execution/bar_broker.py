@@ -27,6 +27,7 @@ from engine.execution.bar_settings import BarBrokerSettings
 from engine.execution.bar_tables import equity_table, fill_table, order_table
 from engine.execution.broker import BrokerHealth
 from engine.execution.reasons import ReasonCode
+from engine.flow.errors import OperationError
 from engine.model.bar_columns import BarColumns
 from engine.model.market_events import CorporateAction, Funding
 from engine.model.run_tables import Table
@@ -125,7 +126,10 @@ class BarBroker(BarIntake):
             equity = 0 if self.is_bankrupt else account.equity
         if self._first_sample is None:
             self._first_sample = (symbol, bar)
-        self.samples.append(equity)
+        try:
+            self.samples.append(equity)
+        except OverflowError:
+            raise _too_large(equity) from None
 
     def mark(self, bars: Sequence[tuple[int, int]]) -> None:
         """Mark the symbols of one instant, sample the equity, test margin (PF-6, PF-13, PF-14)."""
@@ -144,7 +148,10 @@ class BarBroker(BarIntake):
         ):
             equity = self._test_account(ts_close)
         account.check()
-        self.samples.append(equity)
+        try:
+            self.samples.append(equity)
+        except OverflowError:
+            raise _too_large(equity) from None
         self.sample_ts.append(ts_close)
 
     def close_one(self, symbol: int, bar: int) -> None:
@@ -370,3 +377,9 @@ class BarBroker(BarIntake):
             books=self.books,
         )
         return fill_table(self.fill_log, self.books), equity, order_table(self.orders)
+
+
+def _too_large(atoms: int) -> OperationError:
+    return OperationError(
+        f"an equity of {atoms} atoms does not fit 64 bits; lower money_precision of the portfolio"
+    )

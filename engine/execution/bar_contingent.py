@@ -83,9 +83,9 @@ class BarContingent(BarState):
             if not ticks:
                 return False
             order.trail_unit, order.trail_value = OFFSET_TICKS, ticks
-        bracket = order.bracket
-        if bracket is None:
+        if order.bracket is None:
             return True
+        bracket = order.bracket = order.bracket.copy()
         if bracket.sl_unit == OFFSET_ATR and bracket.sl is not None:
             ticks = book.atr_ticks(bracket.sl_n, bracket.sl)
             if not ticks:

@@ -8,6 +8,7 @@ from typing import Final
 from engine.execution.bar_book import SymbolBook
 from engine.execution.bar_matching import BarMatching
 from engine.execution.bar_order import (
+    BASIS_FILL,
     CANCELLED,
     EXPIRED,
     FILLED,
@@ -15,6 +16,7 @@ from engine.execution.bar_order import (
     OFFSET_PPB,
     PHASE_LIMIT,
     BarOrder,
+    Bracket,
 )
 from engine.execution.reasons import ReasonCode
 from engine.model.market_events import CorporateAction, CorporateActionKind, Funding
@@ -116,6 +118,8 @@ class BarDues(BarMatching):
         self.account.split(book.index, new, old)
         for group in book.groups:
             group.remaining = group.remaining * new // old
+        for group in book.groups:
+            _split_offsets(group.entry.bracket, new, old)
         dormant = [child for group in book.groups for child in group.children if child.is_dormant]
         for order in (*book.orders, *dormant):
             self._split_prices(order, new, old)
@@ -153,6 +157,16 @@ class BarDues(BarMatching):
         cash = self.account.cash
         if self.cash_log[-1][1] != cash:
             self.cash_log.append((self._sample_count(), cash))
+
+
+def _split_offsets(bracket: Bracket | None, new: int, old: int) -> None:
+    """Scale the offsets of a bracket that counts from its entry's price."""
+    if bracket is None or bracket.basis != BASIS_FILL:
+        return
+    if bracket.sl is not None and bracket.sl_unit != OFFSET_PPB:
+        bracket.sl = _scaled(bracket.sl, new, old, up=True)
+    if bracket.tp is not None and bracket.tp_unit != OFFSET_PPB:
+        bracket.tp = _scaled(bracket.tp, new, old, up=True)
 
 
 def _scaled(price: int, new: int, old: int, *, up: bool) -> int:

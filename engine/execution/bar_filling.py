@@ -155,13 +155,8 @@ class BarFilling(BarContingent):
         held, scale, side = position.lots, position.scale, order.side
         leverage = account.leverage_ppb
         if not account.is_margin:
-            cash = account.cash
-            if against:
-                proceeds = -side * against * ticks * scale
-                if position.is_derivative:
-                    proceeds += side * position.cost
-                cash += proceeds
-            return cash * leverage
+            # Without shorts an order either reduces or opens: there are no proceeds to add.
+            return account.cash * leverage
         equity = account.equity + held * (at - position.mark) * scale
         used = account.used_notional() - abs(held * position.mark) * scale
         if against:
@@ -244,7 +239,8 @@ class BarFilling(BarContingent):
         free = self._free_scaled(book, order, against, ticks=ticks, at=at) * share_ppb // PPB
         each = abs(ticks) * book.scale * PPB
         if not each:
-            return most if fits(most) else 0
+            # A price of zero bounds nothing: an order by share has no size there.
+            return most if order.lots and fits(most) else 0
         leverage = self.account.leverage_ppb
         guess = max(0, free // each)
         fee = self._fee(book, order, against + guess, ticks, is_maker=is_maker)

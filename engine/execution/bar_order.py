@@ -137,6 +137,10 @@ class Bracket:
         self.tp_unit = tp_unit
         self.tp_n = tp_n
 
+    def copy(self) -> Bracket:
+        """Return an equal bracket: the broker changes its own, never the caller's."""
+        return Bracket(**{name: getattr(self, name) for name in self.__slots__})
+
 
 class BarOrder:
     """One order of a backtest, from its making to its end.

@@ -290,3 +290,69 @@ def test_reduce_only_is_trimmed_and_ends_with_its_position() -> None:
     played = play(script, FLAT, FLAT, FLAT, (89, 89, 89, 89))
     assert fills(played) == [(0, 5, 10000), (1, 5, 10000)]
     assert played.states()[1:] == [("CANCELLED", "REDUCE_ONLY")] * 3
+
+
+def test_a_bracket_may_be_used_again() -> None:
+    bracket = Bracket(
+        basis=BASIS_FILL,
+        sl_unit=OFFSET_ATR,
+        sl=10**9,
+        sl_n=1,
+        sl_trail_unit=OFFSET_ATR,
+        sl_trail_value=10**9,
+        sl_trail_n=1,
+    )
+    script: Script = {bar: [BarOrder(0, 1, MARKET, 1, bracket=bracket)] for bar in (0, 1)}
+    played = play(script, (100, 102, 99, 101), (101, 108, 100, 107), (107, 107, 107, 107))
+    # True ranges of 3 and of 8 at the two submissions.
+    assert [order.stop for order in played.broker.orders if order.role == "stop_loss"] == [
+        9800,
+        9900,
+    ]
+    assert (bracket.sl_unit, bracket.sl, bracket.sl_trail_value) == (OFFSET_ATR, 10**9, 10**9)
+
+
+@pytest.mark.parametrize(
+    "bracket",
+    [
+        Bracket(basis=BASIS_FILL, sl_unit=OFFSET_ATR, sl=10**9, sl_n=1),
+        Bracket(basis=BASIS_FILL, tp_unit=OFFSET_ATR, tp=10**9, tp_n=1),
+        Bracket(sl_trail_unit=OFFSET_ATR, sl_trail_value=10**9, sl_trail_n=1),
+    ],
+)
+def test_a_range_of_zero_is_no_offset(bracket: Bracket) -> None:
+    played = play({0: [BarOrder(0, 1, MARKET, 1, bracket=bracket)]}, FLAT)
+    assert played.states() == [("REJECTED", "TRAIL_INVALID")]
+
+
+def test_a_later_fill_of_the_entry_adds_to_exits_that_live() -> None:
+    columns = bar_columns([FLAT, FLAT, FLAT, (95, 95, 95, 95), (90, 90, 90, 90)], volumes=[8] * 5)
+    entry = BarOrder(
+        0, 1, MARKET, 8, bracket=Bracket(sl=9600, tp=12000, sl_trail_unit=3, sl_trail_value=300)
+    )
+    played = BarRun(columns, script={0: [entry]}, max_participation="0.5").run()
+    # Two bars of 4 for the entry; the stop exit needs two bars as well, its siblings shrink.
+    assert fills(played) == [
+        (0, 4, 10000),
+        (0, 4, 10000),
+        (1, 4, 9500),
+        (1, 4, 9000),
+    ]
+    assert [order.lots for order in played.broker.orders] == [8, 8, 4, 4]
+    assert played.states()[2:] == [("CANCELLED", "OCO")] * 2
+
+
+def test_an_external_close_ends_a_partial_entry_too() -> None:
+    columns = bar_columns([FLAT] * 4, volumes=[8, 8, 12, 8])
+    script: Script = {
+        0: [BarOrder(0, 1, MARKET, 9, bracket=Bracket(sl=9000))],
+        1: [BarOrder(0, -1, MARKET, 4)],
+    }
+    played = BarRun(columns, script=script, max_participation="0.5").run()
+    # The sale reduces, so it comes first in bar 2.
+    assert fills(played) == [(0, 4, 10000), (2, 4, 10000)]
+    assert played.states() == [
+        ("CANCELLED", "PARENT_CLOSED"),
+        ("CANCELLED", "PARENT_CLOSED"),
+        ("FILLED", ""),
+    ]

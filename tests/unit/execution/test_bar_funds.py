@@ -10,6 +10,7 @@ import pytest
 from engine.execution.bar_order import LIMIT, MARKET, STOP, BarOrder
 from engine.execution.order_manager import OverFillError
 from engine.execution.size_search import largest_fitting
+from engine.flow.errors import OperationError
 from engine.model.instruments import Settlement
 from engine.testing.bar_run import BarRun, Script, bar_columns
 
@@ -276,3 +277,46 @@ def test_an_over_fill_raises_in_simulation() -> None:
             played.broker.books[0], order, lots=6, ticks=1, raw=1, fee=0, is_maker=False
         )
     assert played.fills == []
+
+
+def test_what_a_cash_account_has_no_position_for() -> None:
+    script: Script = {
+        0: [BarOrder(0, 1, MARKET, 5)],
+        1: [BarOrder(0, -1, STOP, 5, stop=9000)],
+        2: [
+            BarOrder(0, -1, MARKET, size_ppb=1),
+            BarOrder(0, -1, STOP, size_ppb=10**9, stop=9000, reduce_only=True),
+        ],
+    }
+    played = play(script, FLAT, FLAT, FLAT, FLAT, (89, 89, 89, 89), account="cash")
+    # A share of the funds that may not go short sells what there is.
+    assert fills(played)[1:] == [(2, 5, 10000)]
+    assert played.states()[1:] == [
+        ("REJECTED", "SHORT_NOT_ALLOWED"),
+        ("FILLED", ""),
+        ("CANCELLED", "REDUCE_ONLY"),
+    ]
+
+
+def test_a_price_of_zero_bounds_no_size() -> None:
+    bars = [(1, 1, -1, 0), (0, 1, -1, 1)]
+    script: Script = {0: [BarOrder(0, 1, MARKET, size_ppb=10**9), BarOrder(0, 1, MARKET, 7)]}
+    played = play(script, *bars, insufficient_funds="trim")
+    assert played.states() == [("REJECTED", "INSUFFICIENT_FUNDS"), ("FILLED", "")]
+    assert fills(played) == [(1, 7, 0)]
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_an_equity_beyond_64_bits_is_told(*, single: bool) -> None:
+    script: Script = {0: [BarOrder(0, 1, MARKET, 10**9)]}
+    columns = bar_columns([(1, 1, 0, 0), (0, 100_000_000, 0, 100_000_000)])
+    played = BarRun(columns, script=script)
+    broker = played.broker
+    broker.mark([(0, 0)])
+    played._play(0, 1)
+    broker.match([(0, 1)])
+    with pytest.raises(OperationError, match="money_precision"):
+        if single:
+            broker.mark_one(0, 1)
+        else:
+            broker.mark([(0, 1)])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.execution.bar_order import (
+    BASIS_FILL,
     GTD,
     LIMIT,
     MARKET,
@@ -336,3 +337,16 @@ def test_cont_11_a_reset_broker_is_as_new() -> None:
         assert played.broker.orders == []
         assert played.account.equity == played.account.initial
     assert prints[0] == prints[1]
+
+
+def test_pf_10_a_split_scales_offsets_from_the_fill() -> None:
+    actions = {0: [CorporateAction(2 * DAY_NS, SPLIT, 2, 1)]}
+    bracket = Bracket(basis=BASIS_FILL, sl_unit=OFFSET_TICKS, sl=301, tp_unit=OFFSET_TICKS, tp=500)
+    script: Script = {1: [BarOrder(0, 1, MARKET, 2, bracket=bracket)]}
+    columns = bar_columns([*bars(100, 100), (50, 50, 50, 50)])
+    played = BarRun(columns, script=script, events={"actions": actions}).run()
+    assert [(o.stop, o.limit, o.lots) for o in played.broker.orders] == [
+        (None, None, 4),
+        (4849, None, 4),
+        (None, 5250, 4),
+    ]
