@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -315,8 +316,6 @@ def test_an_equity_beyond_64_bits_is_told(*, single: bool) -> None:
     broker.mark([(0, 0)])
     played._play(0, 1)
     broker.match([(0, 1)])
+    mark = partial(broker.mark_one, 0, 1) if single else partial(broker.mark, [(0, 1)])
     with pytest.raises(OperationError, match="money_precision"):
-        if single:
-            broker.mark_one(0, 1)
-        else:
-            broker.mark([(0, 1)])
+        mark()
