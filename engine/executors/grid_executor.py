@@ -215,6 +215,7 @@ class GridExecutor(DirectionalExecutor):
         self._exit_type = barrier.take_profit_order_type
         bounds = config.activation_bounds
         self._windows = GridWindows(self.side, None if bounds is None else Fraction(bounds))
+        self._known_work = None
         self._extra_spread = Fraction(config.safe_extra_spread)
         limit = barrier.time_limit
         self._end_ns = None if limit is None else self._created_ns + limit * SECOND_NS
@@ -309,7 +310,7 @@ class GridExecutor(DirectionalExecutor):
         """Return what the levels have to do."""
         work = self._known_work
         if work is None:
-            work = self._known_work = GridWork.of(self._grid)
+            work = self._known_work = GridWork.of(self._grid, self._windows)
         return work
 
     def _due_close(self, now_ns: int, quote: QuoteTick) -> CloseType | None:
@@ -412,14 +413,20 @@ class GridExecutor(DirectionalExecutor):
 
     def _cancel_far_orders(self, now_ns: int, quote: QuoteTick) -> None:
         """Withdraw the orders that the market has left (7.4 c, d)."""
-        if not self._windows.has_bounds:
+        work, mid = self._work(), quote.bid_ticks + quote.ask_ticks
+        if not self._windows.has_bounds or self._is_staying(work, mid):
             return
-        mid = quote.bid_ticks + quote.ask_ticks
-        for order in self._work().orders:
+        for order in work.orders:
             ticks = order.request.limit_ticks
             is_left = ticks is not None and not self._windows.keep(ticks).contains(mid)
             if is_left or order.cancel_sent_ns is not None:
                 self._cancel(now_ns, order)
+
+    def _is_staying(self, work: GridWork, mid: int) -> bool:
+        """Whether no working order has to be withdrawn, and none was."""
+        return work.stay.contains(mid) and all(
+            order.cancel_sent_ns is None for order in work.orders
+        )
 
     def _take_order_event(
         self, tracked: TrackedOrder, *, was_live: bool, figures: tuple[int, int, int, int]
@@ -544,6 +551,17 @@ class GridExecutor(DirectionalExecutor):
                 found.append(PriceTrigger(self.market, PriceField.MID, is_above, level))
         return self._wakes_after(now_ns, tuple(found), times)
 
+    def _live_times(self) -> list[int]:
+        if self._status is not RunnableStatus.RUNNING:
+            return super()._live_times()
+        # While it runs only orders of levels work: the many that are booked need no look.
+        poll = self._settings.shutdown_poll_ns
+        return [
+            order.cancel_sent_ns + poll
+            for order in self._work().orders
+            if order.cancel_sent_ns is not None
+        ]
+
     def _watch_levels(self, edges: MidEdges, mid: int) -> list[PriceTrigger]:
         """Watch for what would place or withdraw an order of a level.
 
@@ -563,15 +581,24 @@ class GridExecutor(DirectionalExecutor):
                 field = PriceField.BID if is_long else PriceField.ASK
                 found.append(PriceTrigger(self.market, field, is_long, level.target_ticks))
         if windows.has_bounds:
-            for order in work.orders:
-                ticks = order.request.limit_ticks
-                if ticks is not None and order.cancel_sent_ns is None:
-                    window = windows.keep(ticks)
-                    if window.contains(mid):
-                        edges.leave(window)
-                    else:
-                        edges.enter(window, mid)
+            self._watch_orders(edges, mid)
         return found
+
+    def _watch_orders(self, edges: MidEdges, mid: int) -> None:
+        """Watch for what would withdraw a working order."""
+        work = self._work()
+        if self._is_staying(work, mid):
+            edges.leave(work.stay)
+            return
+        for order in work.orders:
+            ticks = order.request.limit_ticks
+            if ticks is None or order.cancel_sent_ns is not None:
+                continue
+            window = self._windows.keep(ticks)
+            if window.contains(mid):
+                edges.leave(window)
+            else:
+                edges.enter(window, mid)
 
     def snapshot(self) -> GridSnapshot:
         """Return the immutable state; the same object until something but the mid changes."""

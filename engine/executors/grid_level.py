@@ -25,7 +25,7 @@ class GridLevelStates(Enum):
     COMPLETE = "COMPLETE"
 
 
-class _Now(NamedTuple):
+class LevelNow(NamedTuple):
     """What a level's orders say; read again only when one of them changes."""
 
     entry: TrackedOrder | None
@@ -43,6 +43,7 @@ class GridLevel:
 
     __slots__ = (
         "_now",
+        "_ticks_times_lots",
         "cancels",
         "deducts_base_fees",
         "entries",
@@ -74,27 +75,30 @@ class GridLevel:
         self.entry_not_before_ns = 0
         self.exit_not_before_ns = 0
         self.cancels = 0
-        self._now: _Now | None = None
+        self._now: LevelNow | None = None
+        unit = Fraction(instrument.tick) * Fraction(instrument.lot)
+        self._ticks_times_lots = (plan.quote / unit).as_integer_ratio()
+        """What the level may cost, in ticks times lots."""
 
     @property
     def entry(self) -> TrackedOrder | None:
         """Return the entry that may still fill."""
-        return self._read().entry
+        return self.read().entry
 
     @property
     def exit(self) -> TrackedOrder | None:
         """Return the exit that may still fill."""
-        return self._read().exit
+        return self.read().exit
 
     @property
     def state(self) -> GridLevelStates:
         """Return where the level is, from its orders alone."""
-        return self._read().state
+        return self.read().state
 
     @property
     def target_ticks(self) -> int:
         """Return the take profit, from the actual fill price if the entry went elsewhere."""
-        return self._read().target_ticks
+        return self.read().target_ticks
 
     def follow(self, order: TrackedOrder, *, is_entry: bool) -> None:
         """Count *order* among the orders of the level."""
@@ -114,9 +118,10 @@ class GridLevel:
         self._now = None
         return orders
 
-    def _read(self) -> _Now:
+    def read(self) -> LevelNow:
+        """Return what the orders of the level say together."""
         if self._now is None:
-            self._now = _Now(
+            self._now = LevelNow(
                 next((order for order in self.entries if order.is_live), None),
                 next((order for order in self.exits if order.is_live), None),
                 self._state(),
@@ -197,9 +202,10 @@ class GridLevel:
 
         If that is too little to trade, it is the size that was planned at the mid.
         """
-        price = Fraction(self.instrument.tick) * (self.plan.ticks if ticks is None else ticks)
-        lots = floor(self.plan.quote / price / Fraction(self.instrument.lot))
-        is_enough = self.instrument.is_tradable(lots, self.plan.ticks if ticks is None else ticks)
+        price_ticks = self.plan.ticks if ticks is None else ticks
+        numerator, denominator = self._ticks_times_lots
+        lots = numerator // (denominator * price_ticks)
+        is_enough = self.instrument.is_tradable(lots, price_ticks)
         return lots if is_enough else self.plan.lots
 
     def _target_ticks(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, floor
 
 from engine.executors.activation import ALWAYS, ActivationWindow
 from engine.executors.grid_level import GridLevel, GridLevelStates
@@ -13,42 +12,6 @@ from engine.executors.tracked_order import TrackedOrder
 from engine.model.orders import TradeType
 
 S = GridLevelStates
-
-
-@dataclass(frozen=True, slots=True)
-class GridWork:
-    """The levels by what is to be done with them; read again only when an order has changed."""
-
-    idle: tuple[GridLevel, ...] = ()
-    """Nothing open and no order: an entry may be placed."""
-    filled: tuple[GridLevel, ...] = ()
-    """Something open and no order: an exit may be placed."""
-    complete: tuple[GridLevel, ...] = ()
-    """A finished round trip, to be booked."""
-    entries: int = 0
-    """Levels whose entry works."""
-    orders: tuple[TrackedOrder, ...] = ()
-    """The orders that work, entries first."""
-
-    @classmethod
-    def of(cls, levels: Iterable[GridLevel]) -> GridWork:
-        """Return the work of *levels*."""
-        by_state: dict[S, list[GridLevel]] = {state: [] for state in S}
-        entries: list[TrackedOrder] = []
-        exits: list[TrackedOrder] = []
-        for level in levels:
-            by_state[level.state].append(level)
-            if level.entry is not None:
-                entries.append(level.entry)
-            if level.exit is not None:
-                exits.append(level.exit)
-        return cls(
-            tuple(by_state[S.NOT_ACTIVE]),
-            tuple(by_state[S.OPEN_ORDER_FILLED]),
-            tuple(by_state[S.COMPLETE]),
-            len(by_state[S.OPEN_ORDER_PLACED]),
-            (*entries, *exits),
-        )
 
 
 class GridWindows:
@@ -59,7 +22,7 @@ class GridWindows:
 
     def __init__(self, side: TradeType, bounds: Fraction | None) -> None:
         self._is_buy = side is TradeType.BUY
-        self._bounds = bounds
+        self._bounds = None if bounds is None else bounds.as_integer_ratio()
         self._entry: dict[int, ActivationWindow] = {}
         self._exit: dict[int, ActivationWindow] = {}
         self._keep: dict[int, ActivationWindow] = {}
@@ -90,27 +53,87 @@ class GridWindows:
             known = self._keep[ticks] = self._keep_window(2 * ticks)
         return known
 
+    def keep_all(self, orders: Iterable[TrackedOrder]) -> ActivationWindow:
+        """Return where all of *orders* stay."""
+        low: int | None = None
+        high: int | None = None
+        for order in orders:
+            ticks = order.request.limit_ticks
+            if ticks is None:
+                continue
+            window = self.keep(ticks)
+            if window.low is not None and (low is None or window.low > low):
+                low = window.low
+            if window.high is not None and (high is None or window.high < high):
+                high = window.high
+        return ActivationWindow(low, high)
+
     def _entry_window(self, twice: int) -> ActivationWindow:
-        x = self._bounds
-        if x is None:
+        if self._bounds is None:
             return ALWAYS
+        near, unit = self._bounds
         if not self._is_buy:
-            return ActivationWindow(low=ceil(twice / (1 + x)))
-        return ALWAYS if x >= 1 else ActivationWindow(high=floor(twice / (1 - x)))
+            return ActivationWindow(low=-(-twice * unit // (unit + near)))
+        return ALWAYS if near >= unit else ActivationWindow(high=twice * unit // (unit - near))
 
     def _exit_window(self, twice: int) -> ActivationWindow:
-        x = self._bounds
-        if x is None:
+        if self._bounds is None:
             return ALWAYS
-        high = None if x >= 1 else ceil(twice / (1 - x)) - 1
-        return ActivationWindow(floor(twice / (1 + x)) + 1, high)
+        near, unit = self._bounds
+        high = None if near >= unit else -(-twice * unit // (unit - near)) - 1
+        return ActivationWindow(twice * unit // (unit + near) + 1, high)
 
     def _keep_window(self, twice: int) -> ActivationWindow:
-        x = self._bounds
-        if x is None:
+        if self._bounds is None:
             return ALWAYS
-        high = None if x >= 1 else floor(twice / (1 - x))
-        return ActivationWindow(ceil(twice / (1 + x)), high)
+        near, unit = self._bounds
+        high = None if near >= unit else twice * unit // (unit - near)
+        return ActivationWindow(-(-twice * unit // (unit + near)), high)
+
+
+@dataclass(frozen=True, slots=True)
+class GridWork:
+    """The levels by what is to be done with them; read again only when an order has changed."""
+
+    idle: tuple[GridLevel, ...] = ()
+    """Nothing open and no order: an entry may be placed."""
+    filled: tuple[GridLevel, ...] = ()
+    """Something open and no order: an exit may be placed."""
+    complete: tuple[GridLevel, ...] = ()
+    """A finished round trip, to be booked."""
+    entries: int = 0
+    """Levels whose entry works."""
+    orders: tuple[TrackedOrder, ...] = ()
+    """The orders that work, entries first."""
+    stay: ActivationWindow = ALWAYS
+    """The mids at which all of these orders stay."""
+
+    @classmethod
+    def of(cls, levels: Iterable[GridLevel], windows: GridWindows) -> GridWork:
+        """Return the work of *levels*."""
+        idle: list[GridLevel] = []
+        filled: list[GridLevel] = []
+        complete: list[GridLevel] = []
+        entries: list[TrackedOrder] = []
+        exits: list[TrackedOrder] = []
+        working = 0
+        for level in levels:
+            entry, leaving, state, _ = level.read()
+            if state is S.NOT_ACTIVE:
+                idle.append(level)
+            elif state is S.OPEN_ORDER_FILLED:
+                filled.append(level)
+            elif state is S.COMPLETE:
+                complete.append(level)
+            elif state is S.OPEN_ORDER_PLACED:
+                working += 1
+            if entry is not None:
+                entries.append(entry)
+            if leaving is not None:
+                exits.append(leaving)
+        orders = (*entries, *exits)
+        stay = windows.keep_all(orders) if windows.has_bounds else ALWAYS
+        return cls(tuple(idle), tuple(filled), tuple(complete), working, orders, stay)
 
 
 @dataclass(slots=True)
