@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from engine.agents.session_agent import SessionAgent
@@ -193,7 +194,9 @@ def scheduling_view(
         slots_used=stats["running_tasks"],
         slots_total=engine.max_concurrent_tasks,
         slots_reserved=engine.critical_reserve,
-        queued={name.lower(): count for name, count in stats["queued_by_priority"].items()},
+        queued=MappingProxyType(
+            {name.lower(): count for name, count in stats["queued_by_priority"].items()}
+        ),
         delayed=stats["delayed_tasks"],
         ready=stats["ready_tasks"],
         parked=stats["parked_tasks"],

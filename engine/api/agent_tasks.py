@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import ClassVar, Final
 
 from engine import flow
 from engine.scheduling.task_handle import TaskHandle
 from engine.scheduling.task_state import TaskState
+
+ENDED_KEPT: Final = 800
+"""Fewer than what lets housekeeping drop all of them at once."""
 
 
 class AgentTaskEvent(flow.Event):
@@ -36,6 +40,7 @@ class AgentTaskExecutor(flow.Executor):
         super().__init__(name="agents")
         self._changed: Final[dict[TaskHandle, None]] = {}
         self._events: Final[dict[TaskHandle, AgentTaskEvent]] = {}
+        self._ended: Final[deque[AgentTaskEvent]] = deque()
 
     def note(self, task: TaskHandle, old: TaskState | None, new: TaskState) -> None:
         """Take note that *task* has moved; called by the execution engine in its midst."""
@@ -48,6 +53,10 @@ class AgentTaskExecutor(flow.Executor):
         self._changed.clear()
         for task in changed:
             await self._follow(task)
+        while len(self._ended) > ENDED_KEPT:
+            oldest = self._ended.popleft()
+            if oldest in self:
+                self.states.remove_item(oldest)
 
     async def _follow(self, task: TaskHandle) -> None:
         status = task.event_status
@@ -62,6 +71,7 @@ class AgentTaskExecutor(flow.Executor):
         if status.is_terminal:
             event.execution.close(status, task.error, retryable=True, duration=task.run_time or 0.0)
             self._events.pop(task, None)
+            self._ended.append(event)
         else:
             event.execution.status = status
             self._events[task] = event

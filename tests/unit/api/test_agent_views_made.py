@@ -9,7 +9,7 @@ import pytest
 from engine import flow
 from engine.api.agent_alerts import KEPT, AgentAlerts
 from engine.api.agent_rows import flat_config, interval_reason
-from engine.api.agent_tasks import AgentTaskExecutor
+from engine.api.agent_tasks import ENDED_KEPT, AgentTaskEvent, AgentTaskExecutor
 from engine.scheduling.interval_factors import IntervalFactors
 from engine.scheduling.task_state import TaskState
 
@@ -57,15 +57,24 @@ async def test_events_follow_their_tasks() -> None:
 
 
 @pytest.mark.anyio
-async def test_memory_stays_flat_when_ended_events_are_cleaned_up() -> None:
+async def test_the_newest_ended_events_stay_listed_and_memory_stays_flat() -> None:
     executor = AgentTaskExecutor()
-    for lap in range(20):
-        note(executor, *(Task(lap * 100 + n, COMPLETED) for n in range(100)))
+    for lap in range(30):
+        note(executor, *(Task(lap * 100 + n, COMPLETED) for n in range(99)))
+        note(executor, Task(lap * 100 + 99, FAILED))
         await executor.catch_up()
-        await executor.cleanup_events(["completed"])
     assert not executor._events
     assert not executor._changed
-    assert len(executor.states.items) == 0
+    assert len(executor.states.items) == ENDED_KEPT == 800
+    counts = executor.status_counts()
+    assert (counts["completed"], counts["failed"]) == (792, 8)
+    newest = executor.failed_events[-1]
+    assert isinstance(newest, AgentTaskEvent)
+    assert newest.task_id == "a:cycle:2999"
+    await executor.cleanup_events(["completed", "failed"])
+    note(executor, *(Task(n, COMPLETED) for n in range(100)))
+    await executor.catch_up()
+    assert len(executor.states.items) == 100
 
 
 def test_an_alert_is_told_once_per_episode() -> None:
