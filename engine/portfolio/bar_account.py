@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
-from engine.flow.errors import OperationError
+from engine.flow.errors import ConfigurationError, OperationError
 from engine.model.instruments import PPB, Instrument, Settlement
 from engine.model.rates import to_ppb
 from engine.model.rounding import ceil_div, half_even_div
@@ -89,6 +89,9 @@ class BarAccount:
         instruments: by symbol index; all with the account's money precision.
         settings: initial cash, kind of account, leverage, rates.
 
+    Raises:
+        ConfigurationError: an instrument counts money in other atoms.
+
     Attributes:
         cash: atoms. equity: atoms at the last marks. realised, fees, funding, borrow: sums in
         atoms, costs positive. dividends, interest: sums in atoms, positive when received.
@@ -115,6 +118,12 @@ class BarAccount:
 
     def __init__(self, *, instruments: Sequence[Instrument], settings: AccountSettings) -> None:
         self.settings = settings
+        for instrument in instruments:
+            if instrument.money_precision != settings.money_precision:
+                raise ConfigurationError(
+                    f"{instrument.market}: money_precision {instrument.money_precision} is not "
+                    f"the account's {settings.money_precision}"
+                )
         self.initial = int(settings.initial_cash.scaleb(settings.money_precision))
         self.is_margin = settings.account is AccountKind.MARGIN
         self.leverage_ppb = to_ppb(settings.leverage)

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from engine.execution.commission import ChargedOrder, PercentCommission
+from engine.flow.errors import ConfigurationError
 from engine.model.instruments import ConnectorPair, Instrument, Settlement
 from engine.portfolio.account_settings import AccountKind, AccountSettings, TradeMatching
 from engine.portfolio.bar_account import BarAccount, ConservationError
@@ -242,3 +243,8 @@ def test_settings() -> None:
 def test_bad_settings(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         AccountSettings.model_validate(values)
+
+
+def test_unit_2_all_money_has_the_same_atoms() -> None:
+    with pytest.raises(ConfigurationError, match="money_precision 8 is not the account's 6"):
+        account(money_precision=6)
