@@ -46,7 +46,17 @@ from engine.executors.step import Level, Notice
 from engine.executors.two_venue_snapshot import TwoVenueSnapshot
 from engine.model.clock import SECOND_NS, SimulatedClock
 from engine.model.instruments import ConnectorPair
-from engine.model.orders import Fill, Order, OrderQuery
+from engine.model.orders import (
+    STRATEGY_ROLE,
+    CancelRequest,
+    Fill,
+    Order,
+    OrderQuery,
+    OrderRequest,
+    OrderType,
+    PositionAction,
+    TradeType,
+)
 from engine.model.quotes import QuoteTick
 from engine.portfolio.budget import Budget
 from engine.portfolio.portfolio import Portfolio
@@ -188,6 +198,49 @@ class SessionContainer:
                 self.orchestrator.force_stop()
             case _:
                 assert_never(item)
+        self._settle()
+        return self._take_effects()
+
+    def halt_entries(self, reason: str) -> None:
+        """Let only exits and reductions pass, because of *reason*."""
+        self._risk_manager.kill_switch.halt(reason)
+
+    def resume_entries(self) -> None:
+        """Let entries pass again; the drawdown counts from the equity of now."""
+        self._risk_manager.kill_switch.resume(self.portfolio.equity_atoms)
+
+    def cancel_entries(self) -> Effects:
+        """Cancel working orders that may enlarge a position; protective ones stay."""
+        for order in self.order_manager.open_orders():
+            request = order.request
+            if not request.reduce_only and request.position_action is not PositionAction.CLOSE:
+                self._order_desk.send(
+                    self._bus,
+                    CancelRequest(request.client_order_id, request.market, request.owner_id),
+                )
+        self._settle()
+        return self._take_effects()
+
+    def flatten(self, request_id: str) -> Effects:
+        """Close every position by a market order, reduce-only."""
+        for market, ledger in self.portfolio.ledgers.items():
+            if ledger.net_lots:
+                self._order_desk.send(
+                    self._bus,
+                    OrderRequest(
+                        client_order_id=f"{self.id}-{request_id}-{market.trading_pair}",
+                        market=market,
+                        side=TradeType.SELL if ledger.net_lots > 0 else TradeType.BUY,
+                        order_type=OrderType.MARKET,
+                        lots=abs(ledger.net_lots),
+                        limit_ticks=None,
+                        position_action=PositionAction.CLOSE,
+                        leverage=1,
+                        owner_id="strategy",
+                        role=STRATEGY_ROLE,
+                        reduce_only=True,
+                    ),
+                )
         self._settle()
         return self._take_effects()
 
