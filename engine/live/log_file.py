@@ -14,6 +14,8 @@ from typing import Any, Final, Self
 import structlog
 from anyio import CancelScope, to_thread
 
+from engine.scheduling.control.redaction import redacted
+
 FILE_NAME: Final = "quarterdeck.log"
 MAX_BYTES: Final = 10_000_000
 BACKUPS: Final = 5
@@ -70,6 +72,17 @@ class _Backend(logging.Logger):
         return "", 0, "", None
 
 
+def _without_secrets(
+    logger: object, method: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Take what looks like a secret out of tracebacks: they quote whatever a library put there."""
+    del logger, method
+    trace = line.get("exception")
+    if isinstance(trace, str):
+        line["exception"] = redacted(trace)
+    return line
+
+
 class LogFile:
     """Owns the log of one engine; made by `open`.
 
@@ -94,6 +107,7 @@ class LogFile:
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 structlog.processors.format_exc_info,
+                _without_secrets,
                 structlog.processors.JSONRenderer(default=str),
             ],
         )

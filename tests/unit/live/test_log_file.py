@@ -66,6 +66,16 @@ async def test_an_error_comes_with_its_traceback(tmp_path: Path) -> None:
     assert "ZeroDivisionError: by nothing" in str(line["exception"])
 
 
+async def test_a_traceback_tells_no_secret(tmp_path: Path) -> None:
+    async with LogFile.open(tmp_path) as log_file:
+        failure = ValueError("GET https://user:pw@host/x?api_key=abc123&side=buy")
+        log_file.log.error("an agent failed", exc_info=failure)
+    text = log_file.path.read_text(encoding="utf-8")
+    assert "abc123" not in text
+    assert "user:pw" not in text
+    assert "side=buy" in text
+
+
 async def test_lines_that_find_no_room_are_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
