@@ -309,6 +309,8 @@ class Engine:
             await self._store_failure(session, message)
         finally:
             self._ended.set()
+        if self._agents is not None:
+            await self._agents.stop()  # what they would act on is over
 
     async def _store_failure(self, session: BuiltSession, message: str) -> None:
         session.recorder.finish(SessionStatus.FAILED, message)

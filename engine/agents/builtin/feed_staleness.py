@@ -65,7 +65,8 @@ class FeedStaleness(EngineAgent):
         age_s = market.age_s
         is_stale = not runner.is_simulated and age_s is not None and age_s > params.stale_after_s
         if is_stale:
-            self.context.raise_alert(f"no market data of {name} for {age_s:,.0f} s", key=name)
+            text = f"no market data of {name} for {age_s:,.0f} s"
+            self.context.raise_alert(text, key=name, level="error")
         else:
             self.context.clear_alert(name)
         return is_stale
