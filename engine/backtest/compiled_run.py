@@ -103,8 +103,10 @@ def _doubled(table: NDArray[np.int64]) -> NDArray[np.int64]:
     return larger
 
 
-def run_compiled(request: KernelRequest, watcher: Watcher | None = None) -> CompiledRun:
-    """Run *request* on the kernels.
+def run_compiled(
+    request: KernelRequest, watcher: Watcher | None = None, *, slice_bars: int = SLICE
+) -> CompiledRun:
+    """Run *request* on the kernels; *watcher* is asked after every *slice_bars*.
 
     Raises:
         ImportError: numba is not installed.
@@ -123,7 +125,7 @@ def run_compiled(request: KernelRequest, watcher: Watcher | None = None) -> Comp
     is_cancelled = False
     while q[at.A_STEP] < steps and q[at.A_STATUS] != at.STATUS_BANKRUPT:
         if q[at.A_STEP] >= stop:
-            stop = min(steps, _instant_end(inputs, stop + SLICE))
+            stop = min(steps, _instant_end(inputs, stop + slice_bars))
         run_bars(
             q,
             s,

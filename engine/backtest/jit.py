@@ -9,16 +9,17 @@ calling a function of another file that has changed since.
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, ClassVar, Final, TypeVar, cast
 
 import numba
 import platformdirs
-from numba import types
+from numba import _dynfunc, types  # type: ignore[attr-defined]  # a C module without stubs
 from numba.core import config as numba_config
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
 from numba.core.compiler_machinery import register_pass
@@ -76,7 +77,48 @@ class _OutOfLine(Lower):
 
 
 @register_pass(mutates_CFG=True, analysis_only=False)
-class _OutOfLineLowering(NativeLowering):
+class _PartLowering(NativeLowering):
+    """Leaves a function as intermediate code for its callers.
+
+    It is optimised and translated once, with the kernel that calls it, and not by itself and again
+    in each caller; and it cannot be called from Python.
+    """
+
+    _name = "part_lowering"
+
+    def run_pass(self, state: Any) -> Any:  # noqa: ANN401 (numba's own)
+        library = state.targetctx.codegen().create_library(state.func_id.func_qualname)
+        library.enable_object_caching()
+        library._optimize_final_module = _nothing  # noqa: SLF001 (see above)
+        library._finalize_final_module = _nothing  # noqa: SLF001
+        state.library = library
+        state.flags.no_cpython_wrapper = True
+        state.flags.no_cfunc_wrapper = True
+        state.targetctx.get_executable = _no_executable
+        try:
+            return super().run_pass(state)
+        finally:
+            del state.targetctx.get_executable
+
+
+def _nothing() -> None:
+    """Leave out a step."""
+
+
+_REFUSAL: Final = ctypes.cast(ctypes.pythonapi.PyErr_NoMemory, ctypes.c_void_p).value
+"""A function of CPython that raises whatever it is called with."""
+
+
+def _no_executable(_library: object, fndesc: Any, env: object) -> Any:  # noqa: ANN401 (numba's)
+    """Return what stands for a function without machine code; a call from Python raises."""
+    name = fndesc.qualname
+    return _dynfunc.make_function(
+        fndesc.lookup_module(), name, "no machine code", _REFUSAL, env, ()
+    )
+
+
+@register_pass(mutates_CFG=True, analysis_only=False)
+class _OutOfLineLowering(_PartLowering):
     _name = "out_of_line_lowering"
 
     @property
@@ -84,15 +126,20 @@ class _OutOfLineLowering(NativeLowering):
         return _OutOfLine
 
 
-class _OutOfLineCompiler(CompilerBase):
+class _PartCompiler(CompilerBase):
+    lowering: ClassVar[Any] = _PartLowering  # a class of passes
+
     def define_pipelines(self) -> list[Any]:
         passes = DefaultPassBuilder.define_nopython_pipeline(self.state)
         passes.passes = [
-            (_OutOfLineLowering if one is NativeLowering else one, text)
-            for one, text in passes.passes
+            (self.lowering if one is NativeLowering else one, text) for one, text in passes.passes
         ]
         passes.finalize()
         return [passes]
+
+
+class _OutOfLineCompiler(_PartCompiler):
+    lowering = _OutOfLineLowering
 
 
 def kernel(function: Function) -> Function:
@@ -101,18 +148,24 @@ def kernel(function: Function) -> Function:
 
 
 def unit(function: Function) -> Function:
-    """As `kernel`, for a large function with several callers: it is called, never copied.
+    """Return *function* compiled for kernels only: it is called there, never copied.
 
-    Copies of copies would make compilation take a minute instead of seconds.
+    Numba optimises and translates every function by itself and again in each of its callers; for
+    functions that call each other nine levels deep that takes a minute instead of seconds.
     """
-    return _compiled(function, {"pipeline_class": _OutOfLineCompiler})
+    return _compiled(function, {"pipeline_class": _OutOfLineCompiler}, is_cached=False)
 
 
-def _compiled(function: Function, more: dict[str, Any]) -> Function:
+def part(function: Function) -> Function:
+    """As `unit`, for a small function that may be copied into its callers."""
+    return _compiled(function, {"pipeline_class": _PartCompiler}, is_cached=False)
+
+
+def _compiled(function: Function, more: dict[str, Any], *, is_cached: bool = True) -> Function:
     options = {"nogil": True, "error_model": "numpy", **more}
     try:
         with _own_folder():
-            compiled = numba.njit(cache=True, **options)(function)
+            compiled = numba.njit(cache=is_cached, **options)(function)
     except RuntimeError:  # no place on disk can be written: compile in every process
         compiled = numba.njit(**options)(function)
     template_for = compiled.get_call_template

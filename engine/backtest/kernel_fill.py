@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from engine.backtest.jit import (
-    kernel,
+    part,
     unit,
 )
 from engine.backtest.kernel_layout import (
@@ -183,14 +183,14 @@ def end_order(q: IntArray, o: IntArray, row: int, state: int, reason: int) -> No
                 o[child, O_UPDATED] = q[K_TS]
 
 
-@kernel
+@part
 def cut_order(q: IntArray, o: IntArray, row: int, reason: int) -> None:
     """Reject the order *row* if nothing of it filled, else cancel its rest (ORD-4)."""
     state = CANCELLED if o[row, O_FILLED] else REJECTED
     end_order(q, o, row, state, reason)
 
 
-@kernel
+@part
 def fee_of(
     q: IntArray, s: IntArray, o: IntArray, row: int, lots: int, notional: int, is_maker: int
 ) -> int:
@@ -214,7 +214,7 @@ def fee_of(
     return max(charge - o[row, O_FEE], 0)
 
 
-@kernel
+@part
 def taker_price(q: IntArray, s: IntArray, o: IntArray, row: int, raw: int, lots: int) -> int:
     """Return the price of a taker fill of *lots* at *raw* (COST-1, COST-2)."""
     side = o[row, O_SIDE]
@@ -503,7 +503,7 @@ def feed_siblings(q: IntArray, o: IntArray, row: int, lots: int) -> None:
         end_order(q, o, parent, CANCELLED, OCO)
 
 
-@kernel
+@part
 def place_child(o: IntArray, row: int, child: int) -> None:
     """Set the price of a child that counts from the average fill price of *row* (FILL-21).
 

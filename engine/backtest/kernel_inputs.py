@@ -393,7 +393,7 @@ def _bars(request: KernelRequest, slippage: SlippageModel) -> tuple[NDArray[Any]
     if isinstance(slippage, VolatilitySlippage):
         impact = _joined([_impact(one, slippage) for one in request.columns])
     flags = [
-        one.is_synthetic * at.FLAG_SYNTHETIC
+        one.blocks_fills * at.FLAG_SYNTHETIC
         + one.starts_session * at.FLAG_STARTS
         + one.ends_session * at.FLAG_ENDS
         for one in request.columns

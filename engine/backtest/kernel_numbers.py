@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from engine.backtest.jit import kernel
 from engine.model import rounding
 from engine.model.bar_columns import IntArray
+from engine.model.run_tables import Table
 
 ByteArray: TypeAlias = NDArray[np.uint8]
 
@@ -110,3 +111,14 @@ def digest_pairs(state: Any, left: IntArray, right: IntArray, count: int) -> Any
         state = mix(state ^ np.uint64(left[row]))
         state = mix(state ^ np.uint64(right[row]))
     return state
+
+
+def digest(fills: Table, equity: Table, orders: Table) -> int:
+    """Return the 64-bit digest of the tables of a run (DET-4)."""
+    columns = ("ts", "order_seq", "symbol", "side", "liquidity", "lots", "ticks", "fee_atoms")
+    rows = np.column_stack([fills[name].astype(np.int64) for name in columns])
+    state = digest_rows(np.uint64(0), rows, len(fills), len(columns))
+    stamps, samples = equity["ts"].astype(np.int64), equity["equity_atoms"].astype(np.int64)
+    state = digest_pairs(np.uint64(state), stamps, samples, len(equity))
+    numbers, states = orders["seq"].astype(np.int64), orders["state"].astype(np.int64)
+    return int(digest_pairs(np.uint64(state), numbers, states, len(orders)))

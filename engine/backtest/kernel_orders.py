@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.backtest.jit import (
-    kernel,
+    part,
     unit,
 )
 from engine.backtest.kernel_fill import (
@@ -184,30 +184,30 @@ def add_children(
     q: IntArray, s: IntArray, o: IntArray, w: IntArray, row: int, trail: int, trail_unit: int
 ) -> None:
     """Create the dormant exits of the entry *row*: stop, trailing stop, target (R15)."""
-    for part in range(3):
+    for place in range(3):
         kind = STOP
-        if part == 0 and o[row, O_SL] == NO_PRICE:
+        if place == 0 and o[row, O_SL] == NO_PRICE:
             continue
-        if part == 1:
+        if place == 1:
             if not trail_unit:
                 continue
             kind = TRAILING_STOP
-        elif part == 2:
+        elif place == 2:
             if o[row, O_TP] == NO_PRICE:
                 continue
             kind = LIMIT
         child = new_order(q, o, o[row, O_SYMBOL], -o[row, O_SIDE], kind, 0)
-        if part == 0:
+        if place == 0:
             o[child, O_STOP] = o[row, O_SL] if o[row, O_BASIS] == BASIS_ABSOLUTE else 0
             o[child, O_ROLE] = ROLE_STOP_LOSS
-        elif part == 1:
+        elif place == 1:
             o[child, O_TRAIL] = trail
             o[child, O_TRAIL_UNIT] = trail_unit
             o[child, O_ROLE] = ROLE_TRAILING
         else:
             o[child, O_LIMIT] = o[row, O_TP] if o[row, O_BASIS] == BASIS_ABSOLUTE else 0
             o[child, O_ROLE] = ROLE_TAKE_PROFIT
-        o[child, O_STOP_EXIT] = 1 if part < 2 else 0
+        o[child, O_STOP_EXIT] = 1 if place < 2 else 0
         o[child, O_PARENT] = row
         o[child, O_REDUCE] = 1
         o[child, O_DORMANT] = 1
@@ -218,7 +218,7 @@ def add_children(
     s[o[row, O_SYMBOL], S_BRACKETS] = 1
 
 
-@kernel
+@part
 def is_offset(unit_code: int, value: int) -> bool:
     """Return whether a trail or an offset is one."""
     return OFFSET_PRICE <= unit_code <= OFFSET_ATR and (

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from engine.backtest.jit import (
-    kernel,
+    part,
     unit,
 )
 from engine.backtest.kernel_fill import (
@@ -83,7 +83,7 @@ from engine.execution.bar_order import (
 from engine.model.bar_columns import IntArray
 
 
-@kernel
+@part
 def offset_of(o: IntArray, row: int, price: int) -> int:
     """Return the trail of the order *row* at *price*, in ticks."""
     if o[row, O_TRAIL_UNIT] == OFFSET_PPB:
@@ -91,7 +91,7 @@ def offset_of(o: IntArray, row: int, price: int) -> int:
     return o[row, O_TRAIL]
 
 
-@kernel
+@part
 def aim(q: IntArray, o: IntArray, row: int) -> tuple[int, int, int]:
     """Return how the order *row* waits: direction of price that reaches it, level, is a limit.
 
@@ -120,7 +120,7 @@ def aim(q: IntArray, o: IntArray, row: int) -> tuple[int, int, int]:
     return side, o[row, O_STOP], 0
 
 
-@kernel
+@part
 def acts_at(q: IntArray, o: IntArray, row: int, price: int, is_open: int, is_close: int) -> bool:
     """Return whether the order *row* acts at a point of *price* (R4)."""
     direction, level, _ = aim(q, o, row)

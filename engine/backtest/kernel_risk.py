@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.backtest.jit import (
-    kernel,
+    part,
     unit,
 )
 from engine.backtest.kernel_bar import (
@@ -211,7 +211,7 @@ def order_of(q: IntArray, o: IntArray, d: IntArray, r: int, side: int, lots: int
     return row
 
 
-@kernel
+@part
 def entry_price(s: IntArray, d: IntArray, r: int) -> int:
     """Return the price by which the signal *r* is sized."""
     if d[r, D_LIMIT] != NO_PRICE:
@@ -221,7 +221,7 @@ def entry_price(s: IntArray, d: IntArray, r: int) -> int:
     return s[d[r, D_SYMBOL], S_MARK]
 
 
-@kernel
+@part
 def value_lots(equity: int, weight: int, ticks: int, scale: int) -> int:
     """Return floor(*weight* ppb of *equity* / value of one lot), 0 without equity or price."""
     if equity <= 0 or ticks <= 0:

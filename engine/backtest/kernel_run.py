@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.backtest.jit import (
+    kernel,
     unit,
 )
 from engine.backtest.kernel_bar import (
@@ -312,7 +313,7 @@ def fill_at_close(
     tidy(s, o, w, symbol)
 
 
-@unit
+@kernel
 def finish_run(
     q: IntArray,
     s: IntArray,
@@ -356,7 +357,7 @@ def finish_run(
         c[q[A_SAMPLES] - 1] = q[A_CASH]
 
 
-@unit
+@kernel
 def run_bars(
     q: IntArray,
     s: IntArray,
