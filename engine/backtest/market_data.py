@@ -14,6 +14,7 @@ from engine.backtest.config import BacktestConfig, DataEntry
 from engine.markets.bar_loader import load_bar_columns
 from engine.markets.data_report import MarketDataError
 from engine.model.bar_columns import BarColumns
+from engine.model.calendar import OUTSIDE
 
 FILES_KEPT: Final = 8
 """Files whose bars stay in memory after their run."""
@@ -91,11 +92,15 @@ def load_entry(
     Raises:
         MarketDataError: the file cannot be used.
     """
-    loaded = load_bar_columns(path, terms=entry.terms(money_precision), options=entry.options())
+    options = entry.options()
+    loaded = load_bar_columns(path, terms=entry.terms(money_precision), options=options)
     columns = loaded.columns
     coarser = entry.coarser()
     if coarser is not None:
         from engine.markets.resampling import resample
 
         columns = resample(columns, coarser)
+    if options.calendar is not None:
+        is_closed = options.calendar.bar_sessions(columns.ts_close) == OUTSIDE
+        columns = columns.with_columns(is_closed=is_closed)
     return columns, loaded.report.to_dict()

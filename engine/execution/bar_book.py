@@ -34,6 +34,7 @@ class SymbolBook:
 
     __slots__ = (
         "allow_nonpositive",
+        "blocked",
         "close",
         "columns",
         "consumed",
@@ -61,7 +62,6 @@ class SymbolBook:
         "size",
         "spread",
         "starts",
-        "synthetic",
         "ts_close",
         "ts_open",
         "up",
@@ -95,7 +95,7 @@ class SymbolBook:
         self.volume = as_ints(columns.volume)
         self.ts_open = as_ints(columns.ts_open)
         self.ts_close = as_ints(columns.ts_close)
-        self.synthetic = as_ints(columns.is_synthetic)
+        self.blocked = as_ints(columns.blocks_fills)
         self.starts = as_ints(columns.starts_session)
         self.ends = as_ints(columns.ends_session)
         self.vwap = None if columns.vwap is None else as_ints(columns.vwap)

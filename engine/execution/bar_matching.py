@@ -63,7 +63,7 @@ class BarMatching(BarFilling):
 
     def _open_bar(self, book: SymbolBook, bar: int) -> bool:
         """Set pool and facts of a bar; False if nothing may fill on it (FILL-19, FILL-25)."""
-        if book.synthetic[bar]:
+        if book.blocked[bar]:
             return False
         volume = book.volume[bar]
         book.pool = None

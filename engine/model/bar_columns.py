@@ -39,6 +39,7 @@ class BarColumns:
     bar stands for one that the source does not have: nothing fills on it. ``vwap`` and ``spread``
     are in ticks, ``trades`` is a count; `MISSING` marks a bar without one. ``features`` are the
     further numeric columns of the source, NaN where blank. ``duration_ns`` is the nominal length.
+    ``is_closed`` marks bars outside of the sessions of a calendar; None without one.
 
     All arrays are made non-writable: a write raises ValueError at once. The columns may be
     memory-mapped. Equality is identity; compare `data_hash`.
@@ -61,13 +62,14 @@ class BarColumns:
     trades: IntArray | None = None
     spread: IntArray | None = None
     features: Mapping[str, FloatArray] = field(default_factory=dict)
+    is_closed: BoolArray | None = None
     _hash: list[str] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
         features = {name: _frozen(values) for name, values in self.features.items()}
         object.__setattr__(self, "features", MappingProxyType(features))
         length = len(self.ts_open)
-        for name in (*INTEGER_COLUMNS, *FLAG_COLUMNS, *OPTIONAL_COLUMNS):
+        for name in (*INTEGER_COLUMNS, *FLAG_COLUMNS, *OPTIONAL_COLUMNS, "is_closed"):
             values = getattr(self, name)
             if values is None:
                 continue
@@ -83,7 +85,7 @@ class BarColumns:
         cut = slice(max(0, start), max(0, stop))
         columns: dict[str, Any] = {
             name: values[cut]
-            for name in (*INTEGER_COLUMNS, *FLAG_COLUMNS, *OPTIONAL_COLUMNS)
+            for name in (*INTEGER_COLUMNS, *FLAG_COLUMNS, *OPTIONAL_COLUMNS, "is_closed")
             if (values := getattr(self, name)) is not None
         }
         features = {name: values[cut] for name, values in self.features.items()}
@@ -114,9 +116,17 @@ class BarColumns:
         """Return how many bars are known at *ts_ns*: those with ``ts_close <= ts_ns``."""
         return int(np.searchsorted(self.ts_close, ts_ns, side="right"))
 
+    @property
+    def blocks_fills(self) -> BoolArray:
+        """Return on which bars nothing may fill: synthetic ones, and outside of sessions."""
+        if self.is_closed is None:
+            return self.is_synthetic
+        blocked: BoolArray = self.is_synthetic | self.is_closed
+        return blocked
+
     def close_prices(self) -> FloatArray:
         """Return the closes as float64 prices, for indicators and metrics."""
-        return self.close.astype(np.float64) * float(self.instrument.tick)
+        return np.multiply(self.close, float(self.instrument.tick), dtype=np.float64)
 
     @property
     def data_hash(self) -> str:

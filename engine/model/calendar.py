@@ -12,6 +12,8 @@ import numpy as np
 from engine.model.bar_columns import DAY_NS, IntArray
 
 _HOUR_NS: Final = 3_600_000_000_000
+OUTSIDE: Final = -(2**62)
+"""The session of an instant outside of all sessions."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -30,7 +32,7 @@ class SessionCalendar:
     days: frozenset[int] = frozenset(range(7))
 
     def sessions(self, ts_ns: IntArray) -> IntArray:
-        """Return the session of each instant: days since 1970-01-01, or -(2**62) outside of any."""
+        """Return the session of each instant: days since 1970-01-01, or `OUTSIDE`."""
         local = ts_ns + self._offsets(ts_ns)
         day = local // DAY_NS
         time = local - day * DAY_NS
@@ -42,7 +44,7 @@ class SessionCalendar:
             day = day + is_evening
         weekday = (day + 3) % 7  # 1970-01-01 was a Thursday
         is_open &= np.isin(weekday, sorted(self.days))
-        return np.where(is_open, day, -(2**62))
+        return np.where(is_open, day, OUTSIDE)
 
     def bar_sessions(self, ts_close: IntArray) -> IntArray:
         """Return the session of bars that end at *ts_close*."""

@@ -35,6 +35,7 @@ def bar_columns(
     start_ns: int = 0,
     ends: Sequence[int] | None = None,
     synthetic: Sequence[int] = (),
+    closed: Sequence[int] = (),
     vwap: Sequence[int] | None = None,
     spread: Sequence[int] | None = None,
     **terms: Any,  # noqa: ANN401 (fields of Instrument)
@@ -42,7 +43,7 @@ def bar_columns(
     """Return consecutive bars of one instrument; prices are exact texts or short decimals.
 
     ``ends`` are the bars that end a session (all by default), ``volumes``, ``vwap`` and ``spread``
-    are in lots and ticks, ``synthetic`` are indices.
+    are in lots and ticks, ``synthetic`` and ``closed`` are indices.
     """
     instrument = Instrument(
         ConnectorPair("backtest", symbol),
@@ -75,6 +76,7 @@ def bar_columns(
         is_synthetic=np.isin(np.arange(count), list(synthetic)),
         starts_session=starts,
         ends_session=is_end,
+        is_closed=np.isin(np.arange(count), list(closed)) if closed else None,
         vwap=None if vwap is None else np.array(vwap, dtype=np.int64),
         spread=None if spread is None else np.array(spread, dtype=np.int64),
     )

@@ -325,6 +325,16 @@ def test_fill_19_nothing_happens_on_synthetic_bars_and_bars_without_volume() -> 
     assert [f.bar for f in BarRun(columns, script=script, max_participation=1).run().fills] == [2]
 
 
+def test_fill_19_nothing_fills_outside_of_the_sessions_of_a_calendar() -> None:
+    bars: Bars = [FLAT, (90, 90, 90, 90), UP]
+    script: Script = {0: [BarOrder(0, 1, MARKET, 1), BarOrder(0, 1, LIMIT, 1, limit=9500)]}
+    played = BarRun(bar_columns(bars, closed=[1]), script=script).run()
+    assert [(fill.bar, fill.ticks) for fill in played.fills] == [(2, 10300)]
+    columns = bar_columns(bars, closed=[1], synthetic=[2])
+    assert columns.blocks_fills.tolist() == [False, True, True]
+    assert columns.slice(1, 2).blocks_fills.tolist() == [True]
+
+
 def test_fill_23_only_what_the_other_path_changes_is_ambiguous() -> None:
     # One resting limit: every path fills it at its price.
     played = play({0: [BarOrder(0, 1, LIMIT, 1, limit=10100)]}, FLAT, UP)
