@@ -35,6 +35,16 @@ def running_sum(values: FloatArray) -> float:
     return total
 
 
+def running_square_sum(values: FloatArray) -> float:
+    """Return the sum of the squares from left to right; 0 for none."""
+    total = 0.0
+    for start in range(0, len(values), _SUMMED_AT_ONCE):
+        part = np.square(values[start : start + _SUMMED_AT_ONCE])
+        part[0] += total
+        total = float(np.add.accumulate(part, out=part)[-1])
+    return total
+
+
 def equity_values(atoms: IntArray, money_precision: int) -> FloatArray:
     """Return money in atoms as float64: ``float(atoms) / 10**money_precision``, rounded twice."""
     return atoms.astype(np.float64) / float(10**money_precision)
@@ -94,9 +104,13 @@ def drawdowns(equity: FloatArray) -> FloatArray:
     """Return ``1 - E / cummax(E)``; 0 where the peak is not above 0."""
     if not len(equity):
         return np.zeros(0)
-    peak = np.maximum.accumulate(equity)
-    ratio = np.divide(equity, peak, out=np.ones(len(equity)), where=peak > 0)
-    return np.subtract(1.0, ratio, out=ratio)
+    depth = np.maximum.accumulate(equity)
+    has_no_peak = depth <= 0
+    depth[has_no_peak] = 1.0
+    np.divide(equity, depth, out=depth)
+    np.subtract(1.0, depth, out=depth)
+    depth[has_no_peak] = 0.0
+    return depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +124,10 @@ class Spell:
 
 def drawdown_spells(drawdown: FloatArray) -> list[Spell]:
     """Return the runs of samples below their peak, in order."""
-    below = np.flatnonzero(drawdown > 0)
-    if not len(below):
-        return []
-    breaks = np.flatnonzero(np.diff(below) > 1)
-    firsts = np.append(below[0], below[breaks + 1]).tolist()
-    lasts = np.append(below[breaks], below[-1]).tolist()
+    is_below = np.zeros(len(drawdown) + 2, dtype=np.bool_)
+    np.greater(drawdown, 0.0, out=is_below[1:-1])
+    edges = np.flatnonzero(is_below[1:] != is_below[:-1])
+    firsts, lasts = edges[::2].tolist(), (edges[1::2] - 1).tolist()
     last_sample = len(drawdown) - 1
     return [
         Spell(first - 1, min(last + 1, last_sample), last < last_sample)

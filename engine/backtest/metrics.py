@@ -266,10 +266,10 @@ def _put_returns(draft: MetricDraft, returns: FloatArray, periods: int, risk_fre
     mean = series.running_sum(returns) / count
     excess = mean - risk_free / periods
     shortfall = np.minimum(returns - risk_free / periods, 0.0)
-    downside = math.sqrt(series.running_sum(shortfall * shortfall) / count)
+    downside = math.sqrt(series.running_square_sum(shortfall) / count)
     draft.put("sortino", excess / downside * root if downside else None, "NO_DOWNSIDE")
     losses = np.minimum(returns, 0.0)
-    downside_geo = math.sqrt(series.running_sum(losses * losses) / count) * root
+    downside_geo = math.sqrt(series.running_square_sum(losses) / count) * root
     draft.put(
         "sortino_geo", (annual - risk_free) / downside_geo if downside_geo else None, "NO_DOWNSIDE"
     )
@@ -313,7 +313,7 @@ def _put_drawdowns(draft: MetricDraft, equity: FloatArray, ts_close: IntArray) -
         if spell.end > spell.peak + 1
     ]
     draft.put("avg_drawdown", math.fsum(depths) / len(depths) if depths else 0.0)
-    draft.put("ulcer", math.sqrt(series.running_sum(drawdown * drawdown) / len(drawdown)))
+    draft.put("ulcer", math.sqrt(series.running_square_sum(drawdown) / len(drawdown)))
     annual = draft.values["ann_return"]
     if annual is None:
         draft.put("calmar", None, draft.reasons["ann_return"])
@@ -356,7 +356,7 @@ def _slope(values: FloatArray, market: FloatArray) -> float | None:
     """Return cov(values, market) / var(market); None where the market does not move."""
     count = len(market)
     away = market - series.running_sum(market) / count
-    variance = series.running_sum(away * away)
+    variance = series.running_square_sum(away)
     if variance <= 0.0:
         return None
     return series.running_sum((values - series.running_sum(values) / count) * away) / variance

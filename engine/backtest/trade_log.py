@@ -409,10 +409,12 @@ def _range_reduce(
     result = np.zeros(len(first), dtype=np.int64)
     used = np.flatnonzero(is_used)
     if len(used):
-        # `reduceat` takes pairs: the odd results, between the ranges, are thrown away.
-        pairs = np.column_stack((first[used], stop[used])).ravel()
-        padded = np.append(values, values[-1])
-        result[used] = reduce.reduceat(padded, pairs)[::2]
+        # `reduceat` takes pairs of indices that exist: the odd results, between the ranges, are
+        # thrown away, and ranges up to the end get their last value afterwards.
+        last = len(values) - 1
+        pairs = np.column_stack((first[used], np.minimum(stop[used], last))).ravel()
+        found = reduce.reduceat(values, pairs)[::2]
+        result[used] = np.where(stop[used] > last, reduce(found, values[last]), found)
     return result
 
 

@@ -28,10 +28,10 @@ class Timeline:
     @property
     def instants(self) -> IntArray:
         """Return where each instant starts, and the length as the last entry (TIME-2)."""
-        if not len(self):
-            return np.zeros(1, dtype=np.int64)
-        changes = np.flatnonzero(self.ts_close[1:] != self.ts_close[:-1]) + 1
-        return np.concatenate(([0], changes, [len(self)])).astype(np.int64)
+        is_first = np.ones(len(self) + 1, dtype=np.bool_)
+        if len(self):
+            np.not_equal(self.ts_close[1:], self.ts_close[:-1], out=is_first[1:-1])
+        return np.flatnonzero(is_first)
 
 
 def merge_timeline(
@@ -51,7 +51,7 @@ def merge_timeline(
     stamps = [columns[index].ts_close[starts[index] : stops[index]] for index in by_fineness]
     bars = [np.arange(starts[index], stops[index], dtype=np.int64) for index in by_fineness]
     symbols = [
-        np.full(len(part), index, dtype=np.int64)
+        np.broadcast_to(np.int64(index), len(part))  # one number, as often as it is needed
         for index, part in zip(by_fineness, stamps, strict=True)
     ]
     if len(columns) == 1:

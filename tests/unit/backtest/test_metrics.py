@@ -14,6 +14,7 @@ from engine.backtest.metric_series import (
     equity_values,
     period_ends,
     periods_per_year,
+    running_square_sum,
     running_sum,
     simple_returns,
     years_between,
@@ -364,9 +365,20 @@ def test_what_is_too_large_for_a_number_is_null() -> None:
     assert huge.reasons["ann_return"] == huge.reasons["calmar"] == "NOT_FINITE"
 
 
+def left_to_right(values: list[float]) -> float:
+    """Return the sum as a loop makes it; Python's own `sum` compensates from 3.12 on."""
+    total = 0.0
+    for value in values:
+        total += value
+    return total
+
+
 def test_series_helpers() -> None:
-    assert running_sum(np.array([0.1] * 10)) == sum([0.1] * 10)
-    assert running_sum(np.zeros(0)) == 0.0
+    assert running_sum(np.array([0.1] * 10)) == 0.9999999999999999
+    assert running_sum(np.zeros(0)) == running_square_sum(np.zeros(0)) == 0.0
+    long = np.random.default_rng(1).normal(size=70_000)
+    assert running_sum(long) == left_to_right(long.tolist())
+    assert running_square_sum(long) == left_to_right([one * one for one in long.tolist()])
     assert simple_returns(np.array([0.0, 5.0, 10.0])).tolist() == [0.0, 1.0]
     assert len(simple_returns(np.zeros(0))) == 0
     assert equity_values(np.array([150], dtype=np.int64), 2).tolist() == [1.5]
