@@ -191,8 +191,9 @@ class PositionExecutor(SingleEntryExecutor):
             close_type = self._due_close(now_ns, quote)
             if close_type is not None:
                 self._close(now_ns, close_type, quote)
-            if self._is_resting or close_type is not None:
-                return
+            elif not self._is_resting:  # a part is to be closed
+                self._manage_take_profit(now_ns, quote)
+            return
         self._is_resting = False
         if self._take_profit_order is not None and self._take_profit_order.is_complete:
             self._begin_shutdown(now_ns, CloseType.TAKE_PROFIT)
