@@ -17,7 +17,7 @@ from engine.model.calendar import SessionCalendar
 
 YEAR_NS: Final = 365.25 * DAY_NS
 COMMON_PERIODS: Final = (1, 4, 12, 52, 252, 260, 312, 365)
-_SUMMED_AT_ONCE: Final = 1 << 15
+_ROWS_AT_ONCE: Final = 1 << 15
 _PERIOD_TOLERANCE: Final = 0.03
 _LEAST_YEARS: Final = 0.25
 _WEEKEND_SHARE: Final = 0.17
@@ -28,8 +28,8 @@ _LONGEST: Final = ((1, 252), (7, 52), (31, 12))
 def running_sum(values: FloatArray) -> float:
     """Return the sum from left to right, without pairwise summation; 0 for none."""
     total = 0.0
-    for start in range(0, len(values), _SUMMED_AT_ONCE):
-        part = values[start : start + _SUMMED_AT_ONCE].copy()
+    for start in range(0, len(values), _ROWS_AT_ONCE):
+        part = values[start : start + _ROWS_AT_ONCE].copy()
         part[0] += total
         total = float(np.add.accumulate(part, out=part)[-1])
     return total
@@ -38,8 +38,8 @@ def running_sum(values: FloatArray) -> float:
 def running_square_sum(values: FloatArray) -> float:
     """Return the sum of the squares from left to right; 0 for none."""
     total = 0.0
-    for start in range(0, len(values), _SUMMED_AT_ONCE):
-        part = np.square(values[start : start + _SUMMED_AT_ONCE])
+    for start in range(0, len(values), _ROWS_AT_ONCE):
+        part = np.square(values[start : start + _ROWS_AT_ONCE])
         part[0] += total
         total = float(np.add.accumulate(part, out=part)[-1])
     return total
@@ -47,7 +47,9 @@ def running_square_sum(values: FloatArray) -> float:
 
 def equity_values(atoms: IntArray, money_precision: int) -> FloatArray:
     """Return money in atoms as float64: ``float(atoms) / 10**money_precision``, rounded twice."""
-    return atoms.astype(np.float64) / float(10**money_precision)
+    values = atoms.astype(np.float64)
+    values /= float(10**money_precision)
+    return values
 
 
 def years_between(ts_close: IntArray) -> float:
@@ -66,8 +68,12 @@ def period_ends(
     count = len(ts_close)
     if bar_ns > DAY_NS or not count:
         return np.arange(count, dtype=np.int64)
-    day = (ts_close - 1) // DAY_NS if calendar is None else calendar.bar_sessions(ts_close)
-    return np.append(np.flatnonzero(day[1:] != day[:-1]), count - 1).astype(np.int64)
+    ends = []
+    for start in range(0, count - 1, _ROWS_AT_ONCE):
+        part = ts_close[start : start + _ROWS_AT_ONCE + 1]
+        day = (part - 1) // DAY_NS if calendar is None else calendar.bar_sessions(part)
+        ends.append(np.flatnonzero(day[1:] != day[:-1]) + start)
+    return np.concatenate([*ends, [count - 1]]).astype(np.int64)
 
 
 def simple_returns(values: FloatArray) -> FloatArray:

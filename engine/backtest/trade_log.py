@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -47,6 +48,10 @@ on the way: prices of entry and exit, and the ranges of the bars that were held 
 point to their end. ``exit_reason`` counts in `FILL_REASONS`."""
 
 
+_NAMES: Final = TRADE_DTYPE.names or ()
+_WIDTH: Final = len(_NAMES)
+
+
 @dataclass(frozen=True, slots=True)
 class OpenLots:
     """What is still open of one symbol after the last fill.
@@ -83,9 +88,6 @@ def trade_returns(trades: Table) -> FloatArray:
     return np.divide(pnl, entry, out=np.zeros_like(pnl), where=entry > 0)
 
 
-_Row: TypeAlias = tuple[int, ...]
-
-
 @dataclass(slots=True)
 class _Fill:
     """A fill while it is matched: what is left of its lots and of its fee."""
@@ -115,14 +117,15 @@ class _Book:
     def __init__(self, symbol: int, atoms_per_tick_lot: int) -> None:
         self.symbol = symbol
         self.scale = atoms_per_tick_lot
-        self.trades: list[_Row] = []
+        self.trades = array("q")
+        """Rows of `TRADE_DTYPE`, one number after the other."""
         self.cashed = 0
 
     def _trade(
         self, entry: _Fill, exit_: _Fill, lots: int, entry_atoms: int, exit_atoms: int, fees: int
     ) -> None:
         gross = entry.side * (exit_atoms - entry_atoms)
-        self.trades.append(
+        self.trades.extend(
             (
                 self.symbol,
                 entry.side,
@@ -326,15 +329,14 @@ def build_trades(
     splits = [_Splits(one, (actions or {}).get(symbol, ())) for symbol, one in enumerate(bars)]
     names = ("symbol", "bar", "ts", "order_seq", "reason", "side", "ticks", "lots", "fee_atoms")
     rows = zip(*(fills[name].tolist() for name in names), strict=True)
-    exits: list[tuple[int, int]] = []
+    exits = array("q")
     for symbol, bar, ts, seq, reason, side, ticks, lots, fee in rows:
         book = books[symbol]
         before = len(book.trades)
         splits[symbol].apply_until(bar, book)
         book.apply(_Fill(bar, ts, seq, reason, side, ticks * lots * book.scale, lots, fee))
-        exits.extend((symbol, place) for place in range(before, len(book.trades)))
-    ordered = [books[symbol].trades[place] for symbol, place in exits]
-    trades = np.array(ordered, dtype=TRADE_DTYPE)
+        exits.extend([symbol] * ((len(book.trades) - before) // _WIDTH))
+    trades = _table(books, np.array(exits, dtype=np.int64))
     for symbol, one in enumerate(bars):
         chosen = np.flatnonzero(trades["symbol"] == symbol)
         if len(chosen):
@@ -344,6 +346,17 @@ def build_trades(
         splits[symbol].apply_until(len(one), books[symbol])
     opened = tuple(lots for book in books if (lots := book.open_lots()).lots)
     return TradeLog(trades, opened, sum(book.cashed for book in books))
+
+
+def _table(books: Sequence[_Book], symbols: IntArray) -> Table:
+    """Return the rows of all *books* in the order of exits, of which *symbols* are the books."""
+    trades = np.zeros(len(symbols), dtype=TRADE_DTYPE)
+    for symbol, book in enumerate(books):
+        rows = np.array(book.trades, dtype=np.int64).reshape(-1, _WIDTH)
+        places = np.flatnonzero(symbols == symbol)
+        for column, name in enumerate(_NAMES):
+            trades[name][places] = rows[:, column]
+    return trades
 
 
 class _Splits:

@@ -308,6 +308,8 @@ def test_period_ends() -> None:
     evening = np.array([21, 22, 23, 45, 47], dtype=np.int64) * HOUR_NS
     assert period_ends(evening, HOUR_NS, night).tolist() == [1, 3, 4]
     assert len(period_ends(stamps[:0], HOUR_NS)) == 0
+    long = np.arange(1, 24 * 3_000 + 1, dtype=np.int64) * HOUR_NS
+    assert period_ends(long, HOUR_NS).tolist() == list(range(23, len(long), 24))
 
 
 @pytest.mark.parametrize(
