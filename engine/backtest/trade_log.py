@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -50,6 +50,7 @@ point to their end. ``exit_reason`` counts in `FILL_REASONS`."""
 
 _NAMES: Final = TRADE_DTYPE.names or ()
 _WIDTH: Final = len(_NAMES)
+_FILLS_AT_ONCE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,10 +328,8 @@ def build_trades(
     make = _BOOKS[matching]
     books = [make(symbol, one.instrument.atoms_per_tick_lot) for symbol, one in enumerate(bars)]
     splits = [_Splits(one, (actions or {}).get(symbol, ())) for symbol, one in enumerate(bars)]
-    names = ("symbol", "bar", "ts", "order_seq", "reason", "side", "ticks", "lots", "fee_atoms")
-    rows = zip(*(fills[name].tolist() for name in names), strict=True)
     exits = array("q")
-    for symbol, bar, ts, seq, reason, side, ticks, lots, fee in rows:
+    for symbol, bar, ts, seq, reason, side, ticks, lots, fee in _fill_rows(fills):
         book = books[symbol]
         before = len(book.trades)
         splits[symbol].apply_until(bar, book)
@@ -346,6 +345,14 @@ def build_trades(
         splits[symbol].apply_until(len(one), books[symbol])
     opened = tuple(lots for book in books if (lots := book.open_lots()).lots)
     return TradeLog(trades, opened, sum(book.cashed for book in books))
+
+
+def _fill_rows(fills: Table) -> Iterator[tuple[int, ...]]:
+    """Yield what matching needs of each fill, a few thousand rows in memory at a time."""
+    names = ("symbol", "bar", "ts", "order_seq", "reason", "side", "ticks", "lots", "fee_atoms")
+    for start in range(0, len(fills), _FILLS_AT_ONCE):
+        part = fills[start : start + _FILLS_AT_ONCE]
+        yield from zip(*(part[name].tolist() for name in names), strict=True)
 
 
 def _table(books: Sequence[_Book], symbols: IntArray) -> Table:
