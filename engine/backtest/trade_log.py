@@ -343,7 +343,7 @@ def build_trades(
                 trades[chosen], one, splits[symbol].bars
             )
         splits[symbol].apply_until(len(one), books[symbol])
-    opened = tuple(lots for book in books if (lots := book.open_lots()).lots)
+    opened = tuple(left for book in books if (left := book.open_lots()).lots)
     return TradeLog(trades, opened, sum(book.cashed for book in books))
 
 
