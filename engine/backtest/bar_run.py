@@ -87,6 +87,10 @@ class BarRun:
         self._tags = TagIndex()
         self._position = 0
         self._silent = 0
+        self._bar_seq = -1
+        self._signal_seq = -1
+        self._order_seqs: dict[int, int] = {}
+        """ORDER event by the identity of its order, which the broker keeps."""
         self._instant_ns = 0
         self._is_closing = False
         self._hear: Callable[[int, object], None] | None = None
@@ -361,7 +365,9 @@ class BarRun:
         self._clock.advance_to(now_ns)
         self._counters.signals += 1
         if self.is_loud:
-            self._tell(BusKind.SIGNAL, row._asdict, feed.index)
+            self._signal_seq = self._tell(
+                BusKind.SIGNAL, partial(_signal_facts, row, tag), feed.index, cause=self._bar_seq
+            )
         else:
             self._silent += 1
         owner = self._host.seated[number].id
@@ -388,7 +394,10 @@ class BarRun:
     def _submit(self, order: BarOrder, now_ns: int) -> None:
         self._counters.orders += 1
         if self.is_loud:
-            self._tell(BusKind.ORDER, partial(_order_facts, order), order.symbol)
+            seq = self._tell(
+                BusKind.ORDER, partial(_order_facts, order), order.symbol, cause=self._signal_seq
+            )
+            self._order_seqs[id(order)] = seq
         else:
             self._silent += 1
         self._broker.submit(order, now_ns=now_ns)
@@ -415,6 +424,7 @@ class BarRun:
                 BusKind.RISK_LIMIT,
                 lambda: {"reason": verdict.reason, "note": verdict.note},
                 symbol,
+                cause=self._signal_seq,
             )
         else:
             self._silent += 1
@@ -433,10 +443,20 @@ class BarRun:
                     if self._risk.needs_fills:
                         self._risk.on_fill(item)
                     if self.is_loud:
-                        self._tell(BusKind.FILL, partial(_fill_facts, item), item.symbol)
+                        self._tell(
+                            BusKind.FILL,
+                            partial(_fill_facts, item),
+                            item.symbol,
+                            cause=self._cause_of(item.order),
+                        )
                 elif self.is_loud:
                     symbol = max(0, item.order.symbol)
-                    self._tell(BusKind.ORDER_UPDATE, partial(_news_facts, item), symbol)
+                    self._tell(
+                        BusKind.ORDER_UPDATE,
+                        partial(_news_facts, item),
+                        symbol,
+                        cause=self._cause_of(item.order),
+                    )
                 self._hook(item, done)
             if host.outbox:
                 self._take_signals(done)
@@ -494,10 +514,17 @@ class BarRun:
 
     # --- events ----------------------------------------------------------------------------------
 
-    def _tell(self, kind: BusKind, facts: Facts, symbol: int) -> None:
-        """Make an event that somebody hears."""
-        self._bus.publish(kind, facts(), market=self._feeds[symbol].market)
+    def _tell(self, kind: BusKind, facts: Facts, symbol: int, *, cause: int = -1) -> int:
+        """Make an event that somebody hears, caused by the event *cause*; return its seq."""
+        self._bus.begin(cause)
+        event = self._bus.publish(kind, facts(), market=self._feeds[symbol].market)
         self._bus.drain()
+        return event.seq
+
+    def _cause_of(self, order: BarOrder) -> int:
+        """Return the ORDER event of *order*, for a bracket's exits that of their entry."""
+        owner = order if order.parent is None else order.parent
+        return self._order_seqs.get(id(owner), -1)
 
     def _count_events(self) -> None:
         """Number the events that nobody heard, as if they had been published.
@@ -520,7 +547,7 @@ class BarRun:
             bus.publish(BusKind.EQUITY, {"equity_atoms": equity}, market=market)
             event = bus.publish(BusKind.BAR, {"bar": bar, "symbol": symbol}, market=market)
             bus.drain()
-            bus.begin(event.seq)
+            self._bar_seq = event.seq
 
     def _strategy_failed(self, error: Exception, done: int, hook: str) -> None:
         """Count what a strategy raised, or end the run (EVT-6)."""
@@ -592,6 +619,19 @@ def _range_problem(row: SignalRow) -> str:
 
 def _is_exit(order: BarOrder) -> bool:
     return order.reduce_only or order.is_child
+
+
+_DEFAULT_ROW: Final = SignalRow()
+
+
+def _signal_facts(row: SignalRow, tag: str) -> dict[str, Any]:
+    """Return what a signal says beyond the defaults."""
+    said = {
+        name: int(value)
+        for name, value, default in zip(row._fields, row, _DEFAULT_ROW, strict=True)
+        if value != default and not name.endswith("tag")
+    }
+    return {"bar": row.bar, "kind": int(row.kind), "value": row.value, **said, "tag": tag}
 
 
 def _order_facts(order: BarOrder) -> dict[str, Any]:

@@ -342,9 +342,12 @@ def test_every_order_is_caused_by_a_signal_and_that_by_a_bar() -> None:
     result = run_on(config(3, 9, record_events=True), BARS)
     rows = {row["seq"]: row for row in result.events or ()}
     chains = 0
+    causes = {"SIGNAL": "BAR", "ORDER": "SIGNAL"}
+    fills = [row for row in rows.values() if row["kind"] == "FILL"]
+    assert {rows[row["cause_seq"]]["kind"] for row in fills[:-1]} == {"ORDER"}
     for row in rows.values():
-        if row["kind"] == "SIGNAL":
-            assert rows[row["cause_seq"]]["kind"] == "BAR"
+        if row["kind"] in causes:
+            assert rows[row["cause_seq"]]["kind"] == causes[row["kind"]]
             chains += 1
     assert chains
     kinds = [row["kind"] for row in rows.values()]
