@@ -157,7 +157,7 @@ class BacktestDesk:
     # --- queueing ------------------------------------------------------------------------------
 
     async def _queue(self, command: RunBacktest) -> str:
-        config, base_dir, source = await to_thread.run_sync(_prepared, command)
+        config, base_dir, source = await to_thread.run_sync(prepare_backtest, command)
         now_ns = self._clock.now_ns()
         self._number += 1
         backtest_id = f"bt-{now_ns // 1_000_000:013d}-{self._number}"
@@ -319,8 +319,12 @@ class BacktestDesk:
                 self._note("error", f"backtest {row.id} could not be stored: {problem}")
 
 
-def _prepared(command: RunBacktest) -> tuple[Any, Path, str]:
-    """Return (configuration, folder, source) of what is to run; reads files."""
+def prepare_backtest(command: RunBacktest) -> tuple[Any, Path, str]:
+    """Return (configuration, folder, source) of what is to run; reads files.
+
+    Raises:
+        EngineError: the file, the configuration or an override cannot be used.
+    """
     from engine.config.backtest_file import load_backtest_file, load_backtest_values
 
     overrides = list(command.overrides)

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from engine.api import views
-    from engine.api.commands import Command
+    from engine.api.backtest_views import BacktestDetail, BacktestRow, ContainerRow
+    from engine.api.commands import Command, RunBacktest
+    from engine.api.result_tables import ResultTables
 
 
 class ConsoleEngine(Protocol):
@@ -106,6 +108,33 @@ class ConsoleEngine(Protocol):
 
     def scheduling(self) -> views.SchedulingView:
         """Return slots, queue, pool, load and alerts of the execution engine."""
+        ...
+
+    def backtests(self) -> tuple[BacktestRow, ...]:
+        """Return all backtests, queued and running ones first, then the newest."""
+        ...
+
+    def backtest(self, backtest_id: str) -> BacktestDetail | None:
+        """Return everything about one backtest but its tables, or None."""
+        ...
+
+    def backtest_result(self, backtest_id: str) -> ResultTables | None:
+        """Open the tables of a finished backtest; None if there are none.
+
+        Reads files: call it in a worker.
+        """
+        ...
+
+    def check_backtest(self, command: RunBacktest) -> views.FormCheck:
+        """Return what *command* would run, or what is wrong; reads files: call it in a worker."""
+        ...
+
+    def export_backtest(self, backtest_id: str, folder: str) -> tuple[str, ...]:
+        """Write a result to *folder* and return the files; works long: call it in a worker."""
+        ...
+
+    def containers(self) -> tuple[ContainerRow, ...]:
+        """Return the containers that exist now, of sessions and of backtests."""
         ...
 
     def flow_states(self) -> tuple[views.FlowStateView, ...]:

@@ -10,6 +10,7 @@ from engine.api.board import Board
 if TYPE_CHECKING:
     from engine.api.agent_views import AgentDetail, AgentRow, SchedulingView
     from engine.api.backtest_views import BacktestDetail, BacktestRow, ContainerRow
+    from engine.api.commands import RunBacktest
     from engine.api.executor_table import ExecutorTable
     from engine.api.health import HealthView
     from engine.api.optimization_views import StudyDetail, StudyRow
@@ -81,6 +82,22 @@ class ConsoleQueries:
     def optimization(self, study_id: str) -> StudyDetail | None:
         """Return a study with its table, or None."""
         return self.board.optimizations.get(study_id)
+
+    def check_backtest(self, command: RunBacktest) -> FormCheck:
+        """Return what *command* would run, or what is wrong; reads files: call it in a worker."""
+        from engine.api.backtest_check import check_backtest
+
+        return check_backtest(command)
+
+    def export_backtest(self, backtest_id: str, folder: str) -> tuple[str, ...]:
+        """Write a result to *folder* and return the files; works long: call it in a worker.
+
+        Raises:
+            EngineError: there is no result, or the folder cannot be written.
+        """
+        from engine.api.backtest_check import export_backtest
+
+        return export_backtest(self.backtest(backtest_id), folder)
 
     def containers(self) -> tuple[ContainerRow, ...]:
         """Return the containers that exist now, of sessions and of backtests."""

@@ -14,6 +14,7 @@ from engine.api.sorting import sort_rows
 from engine.api.views import EngineState
 from engine.testing import fake_forms
 from engine.testing.fake_agents import make_agents, make_scheduling
+from engine.testing.fake_backtests import make_backtests, make_containers, make_result
 from engine.testing.fake_details import make_detail, make_fills, make_orders
 from engine.testing.fake_rows import (
     ASK,
@@ -27,7 +28,9 @@ from engine.testing.fake_rows import (
 )
 
 if TYPE_CHECKING:
-    from engine.api.commands import Command
+    from engine.api.backtest_views import BacktestDetail, BacktestRow, ContainerRow
+    from engine.api.commands import Command, RunBacktest
+    from engine.testing.fake_result import FakeResult
 
 FakeState = Literal["starting", "empty", "running", "faulted", "stale"]
 
@@ -85,6 +88,9 @@ class FakeConsoleEngine:
         self._places = {row.id: place for place, row in enumerate(self._rows)}
         self._commands: dict[str, views.CommandRow] = {}
         self._agents = make_agents()
+        quiet = state in {"starting", "empty"}
+        self._backtests = {} if quiet else make_backtests()
+        self.exported: list[tuple[str, str]] = []
         self._steps = 0
 
     # --- what a test turns -------------------------------------------------------------------
@@ -118,6 +124,10 @@ class FakeConsoleEngine:
     def replace_agents(self, details: Mapping[str, views.AgentDetail]) -> None:
         """Put *details* in the place of all agents."""
         self._agents = dict(details)
+
+    def replace_backtests(self, details: Mapping[str, BacktestDetail]) -> None:
+        """Put *details* in the place of all backtests."""
+        self._backtests = dict(details)
 
     def row_at(self, place: int) -> views.ExecutorRow:
         """Return the executor at *place* in order of creation of the fake."""
@@ -314,6 +324,41 @@ class FakeConsoleEngine:
         """Return the engine that runs the agents."""
         rows = self.agents()
         return make_scheduling(rows) if rows else views.SchedulingView()
+
+    def backtests(self) -> tuple[BacktestRow, ...]:
+        """Return the backtests in every state."""
+        return tuple(detail.row for detail in self._backtests.values())
+
+    def backtest(self, backtest_id: str) -> BacktestDetail | None:
+        """Return one backtest, or None."""
+        return self._backtests.get(backtest_id)
+
+    def backtest_result(self, backtest_id: str) -> FakeResult | None:
+        """Return made-up tables for a backtest with figures."""
+        return make_result(self._backtests.get(backtest_id))
+
+    def check_backtest(self, command: RunBacktest) -> views.FormCheck:
+        """Return a preview; a path that ends in ``missing.yaml`` and overrides with ``!`` fail."""
+        if command.path.endswith("missing.yaml"):
+            return views.FormCheck(errors={"path": f"{command.path}:1: file: does not exist"})
+        wrong = [one for one in command.overrides if "!" in one or "=" not in one]
+        if wrong:
+            text = f"backtest.yaml:1: command line: {wrong[0]!r} is no key.key=value"
+            return views.FormCheck(errors={"overrides": text})
+        preview = (("Name", "sma-cross-spx"), ("Strategy", "sma_cross fast=10 slow=30"),
+                   ("SPX", "1d bars"), ("Cash", "100000 USD"))  # fmt: skip
+        return views.FormCheck(preview=preview, values={"name": "sma-cross-spx"})
+
+    def export_backtest(self, backtest_id: str, folder: str) -> tuple[str, ...]:
+        """Note the wish in ``exported``; a folder below ``/proc`` cannot be written."""
+        if folder.startswith("/proc"):
+            raise ValueError(f"{folder}: cannot be written; name another folder")
+        self.exported.append((backtest_id, folder))
+        return tuple(f"{folder}/{name}" for name in ("metrics.json", "report.html"))
+
+    def containers(self) -> tuple[ContainerRow, ...]:
+        """Return a session's container and a backtest's."""
+        return () if self.state in {"starting", "empty"} else make_containers()
 
     def flow_states(self) -> tuple[views.FlowStateView, ...]:
         """Return three panels in the exact format of ``inspect_state()``."""
