@@ -26,6 +26,7 @@ from engine.optimization.search import ListSearch
 from engine.optimization.space import ParameterSpace, parse_space
 from engine.optimization.trial_runner import StudyTask
 from engine.optimization.trials import StudyIdentity, TrialStatus
+from tests.integration.optimization.conftest import Write, run
 
 IDENTITY = StudyIdentity("c0ffee", "da7a", "1.0")
 MONOTONIC_NS = SystemClock().monotonic_ns
@@ -130,6 +131,14 @@ def test_the_cluster_makes_the_same_table(cluster: Cluster) -> None:
     backend.close()
     assert table.table_hash() == serial_table(space)
     assert {item.worker.partition(":")[0] for item in table.records} == {"tcp"}
+
+
+def test_backtests_on_the_cluster_make_the_table_of_one_process(
+    cluster: Cluster, write: Write
+) -> None:
+    remote = run(write(parallelism="distributed", cluster=cluster.address))
+    assert remote.collector.table_hash() == run(write()).collector.table_hash()
+    assert remote.best_reproduced is True
 
 
 def test_a_cancelled_study_on_the_cluster_ends(cluster: Cluster) -> None:
