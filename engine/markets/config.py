@@ -9,7 +9,6 @@ from typing import Annotated, Final, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from engine.flow.errors import ConfigurationError
-from engine.markets.bar_file import BarFileOptions, load_bars
 from engine.markets.bar_table import BarTable
 from engine.markets.replay import ReplayConfig, ReplaySource
 from engine.markets.source import MarketSource
@@ -150,8 +149,11 @@ def _bars(config: MarketConfig, source: ReplayConfig, base_dir: pathlib.Path) ->
     path = base_dir / source.path
     if not path.is_file():
         what = "is a directory" if path.is_dir() else "does not exist"
-        text = f"{source.path!r} {what} (looked at {path}), name a CSV file of bars"
+        text = f"{source.path!r} {what} (looked at {path}), name a file of bars"
         raise _error(("source", "path"), text)
+    # Reading files takes libraries that a synthetic market must not wait for.
+    from engine.markets.bar_file import BarFileOptions, load_bars
+
     options = BarFileOptions(
         bar=source.bar_duration,
         timestamp_is=source.timestamp_is,
