@@ -255,6 +255,10 @@ class Dispatcher:
             self._check_calm()
         return True
 
+    def check_caller(self) -> None:
+        """Raise RuntimeError for a caller on a wrong thread or loop."""
+        self._owner.check()
+
     def unblock(self, record: AgentRecord, lane: Lane) -> None:
         """Let the parked task of *lane* wait for a slot again if nothing blocks it now."""
         handle = lane.queued

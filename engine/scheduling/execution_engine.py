@@ -501,9 +501,10 @@ class ExecutionEngine(Optioned):
         stopping = self._stopping
         try:
             report = await shutdown.run(grace, drain=drain)
+            # Before the pool: the health check looks at it.
+            await self._dispatcher.end_services()
             if self._owns_pool:
                 await self.resource_pool.close()
-            await self._dispatcher.end_services()
         except Exception:
             LOG.exception("the execution engine did not stop cleanly")
         finally:

@@ -30,6 +30,10 @@ class TaskHost(Protocol):
         """Call *handle* off; return whether that was news."""
         ...
 
+    def check_caller(self) -> None:
+        """Raise RuntimeError for a caller on a wrong thread or loop."""
+        ...
+
 
 class TaskHandle:
     """One task, from its submission to its end; made by the engine.
@@ -174,6 +178,7 @@ class TaskHandle:
     async def ended_or_abandoned(self) -> None:
         """Wait until the task has ended or was abandoned."""
         if not self.is_final:
+            self._host.check_caller()
             ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self.when_ended(partial(_settle, ended))
             await ended

@@ -128,6 +128,7 @@ async def test_calls_from_a_wrong_thread_are_refused() -> None:
 
         wrong: list[Any] = [
             task.cancel,
+            lambda: asyncio.run(task.result()),
             assign,
             assign_interval,
             lambda: engine.track_agent(agent),

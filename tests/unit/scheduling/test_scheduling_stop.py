@@ -331,6 +331,27 @@ async def test_a_pool_of_others_is_neither_opened_nor_closed(clock: ManualClock)
     assert pool.calls == []
 
 
+async def test_a_pool_that_cannot_be_closed_does_not_keep_the_engine(
+    clock: ManualClock, caplog: Any
+) -> None:
+    from engine.scheduling import ExecutionEngine
+
+    engine = ExecutionEngine(scheduler=quiet_scheduler(clock), clock=clock)
+
+    async def close() -> None:
+        raise OSError("as told")
+
+    await engine.start()
+    plain = engine.resource_pool.close
+    engine.resource_pool.close = close
+    with caplog.at_level(logging.ERROR):
+        assert await engine.stop() == StopReport()
+    assert "did not stop cleanly" in caplog.text
+    assert not engine.running
+    assert clock.pending_timers == 0
+    await plain()
+
+
 async def test_the_engines_own_pool_is_opened_and_closed(clock: ManualClock) -> None:
     from engine.scheduling import ExecutionEngine, PoolClosed
 
