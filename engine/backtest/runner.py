@@ -11,7 +11,6 @@ from engine.backtest.compiled_outcome import plan_run, play_plan
 from engine.backtest.config import IsolationLevel
 from engine.backtest.control import RunControl
 from engine.backtest.envelope import run_envelope
-from engine.backtest.executor_run import ExecutorRun
 from engine.backtest.lookahead import check_request
 from engine.backtest.outcome import Stopwatch, collect, make_result
 from engine.backtest.results import BacktestResult, ResultStatus
@@ -64,6 +63,8 @@ class Runner:
         """
         config = request.config
         if config.executors or config.controllers:
+            from engine.backtest.executor_run import ExecutorRun
+
             return ExecutorRun(request, self._control).run()
         several = len(config.components.all_strategies)
         if several > 1 and config.isolation_level is IsolationLevel.FULL:

@@ -127,11 +127,58 @@ class _Checker:
             self._strategy((*components, "strategy"), section)
         for index, one in enumerate(self._config.components.strategies):
             self._strategy((*components, "strategies", index), one)
+        self._executors()
+        self._controllers()
         for index, entry in enumerate(self._config.data):
             path = self._document.base_dir / entry.path
             if not path.exists():
                 self._add((SECTION, "data", index, "path"), f"{entry.path!r} does not exist")
         return [text for _, text in sorted(self._found, key=lambda item: item[0])]
+
+    def _executors(self) -> None:
+        if not self._config.executors:
+            return
+        from engine.executors.factory import ExecutorFactory, load_builtin_executors
+
+        load_builtin_executors()
+        known = ExecutorFactory.registrations()
+        for index, section in enumerate(self._config.executors):
+            path: Path = (SECTION, "executors", index)
+            name = str(section.get("type", ""))
+            if name not in known:
+                self._add((*path, "type"), _unknown("executor type", name, known))
+                continue
+            self._params(path, known[name].config_type, section)
+            self._market((*path, "trading_pair"), section)
+
+    def _controllers(self) -> None:
+        if not self._config.controllers:
+            return
+        from engine.strategies.catalogue import controller_types
+
+        known = controller_types()
+        for index, section in enumerate(self._config.controllers):
+            path: Path = (SECTION, "controllers", index)
+            name = str(section.get("kind", ""))
+            if name not in known:
+                self._add((*path, "kind"), _unknown("controller", name, known))
+                continue
+            params = section.get("params") or {}
+            self._params((*path, "params"), known[name].params_model, params)
+            self._market((*path, "params", "trading_pair"), params)
+
+    def _market(self, path: Path, values: Mapping[str, Any]) -> None:
+        """Look a market up among the data: an executor trades what the file has bars of."""
+        if "connector_name" not in values or "trading_pair" not in values:
+            return
+        currency = self._config.components.portfolio.params.currency
+        named = []
+        for one in self._config.data:
+            pair = one.symbol if "-" in one.symbol else f"{one.symbol}-{currency}"
+            named.append(f"{one.connector_name}:{pair}")
+        market = f"{values['connector_name']}:{values['trading_pair']}"
+        if market not in named:
+            self._add(path, _unknown("market", market, named))
 
     def _strategy(self, path: Path, section: StrategySection) -> None:
         try:
@@ -170,3 +217,7 @@ class _Checker:
 
     def _add(self, path: Path, text: str) -> None:
         self._found.append((self._document.line(path), self._document.problem(path, text)))
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> str:
+    return f"{what} {name!r} is not known, allowed: {', '.join(sorted(known)) or 'none'}"

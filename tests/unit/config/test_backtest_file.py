@@ -183,3 +183,19 @@ def test_the_schema_names_every_section() -> None:
     sections = schema["$defs"]
     assert {"class", "params"} <= set(sections["StrategySection"]["properties"])
     assert sections["BacktestConfig"]["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("executors.0.type=magic", "executors.0.type: executor type 'magic' is not known"),
+        ("executors.0.amount=-1", "executors.0.amount: -1 is not allowed"),
+        ("executors.0.trading_pair=ETH-USD", "executors.0.trading_pair: market 'backtest_fx:ETH-"),
+        ("controllers.0.kind=magic", "controllers.0.kind: controller 'magic' is not known"),
+        ("controllers.0.params.interval_s=0", "controllers.0.params.interval_s: 0 is not allowed"),
+    ],
+    ids=["type", "amount", "market", "controller", "params"],
+)
+def test_mistakes_in_executors_and_controllers_are_told(override: str, expected: str) -> None:
+    found = problems(SAMPLES / "backtest-executors.yaml", overrides=[override])
+    assert any(f"backtest.{expected}" in text for text in found), found
