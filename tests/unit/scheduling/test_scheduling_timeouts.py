@@ -353,3 +353,56 @@ async def test_an_unread_failure_prints_nothing(clock: ManualClock, capfd: Any) 
     gc.collect()
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
+
+
+async def test_a_task_cancelled_from_outside_before_its_first_step_is_swept_up(
+    clock: ManualClock,
+) -> None:
+    import anyio.lowlevel
+
+    gate = Gate()
+    async with quiet_engine(clock) as engine:
+        await clock.settle()
+        handle = await engine.schedule_task("a", "t", gate.task("x"))
+        while handle.asyncio_task is None:
+            await anyio.lowlevel.checkpoint()
+            if handle.asyncio_task is not None:
+                handle.asyncio_task.cancel()
+        await clock.settle()
+        assert gate.started == []
+        await engine.check_health()
+        assert handle.state == "cancelled"
+        assert engine.get_stats()["running_tasks"] == 0
+
+
+async def test_listeners_hear_of_an_abandoned_task(clock: ManualClock) -> None:
+    seen: list[str] = []
+    async with quiet_engine(clock, cancel_grace=1) as engine:
+        engine.subscribe(lambda task, old, new: seen.append(new.value))
+        await engine.schedule_task("a", "t", lambda pool: stubborn(clock, 20), timeout=1)
+        await clock.run_for(30)
+    assert seen == ["ready", "running", "abandoned"]
+
+
+async def test_listeners_hear_of_cycles_that_are_moved_ahead_and_parked(
+    clock: ManualClock,
+) -> None:
+    agent = ToldAgent("agent", {"interval": 50})
+    agent.clock = clock
+    await agent.start()
+
+    async def body(pool: Any) -> dict[str, Any]:
+        await clock.sleep(5)
+        return {}
+
+    agent.body = body
+    seen: list[tuple[int, str]] = []
+    async with quiet_engine(clock) as engine:
+        engine.subscribe(lambda task, old, new: seen.append((task.seq, new.value)))
+        await engine.schedule_agent_cycle(agent, delay=10)
+        await engine.schedule_agent_cycle(agent)
+        await clock.run_for(1)
+        await engine.schedule_agent_cycle(agent)
+        await clock.run_for(5)
+    assert seen[:3] == [(1, "delayed"), (1, "ready"), (1, "running")]
+    assert [state for seq, state in seen if seq == 2][:3] == ["parked", "ready", "running"]
