@@ -35,11 +35,12 @@ class Cruncher(SessionAgent):
 
 
 class Looker(SessionAgent):
-    """Looks at every executor once a second."""
+    """Looks at account and markets once a second."""
 
     async def _run_cycle(self, resource_pool):
         picture = self.context.picture()
-        return {"pnl": float(sum(one.net_pnl_quote for one in picture.executors()))}
+        stale = [one.trading_pair for one in picture.markets() if one.age_s is None]
+        return {"note": f"equity {picture.account.equity:,.2f}, {len(stale)} stale"}
 '''
 CURSOR: Final = "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}"
 
