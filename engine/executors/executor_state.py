@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
-from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from typing import ClassVar, Final
 
 from engine.executors.config import ExecutorConfigBase, ns_to_seconds
-from engine.executors.foreign_fees import ForeignFees
 from engine.executors.held_order import HeldOrder
-from engine.executors.order_queries import OrderQueries
 from engine.executors.plain import JsonValue, to_plain
+from engine.executors.seldom import Seldom, SeldomUsed
 from engine.executors.settings import ExecutorSettings
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.executors.status import CloseType, RunnableStatus, check_transition
@@ -28,14 +26,6 @@ from engine.model.orders import CancelRequest, Fill, OrderRequest
 TIMELINE_LENGTH: Final = 50
 """Entries of an executor's timeline that are kept."""
 _STATUS_TEXTS: Final = {status: status.name.lower() for status in RunnableStatus}
-
-
-@dataclass(slots=True)
-class SeldomUsed:
-    """State that few executors ever need: the others do not pay for it."""
-
-    foreign_fees: ForeignFees = field(default_factory=ForeignFees)
-    queries: OrderQueries = field(default_factory=OrderQueries)
 
 
 class ExecutorState(ABC):
@@ -55,12 +45,8 @@ class ExecutorState(ABC):
         "_closing_since_ns",
         "_config",
         "_created_ns",
-        "_error_count",
-        "_held",
         "_is_handed_over",
         "_is_stale",
-        "_last_error",
-        "_late",
         "_notices",
         "_orders",
         "_out",
@@ -79,6 +65,11 @@ class ExecutorState(ABC):
     )
 
     default_max_retries: ClassVar[int] = 10
+    _seldom: SeldomUsed | None
+    _error_count = Seldom("error_count", 0)
+    _last_error = Seldom("last_error", "")
+    _held = Seldom[tuple[HeldOrder, ...]]("held", ())
+    _late = Seldom[tuple[HeldOrder, ...]]("late", ())
 
     def __init__(
         self,
@@ -100,15 +91,11 @@ class ExecutorState(ABC):
         self._closed_ns: int | None = None
         self._closing_since_ns: int | None = None
         self._retries = 0
-        self._error_count = 0
-        self._last_error = ""
-        self._seldom: SeldomUsed | None = None
+        self._seldom = None
         self._is_stale = False
         self._is_handed_over = False
         self._orders = TrackedOrders()
-        self._held: tuple[HeldOrder, ...] = ()
         # Tuples: an idle executor has nothing in most of them, and many executors are idle.
-        self._late: tuple[HeldOrder, ...] = ()
         self._timeline: tuple[TimelineEntry, ...] = ()
         self._notices: tuple[Notice, ...] = ()
         self._out: tuple[Intent, ...] = ()
@@ -229,6 +216,8 @@ class ExecutorState(ABC):
 
     def take_late_fills(self) -> tuple[HeldOrder, ...]:
         """Drain the fills that came after the end (6.4)."""
+        if self._seldom is None:
+            return ()
         late, self._late = self._late, ()
         return late
 

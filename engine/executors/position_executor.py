@@ -18,6 +18,7 @@ from engine.executors.order_roles import ENTRY, TAKE_PROFIT
 from engine.executors.plain import JsonValue
 from engine.executors.position_config import PositionExecutorConfig, PositionExecutorUpdate
 from engine.executors.position_info import PositionCustomInfo
+from engine.executors.seldom import Seldom
 from engine.executors.settings import ExecutorSettings
 from engine.executors.single_entry import SingleEntryExecutor
 from engine.executors.snapshot import ExecutorSnapshot
@@ -39,14 +40,15 @@ class PositionExecutor(SingleEntryExecutor):
 
     __slots__ = (
         "_is_resting",
-        "_take_profit_failures",
-        "_take_profit_not_before_ns",
         "_take_profit_order",
         "_take_profit_target",
         "_take_profit_type",
         "_take_profit_wanted",
         "_trailing",
     )
+
+    _take_profit_not_before_ns = Seldom("exit_not_before_ns", 0)
+    _take_profit_failures = Seldom("exit_failures", 0)
 
     def __init__(
         self,
@@ -72,8 +74,6 @@ class PositionExecutor(SingleEntryExecutor):
         self._take_profit_wanted: int | None = None
         self._take_profit_order: TrackedOrder | None = None
         self._take_profit_target: int | None = None
-        self._take_profit_not_before_ns = 0
-        self._take_profit_failures = 0
         self._use_config(config)
         self._refuse_impossible_amount()
 

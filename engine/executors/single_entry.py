@@ -13,6 +13,7 @@ from engine.executors.directional import DirectionalExecutor
 from engine.executors.fill_ledger import to_decimal
 from engine.executors.order_roles import ENTRY
 from engine.executors.plain import JsonValue
+from engine.executors.seldom import Seldom
 from engine.executors.settings import ExecutorSettings
 from engine.executors.status import CloseType
 from engine.executors.strategy import ExecutorStrategy
@@ -35,14 +36,15 @@ class SingleEntryExecutor(DirectionalExecutor):
         "_bounds",
         "_end_ns",
         "_entry",
-        "_entry_cancels",
         "_entry_lots",
-        "_entry_not_before_ns",
         "_entry_price",
         "_entry_window",
         "_is_checked",
         "_open_type",
     )
+
+    _entry_not_before_ns = Seldom("entry_not_before_ns", 0)
+    _entry_cancels = Seldom("entry_cancels", 0)
 
     def __init__(
         self,
@@ -62,8 +64,6 @@ class SingleEntryExecutor(DirectionalExecutor):
         self._amount = amount
         self._entry_lots = self._instrument.floor_lots(amount)
         self._entry: TrackedOrder | None = None
-        self._entry_not_before_ns = 0
-        self._entry_cancels = 0
         self._entry_price: Decimal | None = None
         self._entry_window = ALWAYS
         self._open_type = OrderType.MARKET

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.executors.executor_state import SeldomUsed
+from engine.executors.seldom import SeldomUsed
 from engine.executors.status import CloseType, RunnableStatus
 from engine.simulation.scenario import Scenario
 from engine.simulation.simulate import simulate
