@@ -27,6 +27,7 @@ from engine.live.clock import SystemClock
 from engine.markets.historical import HistoricalDataHandler
 from engine.markets.windows import WindowName
 from engine.model.clock import SimulatedClock
+from engine.model.market_events import CorporateAction
 from engine.portfolio.bar_account import BarAccount
 from engine.risk.bar_risk_manager import BarRiskManager
 from engine.strategies.catalogue import StrategyType
@@ -111,6 +112,12 @@ def make_strategies(request: RunRequest) -> list[SeatedStrategy]:
     return seated
 
 
+def actions_of(config: BacktestConfig) -> dict[int, list[CorporateAction]]:
+    """Return the corporate actions by symbol index."""
+    precision = config.components.portfolio.params.money_precision
+    return {index: one.action_events(precision) for index, one in enumerate(config.data)}
+
+
 def registry(
     request: RunRequest, strategies: Sequence[SeatedStrategy], feeds: Sequence[SymbolFeed]
 ) -> ComponentRegistry:
@@ -155,6 +162,8 @@ def registry(
             seed=ctx.seed,
             container_id=ctx.container_id,
             first_bars=[window.decision_bar for window in data_handler.windows],
+            funding={index: one.funding_events() for index, one in enumerate(config.data)},
+            actions=actions_of(config),
         )
 
     def risk(_: Mapping[str, Any], ctx: ContainerContext) -> BarRiskManager:

@@ -17,8 +17,10 @@ from engine.markets.data_report import CHECKS, Policy
 from engine.markets.stamps import BarDuration, parse_bar_duration
 from engine.markets.windows import SplitSettings
 from engine.model.calendar import SessionCalendar
+from engine.model.clock import from_iso
 from engine.model.instruments import Settlement
-from engine.model.rates import Rate
+from engine.model.market_events import CorporateAction, CorporateActionKind, Funding
+from engine.model.rates import Rate, SignedRate, to_ppb
 from engine.portfolio.account_settings import AccountSettings
 from engine.risk.bar_limits import BarRiskSettings
 
@@ -117,6 +119,38 @@ def _minutes_ns(text: str) -> int:
     return (60 * int(hours) + int(minutes)) * 60 * 1_000_000_000
 
 
+def _instant(value: object) -> object:
+    return from_iso(value) if isinstance(value, str) else value
+
+
+Instant: TypeAlias = Annotated[int, BeforeValidator(_instant)]
+"""An ISO 8601 stamp, in ns."""
+
+
+class FundingEntry(_Section):
+    """One funding payment of a perpetual (PF-9)."""
+
+    ts: Instant = Field(description="ISO 8601 stamp")
+    rate: SignedRate = Field(description="fraction of the value; positive: longs pay")
+
+
+class ActionEntry(_Section):
+    """A split or a dividend at its ex stamp (PF-10)."""
+
+    ts: Instant = Field(description="ISO 8601 stamp")
+    kind: CorporateActionKind = Field(description="split or dividend")
+    ratio: tuple[int, int] = Field(default=(1, 1), description="of a split: [new, old]")
+    amount: Decimal = Field(default=Decimal(0), ge=0, description="of a dividend, per unit")
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        if self.kind is CorporateActionKind.SPLIT and (min(self.ratio) < 1 or self.amount):
+            raise ValueError("a split has a ratio of two whole numbers above 0, [new, old]")
+        if self.kind is CorporateActionKind.DIVIDEND and not self.amount:
+            raise ValueError("a dividend has an amount per unit")
+        return self
+
+
 class DataEntry(_Section):
     """One file of bars and the instrument that it belongs to."""
 
@@ -154,6 +188,10 @@ class DataEntry(_Section):
         default=None, description="scale prices by the adjusted close"
     )
     resample: DurationText | None = Field(default=None, description="coarser bars to run on")
+    funding: tuple[FundingEntry, ...] = Field(default=(), description="payments of a perpetual")
+    corporate_actions: tuple[ActionEntry, ...] = Field(
+        default=(), description="splits and dividends"
+    )
     connector_name: str = Field(
         default="backtest", pattern=r"^[a-z][a-z0-9_]{0,39}$", description="venue of executors"
     )
@@ -205,6 +243,25 @@ class DataEntry(_Section):
             money_precision=money_precision,
             venue=self.connector_name,
         )
+
+    def funding_events(self) -> list[Funding]:
+        """Return the funding payments in the order of their time."""
+        return [
+            Funding(one.ts, to_ppb(one.rate)) for one in sorted(self.funding, key=lambda x: x.ts)
+        ]
+
+    def action_events(self, money_precision: int) -> list[CorporateAction]:
+        """Return the corporate actions in the order of their time."""
+        return [
+            CorporateAction(
+                one.ts,
+                one.kind,
+                one.ratio[0],
+                one.ratio[1],
+                int(one.amount.scaleb(money_precision)),
+            )
+            for one in sorted(self.corporate_actions, key=lambda x: x.ts)
+        ]
 
     def coarser(self) -> BarDuration | None:
         """Return the length that bars are resampled to, None if they are not."""

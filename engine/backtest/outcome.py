@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.backtest.assembly import BuiltRun, RunRequest
+from engine.backtest.assembly import BuiltRun, RunRequest, actions_of
 from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
 from engine.backtest.control import RunControl
 from engine.backtest.metrics import MetricInputs, Metrics, MetricSettings, compute_metrics
@@ -125,7 +125,12 @@ def make_result(
     config = request.config
     account = config.components.portfolio.params
     initial = int(account.initial_cash.scaleb(account.money_precision))
-    log = build_trades(raw.fills, columns, matching=account.trade_matching.value)
+    log = build_trades(
+        raw.fills,
+        columns,
+        matching=account.trade_matching.value,
+        actions=actions_of(config),
+    )
     if raw.status is not ResultStatus.BANKRUPT and not (raw.has_half_marks and log.open_lots):
         _check_consistency(raw, log, columns, initial)
     metrics = compute_metrics(

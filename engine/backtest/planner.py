@@ -134,6 +134,11 @@ def kernel_request(
     )
 
 
+def _data_refusals(config: BacktestConfig) -> Iterator[str]:
+    if any(one.funding or one.corporate_actions for one in config.data):
+        yield "funding and corporate actions are settled on the event path"
+
+
 def _static_refusals(
     config: BacktestConfig, columns: Sequence[BarColumns], strategies: Sequence[PlannedStrategy]
 ) -> Iterator[str]:
@@ -142,6 +147,7 @@ def _static_refusals(
         yield "numba is not installed"
     if config.record_events:
         yield "record_events: events are made on the event path only"
+    yield from _data_refusals(config)
     if config.executors or config.controllers:
         yield "trading executors and controllers run on the event path"
     if not strategies:

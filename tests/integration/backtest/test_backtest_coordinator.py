@@ -225,3 +225,29 @@ def test_an_isolated_strategy_has_an_account_of_its_own() -> None:
     assert result.splits["slow"].fingerprint == run_on(single, bars).fingerprint
     shared = run_on(several.model_copy(update={"isolation_level": IsolationLevel.PORTFOLIO}), bars)
     assert len(shared.splits) == 0
+
+
+def test_funding_splits_and_dividends_of_the_configuration_are_settled() -> None:
+    """Hold 101, split 2:1 at half the price, dividend 0.50 a unit, funding of 1 bp before."""
+    from decimal import Decimal
+
+    from engine.backtest.config import as_config
+    from engine.model.clock import to_iso
+
+    bars = bars_of([(10_000, 10_100, 9_900, 10_000)] * 20 + [(5_000, 5_100, 4_900, 5_000)] * 20)
+    stamps = [to_iso(int(bars.ts_open[index])) for index in (10, 20, 30)]
+    values = config_of("buy_and_hold", risk={"sizer": {"kind": "fixed", "qty": 101}}).model_dump(
+        by_alias=True
+    )
+    values["data"][0].update(
+        funding=[{"ts": stamps[0], "rate": "0.0001"}],
+        corporate_actions=[
+            {"ts": stamps[2], "kind": "dividend", "amount": "0.5"},
+            {"ts": stamps[1], "kind": "split", "ratio": [2, 1]},
+        ],
+    )
+    result = run_on(as_config(values), bars)
+    assert result.engine == "events"
+    assert int(result.trades["lots"][0]) == 202
+    assert result.final_equity == 100_000 + 101 - Decimal("1.01")
+    assert result.metrics["funding_total"] == Decimal("1.01")
