@@ -37,7 +37,6 @@ from engine.execution.bar_order import (
 )
 from engine.execution.bar_order_validator import BarOrderContext, find_bar_problem
 from engine.execution.bar_state import OcoGroup
-from engine.execution.order_spec import OrderSpec, place_on_grid
 from engine.execution.reasons import ReasonCode
 from engine.execution.wrong_event import WrongEventKind
 
@@ -89,21 +88,6 @@ class BarIntake(BarDues):
         order.advance(VALIDATED, now_ns)
         self._route(book, order, now_ns)
         return True
-
-    def submit_spec(self, spec: OrderSpec, *, now_ns: int) -> BarOrder:
-        """Put *spec* on the grid and submit it; the order tells if it was REJECTED, and why."""
-        order, problem = place_on_grid(
-            spec,
-            [book.columns.symbol for book in self.books],
-            [book.instrument for book in self.books],
-            price_grid=self.settings.price_grid,
-        )
-        if problem is None:
-            self.submit(order, now_ns=now_ns)
-        else:
-            self._register(order, now_ns)
-            self._reject(order, problem.value, now_ns)
-        return order
 
     def _register(self, order: BarOrder, now_ns: int) -> None:
         order.seq = order.rank = len(self.orders)

@@ -1,4 +1,4 @@
-"""Every reason of the order validator (6.2), and orders as scripts write them (UNIT-5)."""
+"""Every reason of the order validator (6.2)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from engine.execution.bar_order import (
     BASIS_FILL,
@@ -16,7 +15,6 @@ from engine.execution.bar_order import (
     MOC,
     OFFSET_ATR,
     OFFSET_PPB,
-    OFFSET_PRICE,
     OFFSET_TICKS,
     STOP,
     STOP_LIMIT,
@@ -26,8 +24,6 @@ from engine.execution.bar_order import (
     Bracket,
 )
 from engine.execution.bar_order_validator import BarOrderContext, find_bar_problem
-from engine.execution.bar_settings import PriceGrid
-from engine.execution.order_spec import place_on_grid, read_order_spec
 from engine.model.instruments import PPB, ConnectorPair, Instrument
 from engine.testing.bar_run import BarRun, bar_columns
 
@@ -178,118 +174,3 @@ def test_client_ids() -> None:
     assert broker.order("bt-O00000009") is None
     assert not broker.submit(BarOrder(5, 1, MARKET, 1), now_ns=1)
     assert broker.orders[3].reason == "UNKNOWN_SYMBOL"
-
-
-def spec(**values: object) -> tuple[BarOrder, str | None]:
-    values = {"symbol": "X", "side": "buy", "qty": 1, **values}
-    order, problem = place_on_grid(read_order_spec(values), ["X"], [GRID])
-    return order, None if problem is None else problem.value
-
-
-def test_unit_5_prices_and_quantities_off_the_grid() -> None:
-    order, _ = spec(type="stop_limit", qty="1.29", limit=100.07, stop="100.02")
-    # A buy limit goes down, a buy stop up, a quantity toward zero.
-    assert (order.lots, order.limit, order.stop) == (12, 2001, 2001)
-    order, _ = spec(type="STOP_LIMIT", side="SELL", limit="100.07", stop="100.02")
-    assert (order.limit, order.stop) == (2002, 2000)
-    order, _ = spec(type="MARKET_IF_TOUCHED", stop="100.02")
-    assert order.stop == 2000
-    order, _ = spec(bracket={"sl": "99.99", "tp": "101.01"})
-    assert order.bracket is not None
-    assert (order.bracket.sl, order.bracket.tp) == (1999, 2021)
-    order, _ = spec(side=-1, bracket={"sl": "101.01", "tp": "99.99"})
-    assert order.bracket is not None
-    assert (order.bracket.sl, order.bracket.tp) == (2021, 1999)
-
-
-def test_unit_5_a_strict_grid_refuses() -> None:
-    values = {"symbol": "X", "side": "buy", "qty": 1, "type": "LIMIT", "limit": "100.07"}
-    _, problem = place_on_grid(read_order_spec(values), ["X"], [GRID], price_grid=PriceGrid.STRICT)
-    assert problem is not None
-    assert problem.value == "PRICE_OFF_GRID"
-    columns = bar_columns([(100, 100, 100, 100)])
-    played = BarRun(columns, price_grid="strict").run()
-    refused = played.broker.submit_spec(read_order_spec({**values, "limit": "100.001"}), now_ns=1)
-    assert (refused.status.name, refused.reason) == ("REJECTED", "PRICE_OFF_GRID")
-    placed = played.broker.submit_spec(read_order_spec(values), now_ns=1)
-    assert (placed.status.name, placed.limit) == ("ROUTED", 10007)
-
-
-@pytest.mark.parametrize(
-    ("values", "code"),
-    [
-        ({"symbol": None}, "MISSING_FIELD"),
-        ({"side": None}, "MISSING_FIELD"),
-        ({"qty": None}, "MISSING_FIELD"),
-        ({"symbol": "Y"}, "UNKNOWN_SYMBOL"),
-        ({"side": "long"}, "BAD_SIDE"),
-        ({"type": "ICEBERG"}, "BAD_TYPE"),
-        ({"tif": "GTX"}, "BAD_TYPE"),
-    ],
-)
-def test_specs_that_are_no_orders(values: dict[str, object], code: str) -> None:
-    assert spec(**values)[1] == code
-
-
-@pytest.mark.parametrize(
-    ("trail", "expected"),
-    [
-        ({"price": "0.12"}, (OFFSET_PRICE, 3, 0)),
-        ({"pct": 3}, (OFFSET_PPB, 30_000_000, 0)),
-        ({"bps": 2.5}, (OFFSET_PPB, 250_000, 0)),
-        ({"ticks": 7}, (OFFSET_TICKS, 7, 0)),
-        ({"atr": 2.5, "n": 20}, (OFFSET_ATR, 2_500_000_000, 20)),
-    ],
-)
-def test_offsets(trail: dict[str, object], expected: tuple[int, int, int]) -> None:
-    order, _ = spec(type="TRAILING_STOP", trail=trail, limit_offset="0.06", activation="100.02")
-    assert (order.trail_unit, order.trail_value, order.trail_n) == expected
-    assert (order.limit_offset, order.activation) == (2, 2000)
-    order, _ = spec(bracket={"basis": "fill", "sl": trail, "tp": trail, "sl_trail": trail})
-    bracket = order.bracket
-    assert bracket is not None
-    assert (bracket.sl_unit, bracket.sl, bracket.sl_n) == expected
-    assert (bracket.tp_unit, bracket.tp, bracket.tp_n) == expected
-    assert (bracket.sl_trail_unit, bracket.sl_trail_value, bracket.sl_trail_n) == expected
-
-
-def test_the_other_fields_of_a_spec() -> None:
-    order, problem = spec(
-        qty=None,
-        size_pct=0.25,
-        tif="gtd",
-        expire="2020-01-02",
-        reduce_only=True,
-        post_only=True,
-        oco_group="g",
-        oco_mode="cancel",
-        tag="t",
-        strategy_id="s",
-        client_id="c",
-    )
-    assert problem is None
-    assert (order.size_ppb, order.tif, order.expire_ns) == (250_000_000, GTD, 1_577_923_200 * 10**9)
-    assert (order.reduce_only, order.post_only, order.oco_group, order.oco_mode) == (
-        True,
-        True,
-        "g",
-        2,
-    )
-    assert (order.tag, order.owner, order.client_id) == ("t", "s", "c")
-    assert spec(expire=5)[0].expire_ns == 5
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"qauntity": 1},
-        {"trail": {}},
-        {"trail": {"pct": 1, "ticks": 1}},
-        {"bracket": {"sl": {"pct": 1}}},
-        {"bracket": {"basis": "fill", "tp": 100}},
-        {"limit": "high"},
-    ],
-)
-def test_specs_that_nobody_can_read(values: dict[str, object]) -> None:
-    with pytest.raises(ValidationError):
-        read_order_spec(values)
