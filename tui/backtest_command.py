@@ -19,7 +19,7 @@ from tui.progress_bar import ProgressBar
 if TYPE_CHECKING:
     from engine.api.backtest_files import BacktestJob
 
-_STUCK_S: Final = 2.0
+_STUCK_S: Final = 1.0
 """How long the run may take to end after Ctrl-C before it is broken off."""
 
 

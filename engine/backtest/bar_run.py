@@ -129,6 +129,14 @@ class BarRun:
         self._sync_counters()
         self._count_events()
 
+    def broken_off(self) -> None:
+        """Count the bars that were marked before the strategy was interrupted in one of them."""
+        if len(self._feeds) == 1:
+            self._position = max(self._position, min(self.total, len(self._broker.samples)))
+        self._host.outbox.clear()
+        self._sync_counters()
+        self._count_events()
+
     def last_ns(self) -> int:
         """Return the end of the last bar that was run, 0 before the first."""
         if not self._position:

@@ -152,6 +152,13 @@ class Runner:
         except ComponentFailedError as error:
             container.fail(error)
             return ResultStatus.FAILED, error
+        except KeyboardInterrupt as error:
+            if not self._control.is_cancelled:
+                raise
+            # The strategy did not return after the run had been cancelled: it was broken off.
+            run.broken_off()
+            container.fail(error)
+            return ResultStatus.CANCELLED, None
         except Exception as error:  # noqa: BLE001 (boundary: the components' code runs here)
             if container.state is ContainerState.RUNNING:
                 container.fail(error)

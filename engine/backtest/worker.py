@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import signal
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -64,6 +65,8 @@ class Job:
 def run_job(text: str, connection: Connection) -> None:
     """Run one job in this process and tell the parent how it goes; the worker's main function."""
     job: dict[str, Any] = json.loads(text)
+    # Ctrl-C reaches the whole group of processes: the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def tell(progress: Progress) -> None:
         _send(connection, {"progress": asdict(progress)})

@@ -65,6 +65,14 @@ class Slow(Strategy):
         time.sleep(0.002)
 
 
+class Stuck(Strategy):
+    def on_bar(self, bar):
+        if self.ctx.bar_index() == 50:
+            print("begun", flush=True)
+            while True:
+                pass
+
+
 class Raises(Strategy):
     def on_bar(self, bar):
         if self.ctx.bar_index() == 500:
@@ -174,9 +182,10 @@ def test_a_strategy_that_raises_ends_with_1_and_a_partial_object(
     assert "strategy.on_bar" in err
 
 
-def test_ctrl_c_ends_with_130_and_a_partial_object(mine: Path) -> None:
+@pytest.mark.parametrize("name", ["Slow", "Stuck"])
+def test_ctrl_c_ends_with_130_and_a_partial_object(mine: Path, name: str) -> None:
     process = subprocess.Popen(
-        [*COMMAND, "backtest", str(file_of(mine, "Slow")), "--json"],
+        [*COMMAND, "backtest", str(file_of(mine, name)), "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -191,6 +200,7 @@ def test_ctrl_c_ends_with_130_and_a_partial_object(mine: Path) -> None:
     found = json.loads(out)
     assert (found["status"], found["partial"]) == ("CANCELLED", True)
     assert 50 < found["bars"] < 5031
+    assert name == "Slow" or found["bars"] == 51
     assert "Traceback" not in err
 
 
