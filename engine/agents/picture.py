@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 
 from engine.executors.config import ExecutorConfigBase
 from engine.executors.snapshot import ExecutorSnapshot
@@ -18,7 +19,8 @@ from engine.model.orders import TradeType
 class MarketFacts:
     """One market. ``age_s`` is in session time, None before the first quote.
 
-    ``trend`` holds the mids of the last minutes, one for each second with a quote, oldest first.
+    ``trend`` holds the mids of the last minutes, one for each second with a quote, oldest first;
+    ``longest_gap_s`` is the longest time between two of them, None while there are fewer than two.
     """
 
     instrument: Instrument
@@ -26,6 +28,7 @@ class MarketFacts:
     ask: Decimal | None
     age_s: float | None
     trend: tuple[float, ...]
+    longest_gap_s: float | None = None
 
     @property
     def connector_name(self) -> str:
@@ -178,6 +181,13 @@ class SessionPicture:
             ask=None if quote is None else instrument.price(quote.ask_ticks),
             age_s=None if age_ns is None else age_ns / SECOND_NS,
             trend=tuple(mid_twice * half_tick for _, mid_twice in market.trend),
+            longest_gap_s=max(
+                (
+                    (after - before) / SECOND_NS
+                    for (before, _), (after, _) in pairwise(market.trend)
+                ),
+                default=None,
+            ),
         )
 
     def _executor(self, snapshot: ExecutorSnapshot) -> ExecutorFacts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -18,8 +18,15 @@ class FeedStalenessParams(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stale_after_s: float = Field(
-        default=30, gt=0, description="session seconds without a quote of a market"
+        default=30, gt=0, description="least session seconds without a quote of a market"
     )
+    patience: float = Field(
+        default=5, ge=1, description="times the longest gap of late, for markets that are slow"
+    )
+
+
+_UNKNOWN_PACE: Final = 20
+"""A market with one quote so far gets so many times the least time."""
 
 
 class FeedStaleness(EngineAgent):
@@ -62,8 +69,10 @@ class FeedStaleness(EngineAgent):
         params: FeedStalenessParams = self.params
         name = f"{market.connector_name}:{market.trading_pair}"
         runner = self.ports.runner
-        age_s = market.age_s
-        is_stale = not runner.is_simulated and age_s is not None and age_s > params.stale_after_s
+        age_s, gap_s = market.age_s, market.longest_gap_s
+        usual_s = _UNKNOWN_PACE * params.stale_after_s if gap_s is None else params.patience * gap_s
+        limit_s = max(params.stale_after_s, usual_s)
+        is_stale = not runner.is_simulated and age_s is not None and age_s > limit_s
         if is_stale:
             text = f"no market data of {name} for {age_s:,.0f} s"
             self.context.raise_alert(text, key=name, level="error")

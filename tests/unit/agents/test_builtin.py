@@ -160,15 +160,31 @@ async def test_health_raises_and_clears_each_figure(
 async def test_a_market_without_quotes_is_stale_until_they_come(make: Make, desk: Desk) -> None:
     runner = desk.session.built.runner
     runner._pace._ratio = (1, 1)  # not the simulated clock
+    desk.session.quote(2, "9.99", "10.01")
     agent = make(FeedStaleness, stale_after_s=5)
     assert (await cycle(agent))["stale"] == []
     desk.session.timer(20)
     assert (await cycle(agent))["stale"] == ["AAA-USDT"]
-    assert desk.told == ["guard: no market data of sim:AAA-USDT for 19 s"]
+    assert desk.told == ["guard: no market data of sim:AAA-USDT for 18 s"]
+    assert desk.raised["guard:sim:AAA-USDT"][1] == "error"
     desk.session.quote(21, "9.99", "10.01")
     assert (await cycle(agent))["stale"] == []
     assert not desk.raised
     assert 0 <= desk.market["volatility"] <= 1
+
+
+@pytest.mark.parametrize(("quotes", "at", "stale"), [
+    ((), 90, False), ((), 110, True), ((11,), 60, False), ((11,), 62, True), ((31,), 90, False),
+])  # fmt: skip
+async def test_a_slow_market_gets_more_time(
+    quotes: tuple[int, ...], at: int, stale: bool, make: Make, desk: Desk
+) -> None:
+    desk.session.built.runner._pace._ratio = (1, 1)  # not the simulated clock
+    for second in quotes:
+        desk.session.quote(second, "9.99", "10.01")
+    desk.session.timer(at)
+    agent = make(FeedStaleness, stale_after_s=5, patience=5)
+    assert bool((await cycle(agent))["stale"]) is stale
 
 
 async def test_the_simulated_clock_has_no_stale_feed(make: Make, desk: Desk) -> None:
