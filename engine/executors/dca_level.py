@@ -42,7 +42,7 @@ class DCALevel:
     @property
     def is_live(self) -> bool:
         """Whether an order of the level may still fill."""
-        return bool(self.orders) and any(order.is_live for order in self.orders)
+        return bool(self.orders) and self.orders[-1].is_live  # one at a time
 
     @property
     def is_wanting(self) -> bool:
