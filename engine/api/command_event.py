@@ -9,10 +9,12 @@ from engine import flow
 from engine.api.commands import (
     AgentCommand,
     CancelBacktest,
+    CancelOptimization,
     Command,
     CreateExecutor,
     DeleteBacktest,
     RunBacktest,
+    RunOptimization,
     StopExecutor,
     StopSession,
     StoreExecutor,
@@ -56,6 +58,10 @@ def target_of(command: Command) -> str:
             return f"{command.executor_type} in {command.session}"
         case StopExecutor() | UpdateExecutor() | StoreExecutor():
             return command.executor_id
+        case RunOptimization():
+            return command.resume or command.path
+        case CancelOptimization():
+            return command.study_id
         case RunBacktest():
             return command.path or command.name
         case CancelBacktest() | DeleteBacktest():

@@ -13,9 +13,16 @@ from engine.api import commands
 from engine.api.command_event import CommandEvent, target_of
 from engine.api.commands import (
     AgentCommand,
+    BacktestCommand,
+    CancelBacktest,
+    CancelOptimization,
     Command,
     CreateExecutor,
+    DeleteBacktest,
+    OptimizationCommand,
     RunAgentNow,
+    RunBacktest,
+    RunOptimization,
     SetAgentInterval,
     SetAgentPriority,
     StartAgent,
@@ -34,6 +41,15 @@ STOP = StopExecutor(session="main", executor_id="x-1", keep_position=True)
 UPDATE = UpdateExecutor(session="main", executor_id="x-1", changes={"stop_loss": None})
 STORE = StoreExecutor(session="main", executor_id="x-1")
 END = StopSession(session="main", policy="flatten")
+OF_BACKTESTS: tuple[BacktestCommand, ...] = (
+    RunBacktest(path="bt.yaml"),
+    CancelBacktest(backtest_id="bt-1"),
+    DeleteBacktest(backtest_id="bt-1"),
+)
+OF_STUDIES: tuple[OptimizationCommand, ...] = (
+    RunOptimization(path="study.yaml"),
+    CancelOptimization(study_id="opt-1"),
+)
 OF_AGENTS: tuple[AgentCommand, ...] = (
     StartAgent(session="main", agent_id="a-1"),
     StopAgent(session="main", agent_id="a-1"),
@@ -146,5 +162,24 @@ def test_every_command_of_the_module_can_be_told_apart() -> None:
     kinds = [
         one for one in vars(commands).values() if isinstance(one, type) and issubclass(one, Command)
     ]
-    known = {type(one) for one in (CREATE, STOP, UPDATE, STORE, END, *OF_AGENTS)}
-    assert known | {Command, AgentCommand} == set(kinds)
+    known = {
+        type(one)
+        for one in (CREATE, STOP, UPDATE, STORE, END, *OF_AGENTS, *OF_BACKTESTS, *OF_STUDIES)
+    }
+    bases = {Command, AgentCommand, BacktestCommand, OptimizationCommand}
+    assert known | bases == set(kinds)
+
+
+@pytest.mark.parametrize(
+    ("command", "target"),
+    [
+        (OF_BACKTESTS[0], "bt.yaml"),
+        (OF_BACKTESTS[1], "bt-1"),
+        (OF_BACKTESTS[2], "bt-1"),
+        (OF_STUDIES[0], "study.yaml"),
+        (RunOptimization(resume="opt-1"), "opt-1"),
+        (OF_STUDIES[1], "opt-1"),
+    ],
+)
+def test_commands_without_a_session_say_what_they_are_about(command: Command, target: str) -> None:
+    assert target_of(command) == target
