@@ -20,13 +20,9 @@ from engine.live.circuit_breaker import (
     TradingGuards,
 )
 from engine.live.health import HealthFigures, HealthLevel, HealthMonitor, percentile
-from engine.live.live_trading_manager import (
-    TRANSITIONS,
-    IllegalLiveStateError,
-    LiveConfig,
-    LiveState,
-    LiveTradingManager,
-)
+from engine.live.live_config import LiveConfig
+from engine.live.live_strategy import TRANSITIONS, IllegalLiveStateError, LiveState
+from engine.live.live_trading_manager import LiveTradingManager
 from engine.live.reconciliation import ActionKind, KnownOrder, Reconciler, Snapshot
 from engine.live.virtual_portfolio import AccountBook, VirtualPortfolio
 from engine.model.clock import SECOND_NS
@@ -87,9 +83,12 @@ def manager(clock: Clock) -> LiveTradingManager:
 def config(*, capital: int = 50_000, handling: str = "graceful", **more: Any) -> dict[str, Any]:
     params = more.pop("params", {})
     return {
-        "strategy": {"class": "buys", "params": params, "error_handling": handling},
-        "portfolio": {"allocated_capital": capital},
-        "circuit_breaker": {},
+        "components": {
+            "strategy": {"class": "buys", "params": params, "error_handling": handling},
+            "portfolio": {"class": "VirtualPortfolio", "allocated_capital": capital},
+            "risk_manager": more.pop("risk", {}),
+        },
+        "circuit_breaker": {"failure_threshold": 5, "window_s": 60, "open_s": 30},
         **more,
     }
 
@@ -130,7 +129,9 @@ def test_an_id_is_taken_once_and_capital_is_bounded(manager: LiveTradingManager)
         manager.pause("three")
     with pytest.raises(flow.ConfigurationError, match="allowed: buys"):
         manager.add_strategy(
-            "four", {**config(capital=1), "strategy": {"class": "sells"}}, market=MARKET
+            "four",
+            {"components": {"strategy": {"class": "sells"}, "portfolio": {"allocated_capital": 1}}},
+            market=MARKET,
         )
     manager.close()
 
@@ -138,6 +139,10 @@ def test_an_id_is_taken_once_and_capital_is_bounded(manager: LiveTradingManager)
 def test_live_trading_at_a_venue_is_refused_for_now() -> None:
     with pytest.raises(ValidationError, match="PAPER_TRADING"):
         LiveConfig.model_validate({**config(), "mode": "LIVE_TRADING"})
+    broken = config()
+    broken["components"]["broker"] = {"class": "LiveBroker"}
+    with pytest.raises(ValidationError, match="SimulatedBroker"):
+        LiveConfig.model_validate(broken)
 
 
 @pytest.mark.parametrize(
@@ -177,8 +182,8 @@ def test_a_paused_strategy_enters_nothing_and_resumes(
 
 
 def test_a_guard_halts_until_a_person_resumes(manager: LiveTradingManager, clock: Clock) -> None:
-    guards = {"max_drawdown": "0.01"}
-    manager.add_strategy("one", config(capital=1_100, guards=guards), market=MARKET)
+    risk = {"max_drawdown": "0.01"}
+    manager.add_strategy("one", config(capital=1_100, risk=risk), market=MARKET)
     feed(manager, clock, 10_000, count=2)
     feed(manager, clock, 9_000, count=2)
     (status,) = manager.status()
