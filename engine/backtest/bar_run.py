@@ -13,16 +13,21 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from engine.backtest.control import Progress, RunControl
-from engine.backtest.strategy_host import NEVER, BarStrategyHost, Caller, own_orders
+from engine.backtest.run_events import (
+    fill_facts,
+    is_exit,
+    news_facts,
+    order_facts,
+    range_problem,
+    signal_facts,
+    update_count,
+)
+from engine.backtest.strategy_host import BarStrategyHost, Caller, own_orders
 from engine.backtest.strategy_seat import SymbolFeed
 from engine.containers.bus import BusKind
 from engine.containers.scoped_container import ScopedContainer
 from engine.execution.bar_broker import BarBroker
 from engine.execution.bar_order import (
-    FILLED,
-    REJECTED,
-    ROLE_END,
-    ROLE_LIQUIDATION,
     BarFill,
     BarOrder,
     OrderNews,
@@ -40,9 +45,6 @@ Facts: TypeAlias = Callable[[], Mapping[str, Any]]
 
 NO_DUE: Final = 1 << 62
 """Later than any instant: nothing is due."""
-_FORCED: Final = frozenset({ROLE_END, ROLE_LIQUIDATION})
-"""Orders that the broker makes itself; it tells of their end only."""
-
 REPORT_EVERY: Final = 1024
 """Bars between two looks at the clock for the progress."""
 
@@ -374,7 +376,7 @@ class BarRun:
         self._counters.signals += 1
         if self.is_loud:
             self._signal_seq = self._tell(
-                BusKind.SIGNAL, partial(_signal_facts, row, tag), feed.index, cause=self._bar_seq
+                BusKind.SIGNAL, partial(signal_facts, row, tag), feed.index, cause=self._bar_seq
             )
         else:
             self._silent += 1
@@ -382,7 +384,7 @@ class BarRun:
         if cancel or replace:
             self._change(feed.index, owner, row, cancel, replace, now_ns)
             return
-        problem = _range_problem(row) or (
+        problem = range_problem(row) or (
             "PRICE_OFF_GRID" if row.off_grid and self._has_strict_grid else ""
         )
         if problem:
@@ -391,7 +393,7 @@ class BarRun:
             return
         verdict = self._risk.on_signal(feed.index, index, row, now_ns=now_ns, tag=tag, owner=owner)
         if verdict.cancels_entries:
-            self._broker.cancel_all(now_ns=now_ns, symbol=feed.index, keep=_is_exit)
+            self._broker.cancel_all(now_ns=now_ns, symbol=feed.index, keep=is_exit)
         if verdict.reason or verdict.note:
             self._refused(verdict, feed.index)
         if verdict.order is not None:
@@ -403,7 +405,7 @@ class BarRun:
         self._counters.orders += 1
         if self.is_loud:
             seq = self._tell(
-                BusKind.ORDER, partial(_order_facts, order), order.symbol, cause=self._signal_seq
+                BusKind.ORDER, partial(order_facts, order), order.symbol, cause=self._signal_seq
             )
             self._order_seqs[id(order)] = seq
         else:
@@ -453,7 +455,7 @@ class BarRun:
                     if self.is_loud:
                         self._tell(
                             BusKind.FILL,
-                            partial(_fill_facts, item),
+                            partial(fill_facts, item),
                             item.symbol,
                             cause=self._cause_of(item.order),
                         )
@@ -461,7 +463,7 @@ class BarRun:
                     symbol = max(0, item.order.symbol)
                     self._tell(
                         BusKind.ORDER_UPDATE,
-                        partial(_news_facts, item),
+                        partial(news_facts, item),
                         symbol,
                         cause=self._cause_of(item.order),
                     )
@@ -497,7 +499,7 @@ class BarRun:
         if change is not Watch.HALTED or watch is None:
             return
         self._container.context.log("warning", "trading is halted: max_drawdown reached")
-        self._broker.cancel_all(now_ns=now_ns, reason="RISK_HALT", keep=_is_exit)
+        self._broker.cancel_all(now_ns=now_ns, reason="RISK_HALT", keep=is_exit)
         if watch.flattens:
             self._flatten(now_ns)
 
@@ -541,7 +543,7 @@ class BarRun:
         """
         if self.is_loud:
             return
-        updates = sum(_update_count(order) for order in self._broker.orders)
+        updates = sum(update_count(order) for order in self._broker.orders)
         total = 2 * self._position + self._silent + len(self._broker.fill_log) + updates
         self._bus.count(max(0, total - self._bus.events_published))
 
@@ -605,67 +607,3 @@ def _instant_at(instants: Sequence[int], position: int) -> int:
         else:
             high = middle
     return low
-
-
-def _update_count(order: BarOrder) -> int:
-    """Return how many ORDER_UPDATE events *order* had: routed, changed, ended."""
-    is_routed = order.state != REJECTED or order.filled_lots > 0 or order.bar_created >= 0
-    is_own = not order.is_child and order.role not in _FORCED
-    partial_fills = order.fills - int(order.state == FILLED)
-    return int(is_routed and is_own) + partial_fills + order.revision + int(order.state >= FILLED)
-
-
-def _range_problem(row: SignalRow) -> str:
-    """Return what is too large for the ledger's integers, empty if nothing is."""
-    if abs(row.value) >= NEVER:
-        return "QTY_ABOVE_MAX"
-    prices = (row.limit, row.stop, row.trail, row.limit_offset, row.activation, row.sl, row.tp)
-    if any(abs(price) >= NEVER and price != NO_PRICE for price in prices):
-        return "PRICE_OUT_OF_RANGE"
-    return ""
-
-
-def _is_exit(order: BarOrder) -> bool:
-    return order.reduce_only or order.is_child
-
-
-_DEFAULT_ROW: Final = SignalRow()
-
-
-def _signal_facts(row: SignalRow, tag: str) -> dict[str, Any]:
-    """Return what a signal says beyond the defaults."""
-    said = {
-        name: int(value)
-        for name, value, default in zip(row._fields, row, _DEFAULT_ROW, strict=True)
-        if value != default and not name.endswith("tag")
-    }
-    return {"bar": row.bar, "kind": int(row.kind), "value": row.value, **said, "tag": tag}
-
-
-def _order_facts(order: BarOrder) -> dict[str, Any]:
-    return {
-        "symbol": order.symbol,
-        "side": order.side,
-        "type": order.kind_name,
-        "lots": order.lots,
-        "size_ppb": order.size_ppb,
-        "limit": order.limit,
-        "stop": order.stop,
-        "role": order.role,
-        "tag": order.tag,
-    }
-
-
-def _news_facts(news: OrderNews) -> dict[str, Any]:
-    return {"order": news.order.seq, "state": news.state, "reason": news.reason}
-
-
-def _fill_facts(fill: BarFill) -> dict[str, Any]:
-    return {
-        "order": fill.order.seq,
-        "side": fill.side,
-        "lots": fill.lots,
-        "ticks": fill.ticks,
-        "fee_atoms": fill.fee_atoms,
-        "maker": fill.is_maker,
-    }
