@@ -19,6 +19,7 @@ from engine.api.commands import (
     StopSession,
     StoreExecutor,
     UpdateExecutor,
+    WritePaperSession,
 )
 
 COMMAND_TIMEOUT_S: Final = 30.0
@@ -66,6 +67,10 @@ def target_of(command: Command) -> str:
             return command.path or command.name
         case CancelBacktest() | DeleteBacktest():
             return command.backtest_id
+        case RunOptimization():
+            return command.resume or command.path or command.name
+        case CancelOptimization() | WritePaperSession():
+            return command.study_id
         case AgentCommand():
             return command.agent_id
         case _:

@@ -115,6 +115,13 @@ class CancelOptimization(OptimizationCommand):
     study_id: str = Field(min_length=1)
 
 
+class WritePaperSession(OptimizationCommand):
+    """Write the strategy of a trial as a paper session file into the data directory."""
+
+    study_id: str = Field(min_length=1)
+    index: int = Field(ge=0)
+
+
 class AgentCommand(Command):
     """What is said about one agent."""
 

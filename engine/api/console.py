@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.api import views
     from engine.api.backtest_views import BacktestDetail, BacktestRow, ContainerRow
     from engine.api.commands import Command, RunBacktest
+    from engine.api.optimization_views import StudyDetail, StudyRow
     from engine.api.result_tables import ResultTables
 
 
@@ -131,6 +132,14 @@ class ConsoleEngine(Protocol):
 
     def export_backtest(self, backtest_id: str, folder: str) -> tuple[str, ...]:
         """Write a result to *folder* and return the files; works long: call it in a worker."""
+        ...
+
+    def optimizations(self) -> tuple[StudyRow, ...]:
+        """Return all studies, queued and running ones first, then the newest."""
+        ...
+
+    def optimization(self, study_id: str) -> StudyDetail | None:
+        """Return a study with its table, or None."""
         ...
 
     def containers(self) -> tuple[ContainerRow, ...]:

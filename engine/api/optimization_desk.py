@@ -14,7 +14,12 @@ from anyio import to_thread
 
 from engine import flow
 from engine.api.board import Board
-from engine.api.commands import CancelOptimization, OptimizationCommand, RunOptimization
+from engine.api.commands import (
+    CancelOptimization,
+    OptimizationCommand,
+    RunOptimization,
+    WritePaperSession,
+)
 from engine.api.optimization_files import (
     STUDIES,
     OptimizationFileError,
@@ -141,6 +146,8 @@ class OptimizationDesk:
                     raise flow.NotFoundError(f"study {command.study_id} is not running")
                 self._cancel(task)
                 return f"study {command.study_id} is being cancelled"
+            case WritePaperSession():
+                return await self._write_session(command)
             case _:
                 raise flow.OperationError(f"{type(command).__name__} is no command of studies")
 
@@ -205,6 +212,15 @@ class OptimizationDesk:
             raise
         await self.refresh()
         return f"study {job.id} is queued"
+
+    async def _write_session(self, command: WritePaperSession) -> str:
+        from engine.api.paper_file import write_paper_session
+
+        detail = self._board.optimizations.get(command.study_id)
+        if detail is None:
+            raise flow.NotFoundError(f"there is no study {command.study_id}")
+        path = await to_thread.run_sync(write_paper_session, detail, command.index, self._data_dir)
+        return f"wrote {path}; quarterdeck run {path}"
 
     def _cancel(self, task: _Task) -> None:
         task.is_cancelled = True

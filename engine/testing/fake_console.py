@@ -26,10 +26,12 @@ from engine.testing.fake_rows import (
     make_row,
     make_rows,
 )
+from engine.testing.fake_studies import make_studies
 
 if TYPE_CHECKING:
     from engine.api.backtest_views import BacktestDetail, BacktestRow, ContainerRow
     from engine.api.commands import Command, RunBacktest
+    from engine.api.optimization_views import StudyDetail, StudyRow
     from engine.testing.fake_result import FakeResult
 
 FakeState = Literal["starting", "empty", "running", "faulted", "stale"]
@@ -90,6 +92,7 @@ class FakeConsoleEngine:
         self._agents = make_agents()
         quiet = state in {"starting", "empty"}
         self._backtests = {} if quiet else make_backtests()
+        self._studies = {} if quiet else make_studies()
         self.exported: list[tuple[str, str]] = []
         self._steps = 0
 
@@ -129,6 +132,10 @@ class FakeConsoleEngine:
         """Put *details* in the place of all backtests."""
         self._backtests = dict(details)
 
+    def replace_studies(self, details: Mapping[str, StudyDetail]) -> None:
+        """Put *details* in the place of all studies."""
+        self._studies = dict(details)
+
     def row_at(self, place: int) -> views.ExecutorRow:
         """Return the executor at *place* in order of creation of the fake."""
         return self._rows[place]
@@ -154,7 +161,7 @@ class FakeConsoleEngine:
         self.submitted.append(command)
         command_id = f"cmd-{len(self.submitted):04d}"
         data = command.model_dump()
-        names = ("executor_id", "executor_type", "agent_id")
+        names = ("executor_id", "executor_type", "agent_id", "study_id")
         target = next((str(data[name]) for name in names if data.get(name)), command.session)
         self._commands[command_id] = views.CommandRow(
             id=command_id, ts_ns=self.now_ns, actor=command.actor, kind=type(command).__name__,
@@ -355,6 +362,14 @@ class FakeConsoleEngine:
             raise ValueError(f"{folder}: cannot be written; name another folder")
         self.exported.append((backtest_id, folder))
         return tuple(f"{folder}/{name}" for name in ("metrics.json", "report.html"))
+
+    def optimizations(self) -> tuple[StudyRow, ...]:
+        """Return the studies in every state."""
+        return tuple(detail.row for detail in self._studies.values())
+
+    def optimization(self, study_id: str) -> StudyDetail | None:
+        """Return one study, or None."""
+        return self._studies.get(study_id)
 
     def containers(self) -> tuple[ContainerRow, ...]:
         """Return a session's container and a backtest's."""
