@@ -14,7 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.backtest import kernel_layout as at
-from engine.backtest.kernel_inputs import KernelInputs, KernelRequest, kernel_inputs
+from engine.backtest.kernel_inputs import (
+    KernelInputs,
+    KernelRequest,
+    is_market_only,
+    kernel_inputs,
+)
 from engine.model.bar_columns import IntArray
 from engine.model.orders import OrderStatus
 from engine.model.run_tables import EQUITY_DTYPE, FILL_DTYPE, ORDER_DTYPE, Table
@@ -74,12 +79,14 @@ class CompiledRun:
 class _Tables:
     """The tables that a run grows: orders, fills, lists of working orders, copies."""
 
-    def __init__(self, inputs: KernelInputs) -> None:
+    def __init__(self, inputs: KernelInputs, *, zeroed: bool = False) -> None:
         signals = len(inputs.decisions)
         symbols = len(inputs.symbols)
         burst = int(inputs.numbers[at.A_BURST])
-        self.orders = np.empty((signals + 64 + 8 * burst + 4 * symbols, at.O_COUNT), np.int64)
-        self.fills = np.empty((signals + 64 + 8 * burst + 4 * symbols, at.X_COUNT), np.int64)
+        make = np.zeros if zeroed else np.empty
+        rows = signals + 64 + 8 * burst + 4 * symbols
+        self.orders = make((rows, at.O_COUNT), dtype=np.int64)
+        self.fills = make((rows, at.X_COUNT), dtype=np.int64)
         width = max(64 + 5 * burst, inputs.groups)
         self.working = np.zeros((symbols + 1, width), dtype=np.int64)
         self.copies = np.zeros((512 + 8 * burst, _COPY_WIDTH), dtype=np.int64)
@@ -112,6 +119,54 @@ def run_compiled(
         ImportError: numba is not installed.
         LedgerOverflowError: a number left 62 bits; nothing of the run is kept.
     """
+    if is_market_only(request):
+        run = _run_market(request, watcher, slice_bars)
+        if run is not None:
+            return run
+    return _run_whole(request, watcher, slice_bars)
+
+
+def _run_market(
+    request: KernelRequest, watcher: Watcher | None, slice_bars: int
+) -> CompiledRun | None:
+    """Run *request* on the small kernel; None if the account needs the whole ones."""
+    from engine.backtest.kernel_market import run_market
+
+    inputs = kernel_inputs(request, market_only=True)
+    q, s, steps = inputs.numbers, inputs.symbols, inputs.steps
+    tables = _Tables(inputs, zeroed=True)
+    equity, cash = np.empty(steps, dtype=np.int64), np.empty(steps, dtype=np.int64)
+    exposed = np.zeros(steps, dtype=np.uint8)
+    is_cancelled = False
+    while q[at.A_STEP] < steps:
+        stop = min(steps, int(q[at.A_STEP]) + slice_bars)
+        run_market(
+            q,
+            s,
+            tables.orders,
+            tables.fills,
+            tables.working,
+            inputs.bars,
+            inputs.decisions,
+            equity,
+            cash,
+            exposed,
+            stop,
+            int(stop == steps),
+        )
+        _check(q)
+        if q[at.A_STATUS] == at.STATUS_WHOLE:
+            return None
+        if watcher is not None and not watcher(
+            int(q[at.A_STEP]), int(q[at.K_NOW]), int(q[at.A_EQUITY]), int(q[at.A_FILLS])
+        ):
+            is_cancelled = bool(q[at.A_STEP] < steps)
+            break
+    return _result(request, inputs, tables, equity, cash, exposed, is_cancelled=is_cancelled)
+
+
+def _run_whole(request: KernelRequest, watcher: Watcher | None, slice_bars: int) -> CompiledRun:
+    """Run *request* on the kernels that know everything."""
     from engine.backtest.kernel_run import finish_run, run_bars
 
     inputs = kernel_inputs(request)

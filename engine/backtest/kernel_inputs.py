@@ -42,6 +42,7 @@ from engine.execution.cost_settings import (
 from engine.execution.slippage import (
     AmountSlippage,
     FixedSlippage,
+    NoSlippage,
     RelativeSlippage,
     SlippageModel,
     SpreadSlippage,
@@ -58,7 +59,7 @@ from engine.risk.bar_limits import BarRiskSettings, HaltAction, Limit
 from engine.risk.bar_sizers import AllInSizer, KellySizer, PercentRiskSizer
 from engine.risk.limits import LimitMode
 from engine.risk.sizers import FixedSizer, PercentEquitySizer
-from engine.strategies.signal_codes import BracketBasis, OffsetUnit, TimeInForce
+from engine.strategies.signal_codes import BracketBasis, KindCode, OffsetUnit, TimeInForce
 from engine.strategies.signal_table import NO_PRICE, SignalTable
 
 LARGEST: Final = 2**62
@@ -128,11 +129,52 @@ class KernelInputs:
     timeline_ts: IntArray
 
 
-def kernel_inputs(request: KernelRequest) -> KernelInputs:
-    """Return the tables of *request*."""
+def is_market_only(request: KernelRequest) -> bool:
+    """Whether the small kernel can play *request*: see `engine.backtest.kernel_market`."""
+    broker, risk = request.broker, request.risk
+    if len(request.signals) != 1 or not request.is_single or risk.drawdown is not None:
+        return False
+    bars, table = request.columns[0], request.signals[0].table
+    limits = (risk.max_position_size, risk.max_position_pct, risk.max_leverage)
+    slippage = build_slippage(broker.slippage_model)
+    commission = _commission(request)
+    taker = commission.taker_ppb if isinstance(commission, MakerTakerCommission) else 0
+    return (
+        broker.fill_timing is FillTiming.NEXT_OPEN
+        and broker.market_basis is MarketBasis.OPEN
+        and broker.max_participation is None
+        and broker.slippage_model.clamp is Clamp.NONE
+        and isinstance(slippage, NoSlippage | FixedSlippage | AmountSlippage | RelativeSlippage)
+        and taker is not None
+        and taker >= 0
+        and all(limit is None for limit in limits)
+        and not isinstance(risk.sizer, PercentRiskSizer)
+        and not bars.instrument.min_notional_atoms
+        and not bars.blocks_fills.any()
+        and _is_plain(table)
+    )
+
+
+def _is_plain(table: SignalTable) -> bool:
+    """Whether *table* wants market orders only, at most one at a bar."""
+    bar = table["bar"]
+    if len(bar) > 1 and not bool(np.all(bar[1:] > bar[:-1])):
+        return False
+    absent = ("limit", "stop", "sl", "tp", "sl_trail")
+    unset = ("order_type", "tif", "reduce_only", "post_only", "size_ppb", "oco_group", "off_grid")
+    return (
+        not bool(np.any(table["kind"] == KindCode.ORDER))
+        and not any(bool(np.any(table[name])) for name in (*unset, "trail_unit"))
+        and all(bool(np.all(table[name] == NO_PRICE)) for name in absent)
+    )
+
+
+def kernel_inputs(request: KernelRequest, *, market_only: bool = False) -> KernelInputs:
+    """Return the tables of *request*; with *market_only* those that the small kernel reads."""
     slippage = build_slippage(request.broker.slippage_model)
     timeline = None if request.is_single else _timeline(request)
-    decisions, owners, tags, groups = _decisions(request, timeline)
+    wanted = _MARKET if market_only else _PLAIN
+    decisions, owners, tags, groups = _decisions(request, timeline, wanted)
     numbers = _numbers(request, slippage)
     if len(decisions):
         steps = decisions[:, at.D_STEP]
@@ -151,7 +193,7 @@ def kernel_inputs(request: KernelRequest) -> KernelInputs:
     return KernelInputs(
         numbers=numbers,
         symbols=_symbols(request, slippage),
-        bars=_bars(request, slippage),
+        bars=_bars(request, slippage, has_flags=not market_only),
         timeline=_read_only(rows),
         decisions=_read_only(decisions),
         steps=steps_count,
@@ -379,7 +421,9 @@ def per_share_fraction(model: PerShareCommission, instrument: Instrument) -> tup
     return atoms // shared, lots // shared
 
 
-def _bars(request: KernelRequest, slippage: SlippageModel) -> tuple[NDArray[Any], ...]:
+def _bars(
+    request: KernelRequest, slippage: SlippageModel, *, has_flags: bool
+) -> tuple[NDArray[Any], ...]:
     names = ("ts_open", "ts_close", "open", "high", "low", "close", "volume")
     joined: list[NDArray[np.int64]] = [
         _joined([getattr(one, name) for one in request.columns]) for name in names
@@ -392,6 +436,8 @@ def _bars(request: KernelRequest, slippage: SlippageModel) -> tuple[NDArray[Any]
         spread = _joined([_optional(one, one.spread) for one in request.columns])
     if isinstance(slippage, VolatilitySlippage):
         impact = _joined([_impact(one, slippage) for one in request.columns])
+    if not has_flags:
+        return (*joined, vwap, spread, impact, np.zeros(0, dtype=np.uint8))
     flags = [
         one.blocks_fills * at.FLAG_SYNTHETIC
         + one.starts_session * at.FLAG_STARTS
@@ -456,8 +502,15 @@ _PLAIN: Final[Mapping[int, str]] = {
 }
 
 
+_MARKET: Final = {
+    column: name
+    for column, name in _PLAIN.items()
+    if name in ("kind", "value", "strength_ppb", "only_flat", "tag")
+}
+
+
 def _decisions(
-    request: KernelRequest, timeline: Timeline | None
+    request: KernelRequest, timeline: Timeline | None, wanted: Mapping[int, str]
 ) -> tuple[IntArray, IntArray, tuple[str, ...], int]:
     """Return the signals in the order in which they are given, their owners, tags, OCO groups."""
     parts: list[IntArray] = []
@@ -469,8 +522,9 @@ def _decisions(
         bar = table["bar"].astype(np.int64)
         kept = np.flatnonzero((bar >= request.starts[symbol]) & (bar < request.stops[symbol]))
         part = np.zeros((len(kept), at.D_COUNT), dtype=np.int64)
-        for column, name in _PLAIN.items():
-            part[:, column] = table[name][kept]
+        is_whole = len(kept) == len(bar)
+        for column, name in wanted.items():
+            part[:, column] = table[name] if is_whole else table[name][kept]
         part[:, at.D_SYMBOL] = symbol
         part[:, at.D_STEP] = steps_of[symbol][bar[kept] - request.starts[symbol]]
         numbers = np.array([tags.setdefault(tag, len(tags)) for tag in table.tags], dtype=np.int64)

@@ -433,6 +433,7 @@ STATUS_RUNNING: Final = 0
 STATUS_FULL: Final = 1
 STATUS_OVERFLOW: Final = 2
 STATUS_BANKRUPT: Final = 3
+STATUS_WHOLE: Final = 4
 
 TAG_OF_ROLE: Final = -100
 """Tag of an order that no signal made: this less its role."""

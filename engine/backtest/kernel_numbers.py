@@ -7,20 +7,20 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.backtest.jit import kernel
+from engine.backtest.jit import kernel, part
 from engine.model import rounding
 from engine.model.bar_columns import IntArray
 from engine.model.run_tables import Table
 
 ByteArray: TypeAlias = NDArray[np.uint8]
 
-ceil_div = kernel(rounding.ceil_div)
-trunc_div = kernel(rounding.trunc_div)
-half_even_div = kernel(rounding.half_even_div)
-ppb_floor = kernel(rounding.ppb_floor)
-ppb_ceil = kernel(rounding.ppb_ceil)
-ppb_trunc = kernel(rounding.ppb_trunc)
-fee_ppb = kernel(rounding.fee_ppb)
+ceil_div = part(rounding.ceil_div)
+trunc_div = part(rounding.trunc_div)
+half_even_div = part(rounding.half_even_div)
+ppb_floor = part(rounding.ppb_floor)
+ppb_ceil = part(rounding.ppb_ceil)
+ppb_trunc = part(rounding.ppb_trunc)
+fee_ppb = part(rounding.fee_ppb)
 
 _SMALL: Final = 3_037_000_499
 """Largest integer whose square fits 63 bits."""
@@ -37,7 +37,7 @@ _SHIFT_31: Final = np.uint64(31)
 _SHIFT_11: Final = np.uint64(11)
 
 
-@kernel
+@part
 def divided_product(left: int, right: int, divisor: int) -> tuple[Any, Any]:
     """Return quotient and rest of *left* * *right* / *divisor*, the product taken in 128 bits.
 
@@ -66,7 +66,7 @@ def divided_product(left: int, right: int, divisor: int) -> tuple[Any, Any]:
     return np.int64(result), np.int64(rest)
 
 
-@kernel
+@part
 def half_even_share(total: int, part: int, whole: int) -> int:
     """Return *total* * *part* / *whole* rounded half to even; 0 <= *part* <= *whole*, all >= 0."""
     each = total // whole
@@ -78,7 +78,7 @@ def half_even_share(total: int, part: int, whole: int) -> int:
     return quotient
 
 
-@kernel
+@part
 def mix(value: Any) -> Any:  # noqa: ANN401 (uint64, which has no name in Python)
     """Return the SplitMix64 finaliser of *value*, a uint64 (DET-3)."""
     z = value + _MIX_STEP
@@ -87,7 +87,7 @@ def mix(value: Any) -> Any:  # noqa: ANN401 (uint64, which has no name in Python
     return z ^ (z >> _SHIFT_31)
 
 
-@kernel
+@part
 def uniform(seed: int, stream: int, a: int, b: int) -> float:
     """Return the draw of (*seed*, *stream*, *a*, *b*) in [0, 1)."""
     z = mix(np.uint64(seed)) ^ np.uint64(stream)

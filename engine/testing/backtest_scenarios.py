@@ -207,6 +207,55 @@ def scenario(number: int) -> Scenario:
     )
 
 
+def market_scenario(number: int) -> Scenario:
+    """Return a scenario that the small kernel can play: plain market orders, one at a bar."""
+    rng = np.random.default_rng(10**6 + number)
+    given = scenario(number)
+    columns = replace(
+        given.columns[0],
+        is_synthetic=np.zeros(len(given.columns[0]), dtype=np.bool_),
+        instrument=replace(given.columns[0].instrument, min_notional=Decimal(0)),
+    )
+    bars = np.flatnonzero(rng.random(len(columns)) < 0.3)
+    count = len(bars)
+    kind = rng.choice([1, 2, 3, 4], count)
+    side = np.where(rng.random(count) < 0.5, 1, -1)
+    sizes = (rng.integers(0, 2 * _PPB, count), rng.integers(0, 60, count), np.ones(count))
+    value = side * np.select([kind == 1, kind == 2, kind == 3], sizes, 0)
+    table = signal_table(
+        {
+            "bar": bars,
+            "kind": kind,
+            "value": value,
+            "strength_ppb": rng.choice([_PPB, 333_333_333], count),
+            "only_flat": rng.random(count) < 0.1,
+            "tag": rng.integers(0, 3, count),
+        },
+        tags=("", "a", "b"),
+    )
+    models: list[dict[str, Any]] = [
+        {"kind": "none"},
+        {"kind": "fixed", "ticks": 2},
+        {"kind": "bps", "bps": "7"},
+    ]
+    components = dict(given.components)
+    components["broker"] = {
+        "class": "SimulatedBroker",
+        "params": {
+            **components["broker"]["params"],
+            "fill_timing": "next_open",
+            "market_basis": "open",
+            "max_participation": None,
+            "slippage_model": models[int(rng.integers(0, 3))],
+        },
+    }
+    sizer = components["risk_manager"]["params"]["sizer"]
+    if sizer["kind"] == "percent_risk":
+        sizer = {"kind": "all_in"}
+    components["risk_manager"] = {"params": {"sizer": sizer}}
+    return replace(given, columns=(columns,), tables=(table,), components=components)
+
+
 def without_signals(given: Scenario, keep: Mapping[int, IntArray]) -> Scenario:
     """Return *given* with only the rows *keep* of each table: for shrinking."""
     tables = tuple(

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from engine.backtest.compiled_run import SLICE, run_compiled
+from engine.backtest.kernel_inputs import is_market_only
 from engine.testing.backtest_scenarios import (
     differences,
     kernel_request,
+    market_scenario,
     play_compiled,
     play_events,
     scenario,
@@ -26,6 +28,14 @@ def test_both_paths_leave_the_same_tables(group: int) -> None:
     for number in range(group * GROUP, (group + 1) * GROUP):
         given = scenario(number)
         assert differences(play_events(given), play_compiled(given)) == [], f"scenario {number}"
+
+
+@pytest.mark.parametrize("group", range(3))
+def test_the_small_kernel_leaves_the_same_tables(group: int) -> None:
+    for number in range(group * GROUP, (group + 1) * GROUP):
+        given = market_scenario(number)
+        assert is_market_only(kernel_request(given))
+        assert differences(play_events(given), play_compiled(given)) == [], f"market {number}"
 
 
 @pytest.mark.parametrize("number", REGRESSIONS)
