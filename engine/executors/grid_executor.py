@@ -76,6 +76,8 @@ class GridExecutor(DirectionalExecutor):
         self._part = OpenPart()
         self._barriers = GridBarriers(self.side, self._instrument.tick)
         self._batch_not_before_ns = 0
+        self._waits_until_ns = 0
+        """No level waits after a failure or a cancel beyond it."""
         self._is_checked = False
         self._frozen_mid: int | None = None
         self._failed_ids: deque[str] = deque(maxlen=NEWEST)
@@ -349,10 +351,12 @@ class GridExecutor(DirectionalExecutor):
         room = self._room()
         if not room or now_ns < self._batch_not_before_ns:
             return
-        mid = quote.bid_ticks + quote.ask_ticks
+        mid, work = quote.bid_ticks + quote.ask_ticks, self._work()
+        if not work.opens.contains(mid):
+            return
         levels = [
             level
-            for level in self._work().idle
+            for level in work.idle
             if now_ns >= level.entry_not_before_ns
             and self._windows.entry(level.plan.ticks).contains(mid)
         ]
@@ -374,6 +378,7 @@ class GridExecutor(DirectionalExecutor):
             lots, reference
         ):
             level.entry_not_before_ns = now_ns + self._settings.shutdown_poll_ns
+            self._waits_until_ns = max(self._waits_until_ns, level.entry_not_before_ns)
             return False
         order = self._send(
             now_ns,
@@ -490,6 +495,7 @@ class GridExecutor(DirectionalExecutor):
         else:
             return
         again_ns = now_ns + self._retry_wait_ns(count)
+        self._waits_until_ns = max(self._waits_until_ns, again_ns)
         if kind_of(order.request.role) == ENTRY:
             level.entry_not_before_ns = again_ns
         else:
@@ -534,8 +540,9 @@ class GridExecutor(DirectionalExecutor):
         quote = self._valid_quote()
         work = self._work()
         times = [self._end_ns or 0, self._batch_not_before_ns]
-        times += [level.entry_not_before_ns for level in work.idle]
-        times += [level.exit_not_before_ns for level in work.filled]
+        if now_ns < self._waits_until_ns:
+            times += [level.entry_not_before_ns for level in work.idle]
+            times += [level.exit_not_before_ns for level in work.filled]
         if quote is None:
             prices = tuple(
                 PriceTrigger(self.market, field, is_above=True, level=1)
@@ -570,8 +577,11 @@ class GridExecutor(DirectionalExecutor):
         work, windows = self._work(), self._windows
         found: list[PriceTrigger] = []
         if windows.has_bounds and self._room():
-            for level in work.idle:
-                edges.enter(windows.entry(level.plan.ticks), mid)
+            if not work.opens.contains(mid):
+                edges.enter(work.opens, mid)
+            else:
+                for level in work.idle:
+                    edges.enter(windows.entry(level.plan.ticks), mid)
         for level in work.filled:
             window = windows.exit(level.target_ticks)
             if not window.contains(mid):

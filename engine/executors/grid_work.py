@@ -68,6 +68,15 @@ class GridWindows:
                 high = window.high
         return ActivationWindow(low, high)
 
+    def entry_any(self, levels: Iterable[GridLevel]) -> ActivationWindow:
+        """Return where one of *levels* at least is opened: the nearest one; ALWAYS if none is."""
+        found = [self.entry(level.plan.ticks) for level in levels]
+        if not found or ALWAYS in found:
+            return ALWAYS
+        if self._is_buy:
+            return ActivationWindow(high=max(window.high or 0 for window in found))
+        return ActivationWindow(low=min(window.low or 0 for window in found))
+
     def _entry_window(self, twice: int) -> ActivationWindow:
         if self._bounds is None:
             return ALWAYS
@@ -107,6 +116,8 @@ class GridWork:
     """The orders that work, entries first."""
     stay: ActivationWindow = ALWAYS
     """The mids at which all of these orders stay."""
+    opens: ActivationWindow = ALWAYS
+    """The mids at which one of the idle levels at least may be opened."""
 
     @classmethod
     def of(cls, levels: Iterable[GridLevel], windows: GridWindows) -> GridWork:
@@ -132,8 +143,10 @@ class GridWork:
             if leaving is not None:
                 exits.append(leaving)
         orders = (*entries, *exits)
-        stay = windows.keep_all(orders) if windows.has_bounds else ALWAYS
-        return cls(tuple(idle), tuple(filled), tuple(complete), working, orders, stay)
+        stay = opens = ALWAYS
+        if windows.has_bounds:
+            stay, opens = windows.keep_all(orders), windows.entry_any(idle)
+        return cls(tuple(idle), tuple(filled), tuple(complete), working, orders, stay, opens)
 
 
 @dataclass(slots=True)
