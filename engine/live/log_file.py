@@ -15,6 +15,7 @@ import structlog
 from anyio import CancelScope, to_thread
 
 from engine.scheduling.control.redaction import redacted
+from engine.scheduling.log_context import add_running_task
 
 FILE_NAME: Final = "quarterdeck.log"
 MAX_BYTES: Final = 10_000_000
@@ -104,6 +105,7 @@ class LogFile:
             self._backend,
             wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG),
             processors=[
+                add_running_task,  # here, where the caller's context is still that of its task
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
                 structlog.processors.format_exc_info,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -18,14 +17,3 @@ def add_running_task(
         event.setdefault("agent_id", task.agent_id)
         event.setdefault("task_id", task.task_id)
     return event
-
-
-class RunningTaskFilter(logging.Filter):
-    """Gives every record `agent_id` and `task_id`, None outside tasks; for a stdlib handler."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Add the attributes and let *record* pass."""
-        task = CURRENT_TASK.get()
-        record.agent_id = None if task is None else task.agent_id
-        record.task_id = None if task is None else task.task_id
-        return True

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
 from engine.live import log_file as log_module
 from engine.live.log_file import LogFile
+from engine.testing.agent_bench import quiet_engine
+from engine.testing.manual_clock import ManualClock
 
 pytestmark = pytest.mark.anyio
 
@@ -30,6 +33,21 @@ async def test_lines_are_json_with_level_and_time(tmp_path: Path) -> None:
     assert (first["event"], first["level"], first["session"]) == ("started", "info", "s-1")
     assert str(first["timestamp"]).endswith("Z")
     assert second["level"] == "warning"
+
+
+async def test_lines_of_a_task_name_it_and_its_agent(tmp_path: Path) -> None:
+    async with LogFile.open(tmp_path) as log_file, quiet_engine(ManualClock()) as engine:
+
+        async def work(pool: Any) -> None:
+            log_file.log.info("inside")
+
+        task = await engine.schedule_task("watcher", "fetch", work)
+        await task.result()
+        log_file.log.info("outside")
+    inside, outside = lines(log_file.path)
+    assert (inside["agent_id"], inside["task_id"]) == ("watcher", task.id)
+    assert "agent_id" not in outside
+    assert "task_id" not in outside
 
 
 async def test_only_the_owner_may_read_it(tmp_path: Path) -> None:

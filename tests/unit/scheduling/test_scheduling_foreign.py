@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.scheduling.log_context import RunningTaskFilter, add_running_task
+from engine.scheduling.log_context import add_running_task
 from engine.testing.agent_bench import quiet_engine
 from engine.testing.manual_clock import ManualClock
 
@@ -100,13 +100,10 @@ async def test_log_lines_name_agent_and_task(clock: ManualClock) -> None:
     seen: list[Any] = []
 
     async def logs(pool: Any) -> None:
-        record = logging.LogRecord("x", logging.INFO, "", 0, "text", (), None)
-        assert RunningTaskFilter().filter(record)
-        seen.append((vars(record)["agent_id"], vars(record)["task_id"]))
         seen.append(add_running_task(None, "info", {"event": "text"}))
 
     async with quiet_engine(clock) as engine:
         handle = await engine.schedule_task("a", "t", logs)
         await handle.result()
-    assert seen == [("a", handle.id), {"event": "text", "agent_id": "a", "task_id": handle.id}]
+    assert seen == [{"event": "text", "agent_id": "a", "task_id": handle.id}]
     assert add_running_task(None, "info", {"event": "text"}) == {"event": "text"}
