@@ -26,7 +26,9 @@ class FeedStalenessParams(BaseModel):
 
 
 _UNKNOWN_PACE: Final = 20
-"""A market with one quote so far gets so many times the least time."""
+"""A market with few quotes so far gets so many times the least time."""
+_KNOWN_FROM: Final = 10
+"""Seconds with a quote from which on a market's pace is known."""
 
 
 class FeedStaleness(EngineAgent):
@@ -70,8 +72,9 @@ class FeedStaleness(EngineAgent):
         name = f"{market.connector_name}:{market.trading_pair}"
         runner = self.ports.runner
         age_s, gap_s = market.age_s, market.longest_gap_s
-        usual_s = _UNKNOWN_PACE * params.stale_after_s if gap_s is None else params.patience * gap_s
-        limit_s = max(params.stale_after_s, usual_s)
+        is_known = gap_s is not None and len(market.trend) >= _KNOWN_FROM
+        usual_s = params.patience * (gap_s or 0.0)
+        limit_s = max(params.stale_after_s * (1 if is_known else _UNKNOWN_PACE), usual_s)
         is_stale = not runner.is_simulated and age_s is not None and age_s > limit_s
         if is_stale:
             text = f"no market data of {name} for {age_s:,.0f} s"

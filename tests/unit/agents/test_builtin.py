@@ -160,21 +160,23 @@ async def test_health_raises_and_clears_each_figure(
 async def test_a_market_without_quotes_is_stale_until_they_come(make: Make, desk: Desk) -> None:
     runner = desk.session.built.runner
     runner._pace._ratio = (1, 1)  # not the simulated clock
-    desk.session.quote(2, "9.99", "10.01")
+    for second in range(2, 12):
+        desk.session.quote(second, "9.99", "10.01")
     agent = make(FeedStaleness, stale_after_s=5)
     assert (await cycle(agent))["stale"] == []
-    desk.session.timer(20)
+    desk.session.timer(29)
     assert (await cycle(agent))["stale"] == ["AAA-USDT"]
     assert desk.told == ["guard: no market data of sim:AAA-USDT for 18 s"]
     assert desk.raised["guard:sim:AAA-USDT"][1] == "error"
-    desk.session.quote(21, "9.99", "10.01")
+    desk.session.quote(30, "9.99", "10.01")
     assert (await cycle(agent))["stale"] == []
     assert not desk.raised
     assert 0 <= desk.market["volatility"] <= 1
 
 
 @pytest.mark.parametrize(("quotes", "at", "stale"), [
-    ((), 90, False), ((), 110, True), ((11,), 60, False), ((11,), 62, True), ((31,), 90, False),
+    ((), 90, False), ((), 110, True), ((2, 3), 90, False), ((2, 3), 110, True),
+    (tuple(range(11, 110, 10)), 150, False), (tuple(range(11, 110, 10)), 155, True),
 ])  # fmt: skip
 async def test_a_slow_market_gets_more_time(
     quotes: tuple[int, ...], at: int, stale: bool, make: Make, desk: Desk
