@@ -154,10 +154,6 @@ def _price(ticks: int) -> int | None:
 
 def _forced_tag(run: CompiledRun, row: Sequence[int]) -> str:
     role = row[at.O_ROLE]
-    if (
-        role == at.ROLE_LIQUIDATION
-        and run.is_bankrupt
-        and row[at.O_CREATED] == run.equity["ts"][-1]
-    ):
+    if role == at.ROLE_LIQUIDATION and run.is_bankrupt and row[at.O_CREATED] == run.stamps[-1]:
         return "BANKRUPT" if not row[at.O_FEE] and not row[at.O_EXTRA] else "LIQUIDATION"
     return _FORCED_TAGS[role]

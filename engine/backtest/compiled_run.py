@@ -40,13 +40,17 @@ class LedgerOverflowError(ArithmeticError):
 class CompiledRun:
     """What a kernel left; the tables have the dtypes of `engine.model.run_tables`.
 
+    ``stamps``, ``equity_atoms``, ``cash_atoms`` and ``exposed`` are the samples by instant.
+
     ``order_rows`` are the kernel's own rows of the orders, one per order, for what the table does
     not hold. ``reasons`` counts the signals that became no order.
     """
 
     fills: Table
-    equity: Table
-    orders: Table
+    stamps: IntArray
+    equity_atoms: IntArray
+    cash_atoms: IntArray
+    exposed: NDArray[np.uint8]
     order_rows: IntArray
     inputs: KernelInputs
     reasons: dict[str, int]
@@ -60,6 +64,21 @@ class CompiledRun:
     shortfall_atoms: int
     final_equity_atoms: int
     marks: tuple[int, ...]
+
+    @property
+    def equity(self) -> Table:
+        """Return the samples as a table, a new one each time."""
+        samples = np.empty(len(self.stamps), dtype=EQUITY_DTYPE)
+        samples["ts"] = self.stamps
+        samples["equity_atoms"] = self.equity_atoms
+        samples["cash_atoms"] = self.cash_atoms
+        samples["exposed"] = self.exposed
+        return samples
+
+    @property
+    def orders(self) -> Table:
+        """Return the orders as a table, a new one each time."""
+        return _orders(self.order_rows)
 
     def reason_of(self, row: int) -> str:
         """Return why order *row* ended, empty without a reason."""
@@ -264,14 +283,10 @@ def _result(
         stamps = inputs.timeline_ts
     else:
         stamps = request.columns[0].ts_close[request.starts[0] : request.stops[0]]
-    samples = np.empty(count, dtype=EQUITY_DTYPE)
-    samples["ts"] = stamps[:count]
-    samples["equity_atoms"] = equity[:count]
-    samples["cash_atoms"] = cash[:count]
-    samples["exposed"] = exposed[:count]
     fills = _fills(tables.fills[: int(q[at.A_FILLS])], s)
+    held = exposed[:count]
     if not request.is_single:
-        samples["exposed"] = _exposure(samples["ts"], fills, request)
+        held = _exposure(stamps[:count], fills, request).astype(np.uint8)
     reasons = {
         reason: int(q[at.R_FIRST + code])
         for code, reason in enumerate(at.REASONS)
@@ -279,8 +294,10 @@ def _result(
     }
     return CompiledRun(
         fills=fills,
-        equity=samples,
-        orders=_orders(rows),
+        stamps=stamps[:count],
+        equity_atoms=equity[:count],
+        cash_atoms=cash[:count],
+        exposed=held,
         order_rows=rows,
         inputs=inputs,
         reasons=reasons,

@@ -182,7 +182,9 @@ def kernel_inputs(request: KernelRequest, *, market_only: bool = False) -> Kerne
         if timeline is not None:
             burst *= len(request.columns)
         numbers[at.A_BURST] = burst
-        numbers[at.P_HAS_DAY_ORDERS] = int(np.any(decisions[:, at.D_TIF] == int(TimeInForce.DAY)))
+        if not market_only:
+            is_day = decisions[:, at.D_TIF] == int(TimeInForce.DAY)
+            numbers[at.P_HAS_DAY_ORDERS] = bool(np.any(is_day))
     rows = np.zeros((0, 3), dtype=np.int64)
     stamps = np.zeros(0, dtype=np.int64)
     if timeline is not None:
@@ -516,27 +518,33 @@ def _decisions(
     parts: list[IntArray] = []
     owners: list[IntArray] = []
     tags: dict[str, int] = {"": 0}
-    steps_of = _steps(request, timeline)
+    steps_of = None if timeline is None else _steps(request, timeline)
+    width = at.D_COUNT if wanted is _PLAIN else max(wanted) + 1
     for one in request.signals:
         table, symbol = one.table, one.symbol
         bar = table["bar"].astype(np.int64)
         kept = np.flatnonzero((bar >= request.starts[symbol]) & (bar < request.stops[symbol]))
-        part = np.zeros((len(kept), at.D_COUNT), dtype=np.int64)
+        part = np.zeros((len(kept), width), dtype=np.int64)
         is_whole = len(kept) == len(bar)
         for column, name in wanted.items():
             part[:, column] = table[name] if is_whole else table[name][kept]
         part[:, at.D_SYMBOL] = symbol
-        part[:, at.D_STEP] = steps_of[symbol][bar[kept] - request.starts[symbol]]
+        part[:, at.D_STEP] = bar[kept] - request.starts[symbol]
+        if steps_of is not None:
+            part[:, at.D_STEP] = steps_of[symbol][part[:, at.D_STEP]]
         numbers = np.array([tags.setdefault(tag, len(tags)) for tag in table.tags], dtype=np.int64)
         part[:, at.D_TAG] = numbers[part[:, at.D_TAG]]
-        _freeze_atr(part, table, kept, bar[kept], request.columns[symbol])
+        if wanted is _PLAIN:
+            _freeze_atr(part, table, kept, bar[kept], request.columns[symbol])
         parts.append(part)
         owners.append(np.full(len(kept), one.number, dtype=np.int64))
-    rows = np.concatenate(parts) if parts else np.zeros((0, at.D_COUNT), dtype=np.int64)
+    rows = np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.int64)
     owner = np.concatenate(owners) if owners else np.zeros(0, dtype=np.int64)
     if len(parts) > 1:
         order = np.argsort(rows[:, at.D_STEP], kind="stable")
         rows, owner = rows[order], owner[order]
+    if wanted is not _PLAIN:
+        return rows, owner, tuple(tags), 1
     if not _is_strict(request):
         rows[:, at.D_OFF_GRID] = 0
     given = rows[:, at.D_GROUP]
@@ -549,10 +557,8 @@ def _is_strict(request: KernelRequest) -> bool:
     return request.broker.price_grid.value == "strict"
 
 
-def _steps(request: KernelRequest, timeline: Timeline | None) -> list[IntArray]:
+def _steps(request: KernelRequest, timeline: Timeline) -> list[IntArray]:
     """Return for each symbol the timeline's entry of each of its bars."""
-    if timeline is None:
-        return [np.arange(request.stops[0] - request.starts[0], dtype=np.int64)]
     return [
         np.flatnonzero(timeline.symbol == symbol).astype(np.int64)
         for symbol in range(len(request.columns))
