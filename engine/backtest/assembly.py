@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from engine.backtest.bar_run import BarRun
 from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
 from engine.backtest.control import RunControl
@@ -26,8 +28,10 @@ from engine.execution.passthrough_broker import PassthroughBroker, PassthroughSe
 from engine.live.clock import SystemClock
 from engine.markets.historical import HistoricalDataHandler
 from engine.markets.windows import WindowName
+from engine.model.bar_columns import BarColumns
 from engine.model.clock import SimulatedClock
 from engine.model.market_events import CorporateAction
+from engine.model.timeline import Timeline, merge_timeline
 from engine.portfolio.bar_account import BarAccount
 from engine.risk.bar_risk_manager import BarRiskManager
 from engine.strategies.catalogue import StrategyType
@@ -71,6 +75,11 @@ class BuiltRun:
     recorder: EventRecorder | None
     close_positions: bool
     feeds: tuple[SymbolFeed, ...]
+
+    @property
+    def columns(self) -> tuple[BarColumns, ...]:
+        """Return the bars that were matched, by symbol."""
+        return tuple(feed.run for feed in self.feeds)
 
     @property
     def run(self) -> BarRun:
@@ -147,7 +156,7 @@ def registry(
             price = section.params.default_price
             instrument = data.columns[0].instrument
             return PassthroughBroker(
-                data_handler.bars,
+                [feed.run for feed in feeds],
                 account=_resolve(ctx, "portfolio", BarAccount),
                 settings=PassthroughSettings(
                     commission_model=section.params.commission_model,
@@ -156,12 +165,12 @@ def registry(
                 container_id=ctx.container_id,
             )
         return BarBroker(
-            data_handler.bars,
+            [feed.run for feed in feeds],
             account=_resolve(ctx, "portfolio", BarAccount),
             settings=section.params,
             seed=ctx.seed,
             container_id=ctx.container_id,
-            first_bars=[window.decision_bar for window in data_handler.windows],
+            first_bars=first_run_bars(feeds, data_handler),
             funding={index: one.funding_events() for index, one in enumerate(config.data)},
             actions=actions_of(config),
         )
@@ -245,7 +254,38 @@ def _feeds(request: RunRequest) -> list[SymbolFeed]:
         split=section.split.settings(),
         window=request.window,
     )
-    return [SymbolFeed(index, columns) for index, columns in enumerate(handler.bars)]
+    fine = request.data.execution or (None,) * len(handler.bars)
+    return [
+        SymbolFeed(index, columns, _until_end_of(columns, fine[index]))
+        for index, columns in enumerate(handler.bars)
+    ]
+
+
+def _until_end_of(columns: BarColumns, fine: BarColumns | None) -> BarColumns | None:
+    """Return the finer bars that end with the last of *columns*."""
+    if fine is None or not len(columns):
+        return None
+    return fine.prefix(fine.closes_by(int(columns.ts_close[-1])))
+
+
+def run_timeline(feeds: Sequence[SymbolFeed], handler: HistoricalDataHandler) -> Timeline:
+    """Return the bars that are matched, in the order in which they become known."""
+    if not any(feed.is_fine for feed in feeds):
+        return handler.timeline
+    starts = first_run_bars(feeds, handler)
+    return merge_timeline([feed.run for feed in feeds], starts=starts)
+
+
+def first_run_bars(feeds: Sequence[SymbolFeed], handler: HistoricalDataHandler) -> list[int]:
+    """Return the first bar of each symbol that is matched: where its window's decisions begin."""
+    firsts = []
+    for feed, window in zip(feeds, handler.windows, strict=True):
+        first = window.decision_bar
+        if feed.is_fine:
+            start_ns = int(feed.columns.ts_open[first])
+            first = int(np.searchsorted(feed.run.ts_open, start_ns))
+        firsts.append(first)
+    return firsts
 
 
 def _wired(
@@ -296,7 +336,7 @@ def new_run(built: BuiltRun, request: RunRequest, control: RunControl) -> BarRun
     return BarRun(
         container=built.container,
         feeds=built.feeds,
-        timeline=built.handler.timeline,
+        timeline=run_timeline(built.feeds, built.handler),
         account=built.account,
         broker=built.broker,
         risk=built.risk,

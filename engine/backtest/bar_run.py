@@ -95,6 +95,7 @@ class BarRun:
         """ORDER event by the identity of its order, which the broker keeps."""
         self._instant_ns = 0
         self._is_closing = False
+        self._has_fine_bars = any(feed.is_fine for feed in feeds)
         self._hear: Callable[[int, object], None] | None = None
         self.total = len(self._bars)
         self.finished = not self.total
@@ -144,7 +145,7 @@ class BarRun:
         if not self._position:
             return 0
         symbol, bar = self._symbols[self._position - 1], self._bars[self._position - 1]
-        return self._feeds[symbol].lists.ts_close[bar]
+        return self._feeds[symbol].ts_close[bar]
 
     @property
     def done(self) -> int:
@@ -161,6 +162,7 @@ class BarRun:
             return True
         is_simple = (
             len(self._feeds) == 1
+            and not self._has_fine_bars
             and not self.is_loud
             and not self._host.sees_slices
             and not self._fills_this_close
@@ -266,31 +268,42 @@ class BarRun:
             if stop >= report_at:
                 report_at = stop + REPORT_EVERY
                 symbol, bar = pairs[-1]
-                self._report(stop, self._feeds[symbol].lists.ts_close[bar])
+                self._report(stop, self._feeds[symbol].ts_close[bar])
 
     def _instant(self, pairs: list[tuple[int, int]], done: int) -> None:
         broker, feeds = self._broker, self._feeds
         self._match(pairs, done)
         if self.is_loud:
             self._publish_bars(pairs)
-        for one, index in pairs:
+        seen = self._seen_bars(pairs) if self._has_fine_bars else pairs
+        for one, index in seen:
             feeds[one].cursor.index = index
-        for one, index in pairs:
+        for one, index in seen:
             self._call(one, index, done)
-        if self._host.sees_slices:
-            self._slice(pairs, done)
+        if seen and self._host.sees_slices:
+            self._slice(seen, done)
         if self._fills_this_close:
             broker.fill_this_close(pairs)
             if broker.news:
                 self._give_news(done)
 
+    def _seen_bars(self, pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return the strategies' bars that end now: none while a coarse bar forms (TIME-4)."""
+        seen = []
+        for symbol, _ in pairs:
+            feed = self._feeds[symbol]
+            known = feed.columns.closes_by(self._instant_ns) - 1
+            if known > feed.cursor.index and known >= 0:
+                seen.append((symbol, known))
+        return seen
+
     def _match(self, pairs: list[tuple[int, int]], done: int) -> None:
         """Do EVT-4 (a) to (d) of one instant."""
         broker, feeds = self._broker, self._feeds
         symbol, bar = pairs[0]
-        ts_close = self._instant_ns = feeds[symbol].lists.ts_close[bar]
+        ts_close = self._instant_ns = feeds[symbol].ts_close[bar]
         if self._risk.needs_sessions and any(
-            feeds[one].columns.starts_session[index] for one, index in pairs
+            feeds[one].run.starts_session[index] for one, index in pairs
         ):
             self._session_started(ts_close)
         broker.before(pairs)
@@ -549,7 +562,7 @@ class BarRun:
 
     def _publish_bars(self, pairs: list[tuple[int, int]]) -> None:
         symbol, bar = pairs[0]
-        ts_close = self._feeds[symbol].lists.ts_close[bar]
+        ts_close = self._feeds[symbol].ts_close[bar]
         self._clock.advance_to(ts_close)
         bus, equity = self._bus, self._account.equity
         for symbol, bar in pairs:

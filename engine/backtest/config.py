@@ -151,6 +151,14 @@ class ActionEntry(_Section):
         return self
 
 
+class ExecutionBars(_Section):
+    """Finer bars that orders are matched on; strategies see the entry's own (TIME-4)."""
+
+    path: str = Field(min_length=1, description="file of the finer bars")
+    bar: DurationText = Field(description="their length")
+    timestamp_is: Literal["open", "close"] = Field(default="open", description="what stamps mean")
+
+
 class DataEntry(_Section):
     """One file of bars and the instrument that it belongs to."""
 
@@ -188,6 +196,9 @@ class DataEntry(_Section):
         default=None, description="scale prices by the adjusted close"
     )
     resample: DurationText | None = Field(default=None, description="coarser bars to run on")
+    execution_bars: ExecutionBars | None = Field(
+        default=None, description="finer bars for matching"
+    )
     funding: tuple[FundingEntry, ...] = Field(default=(), description="payments of a perpetual")
     corporate_actions: tuple[ActionEntry, ...] = Field(
         default=(), description="splits and dividends"
@@ -205,6 +216,11 @@ class DataEntry(_Section):
                 raise ValueError(
                     f"validation.{code}: {policy!r} is not allowed, use {', '.join(CHECKS[code])}"
                 )
+        fine, own = self.execution_bars, self.resample or self.bar
+        if fine is not None and own is not None:
+            coarse = parse_bar_duration(own).nominal_ns
+            if parse_bar_duration(fine.bar).nominal_ns >= coarse:
+                raise ValueError(f"execution_bars: {fine.bar} is not finer than the bars {own}")
         if self.bar is not None and self.resample is not None:
             coarse = parse_bar_duration(self.resample).nominal_ns
             if coarse <= parse_bar_duration(self.bar).nominal_ns:
@@ -262,6 +278,21 @@ class DataEntry(_Section):
             )
             for one in sorted(self.corporate_actions, key=lambda x: x.ts)
         ]
+
+    def fine_entry(self) -> DataEntry | None:
+        """Return the entry of the finer bars, None without them."""
+        fine = self.execution_bars
+        if fine is None:
+            return None
+        return self.model_copy(
+            update={
+                "path": fine.path,
+                "bar": fine.bar,
+                "timestamp_is": fine.timestamp_is,
+                "resample": None,
+                "execution_bars": None,
+            }
+        )
 
     def coarser(self) -> BarDuration | None:
         """Return the length that bars are resampled to, None if they are not."""
@@ -497,7 +528,14 @@ def as_config(value: BacktestConfig | Mapping[str, Any]) -> BacktestConfig:
 
 def resolved(config: BacktestConfig, base_dir: Path) -> BacktestConfig:
     """Return *config* with the paths of its data starting from *base_dir*."""
-    entries = tuple(
-        entry.model_copy(update={"path": str(base_dir / entry.path)}) for entry in config.data
+    return config.model_copy(
+        update={"data": tuple(_resolved_entry(entry, base_dir) for entry in config.data)}
     )
-    return config.model_copy(update={"data": entries})
+
+
+def _resolved_entry(entry: DataEntry, base_dir: Path) -> DataEntry:
+    fine = entry.execution_bars
+    changes: dict[str, object] = {"path": str(base_dir / entry.path)}
+    if fine is not None:
+        changes["execution_bars"] = fine.model_copy(update={"path": str(base_dir / fine.path)})
+    return entry.model_copy(update=changes)

@@ -15,6 +15,7 @@ from engine.markets.bar_loader import load_bar_columns
 from engine.markets.data_report import MarketDataError
 from engine.model.bar_columns import BarColumns
 from engine.model.calendar import OUTSIDE
+from engine.model.instruments import Instrument
 
 FILES_KEPT: Final = 8
 """Files whose bars stay in memory after their run."""
@@ -26,6 +27,8 @@ class MarketData:
 
     columns: tuple[BarColumns, ...]
     report: Mapping[str, Any]
+    execution: tuple[BarColumns | None, ...] = ()
+    """Finer bars to match on, by symbol; empty if no symbol has them (TIME-4)."""
 
     @property
     def data_hash(self) -> str:
@@ -33,6 +36,8 @@ class MarketData:
         digest = hashlib.sha256(b"MARKET1\n")
         for one in self.columns:
             digest.update(f"{one.symbol} {one.data_hash}\n".encode())
+        for fine in self.execution:
+            digest.update(f"fine {'' if fine is None else fine.data_hash}\n".encode())
         return digest.hexdigest()
 
 
@@ -54,10 +59,25 @@ class MarketDataStore:
         """
         precision = config.components.portfolio.params.money_precision
         loaded = [self._entry(entry, base_dir, precision) for entry in config.data]
+        fine = tuple(
+            self._fine(entry, columns.instrument, base_dir, precision)
+            for entry, (columns, _) in zip(config.data, loaded, strict=True)
+        )
         return MarketData(
             tuple(columns for columns, _ in loaded),
             {entry.symbol: report for entry, (_, report) in zip(config.data, loaded, strict=True)},
+            fine if any(one is not None for one in fine) else (),
         )
+
+    def _fine(
+        self, entry: DataEntry, instrument: Instrument, base_dir: Path, precision: int
+    ) -> BarColumns | None:
+        """Return the finer bars on the grid of the entry's own: one ledger has one tick."""
+        fine = entry.fine_entry()
+        if fine is None:
+            return None
+        on_grid = fine.model_copy(update={"tick": instrument.tick})
+        return self._entry(on_grid, base_dir, precision)[0]
 
     def _entry(
         self, entry: DataEntry, base_dir: Path, precision: int

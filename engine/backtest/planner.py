@@ -135,6 +135,8 @@ def kernel_request(
 
 
 def _data_refusals(config: BacktestConfig) -> Iterator[str]:
+    if any(one.execution_bars is not None for one in config.data):
+        yield "execution_bars: finer bars are matched on the event path"
     if any(one.funding or one.corporate_actions for one in config.data):
         yield "funding and corporate actions are settled on the event path"
 

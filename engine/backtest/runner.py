@@ -116,7 +116,7 @@ class Runner:
             result = make_result(
                 raw,
                 request=request,
-                columns=built.handler.bars,
+                columns=built.columns,
                 run_id=built.container.id,
                 run_hash=built.run_hash,
                 effective=built.effective,
@@ -193,7 +193,12 @@ class Runner:
 def _first_decision(built: BuiltRun) -> int:
     window = built.handler.windows[0]
     warmups = [one.strategy.warmup for one in built.host.seated]
-    return max(window.decision_bar, min(warmups, default=0))
+    first = max(window.decision_bar, min(warmups, default=0))
+    feed = built.feeds[0]
+    if not feed.is_fine or not len(feed.columns):
+        return first
+    decided_ns = int(feed.columns.ts_close[min(first, len(feed.columns) - 1)])
+    return max(0, feed.run.closes_by(decided_ns) - 1)
 
 
 def _tear_down(built: BuiltRun) -> None:

@@ -62,15 +62,23 @@ class ColumnLine:
 class SymbolFeed:
     """One symbol of a run: columns, lists, cursor, and the indicators that were asked for."""
 
-    __slots__ = ("columns", "cursor", "index", "lines", "lists", "market")
+    __slots__ = ("columns", "cursor", "index", "lines", "lists", "market", "run", "ts_close")
 
-    def __init__(self, index: int, columns: BarColumns) -> None:
+    def __init__(self, index: int, columns: BarColumns, run: BarColumns | None = None) -> None:
         self.index = index
         self.columns = columns
         self.market = columns.instrument.market
         self.lists = BarLists(columns)
         self.cursor = Cursor()
         self.lines: dict[tuple[str, str], ColumnLine] = {}
+        self.run = columns if run is None else run
+        """The bars that are matched: finer ones, if the data have them (TIME-4)."""
+        self.ts_close: Sequence[int] = reader(self.run.ts_close)
+
+    @property
+    def is_fine(self) -> bool:
+        """Whether orders are matched on finer bars than the strategy sees."""
+        return self.run is not self.columns
 
 
 class StrategySeat:
