@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from benchmarks import (
+    backtest,
     engine_ticks,
     executors,
     first_paint,
@@ -23,6 +24,7 @@ from benchmarks import (
 )
 
 BENCHMARKS: Final[dict[str, Callable[[], list[harness.Finding]]]] = {
+    "backtest": backtest.measure,
     "first_paint": first_paint.measure,
     "key_to_paint": key_to_paint.measure,
     "engine_ticks": engine_ticks.measure,
