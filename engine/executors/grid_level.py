@@ -43,6 +43,7 @@ class GridLevel:
 
     __slots__ = (
         "_now",
+        "_plan_target",
         "_ticks_times_lots",
         "cancels",
         "deducts_base_fees",
@@ -79,6 +80,7 @@ class GridLevel:
         unit = Fraction(instrument.tick) * Fraction(instrument.lot)
         self._ticks_times_lots = (plan.quote / unit).as_integer_ratio()
         """What the level may cost, in ticks times lots."""
+        self._plan_target = self._target_from(Fraction(plan.ticks))
 
     @property
     def entry(self) -> TrackedOrder | None:
@@ -209,14 +211,18 @@ class GridLevel:
         return lots if is_enough else self.plan.lots
 
     def _target_ticks(self) -> int:
-        reference = Fraction(self.plan.ticks)
         executed = self.executed_lots
-        if executed and any(
-            order.executed_lots and order.request.limit_ticks != self.plan.ticks
+        if not executed or all(
+            order.request.limit_ticks == self.plan.ticks
             for order in self.entries
+            if order.executed_lots
         ):
-            atoms = sum(order.executed_atoms for order in self.entries)
-            reference = Fraction(atoms, executed * self.instrument.atoms_per_tick_lot)
+            return self._plan_target
+        atoms = sum(order.executed_atoms for order in self.entries)
+        return self._target_from(Fraction(atoms, executed * self.instrument.atoms_per_tick_lot))
+
+    def _target_from(self, reference: Fraction) -> int:
+        """Return the take profit of an entry at *reference* ticks, never a worse one."""
         if self.side is TradeType.BUY:
             return ceil(reference * (1 + self.plan.take_profit))
         return max(1, floor(reference * (1 - self.plan.take_profit)))
