@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, overload
 
 from engine.backtest import kernel_layout as at
 from engine.backtest.assembly import BuiltRun
@@ -100,7 +100,7 @@ def raw_run(run: CompiledRun, strategies: Sequence[str], *, container_id: str) -
         fills=run.fills,
         equity=run.equity,
         orders=run.orders,
-        order_notes=tuple(order_notes(run, strategies, container_id=container_id)),
+        order_notes=CompiledNotes(run, strategies, container_id=container_id),
         rejections=run.rejections,
         status=status,
         bars_done=run.steps_done,
@@ -114,46 +114,69 @@ def raw_run(run: CompiledRun, strategies: Sequence[str], *, container_id: str) -
     )
 
 
-def order_notes(
-    run: CompiledRun, strategies: Sequence[str], *, container_id: str
-) -> list[Mapping[str, Any]]:
-    """Return what a table of integers cannot say of each order."""
-    tags = run.inputs.tags
-    owners = [strategies[number] for number in run.inputs.owners.tolist()]
-    names = list(strategies)
-    notes: list[Mapping[str, Any]] = []
-    for seq, row in enumerate(run.order_rows.tolist()):
-        role, tag, filled = row[at.O_ROLE], row[at.O_TAG], row[at.O_FILLED]
-        owner = row[at.O_OWNER]
+class CompiledNotes(Sequence[Mapping[str, Any]]):
+    """What a table of integers cannot say of each order; a note is made when it is read."""
+
+    def __init__(self, run: CompiledRun, strategies: Sequence[str], *, container_id: str) -> None:
+        self._rows = run.order_rows
+        self._tags = run.inputs.tags
+        self._owners = run.inputs.owners
+        self._ids = tuple(strategies)
+        self._container_id = container_id
+        self._bankrupt_ns = int(run.stamps[-1]) if run.is_bankrupt else -1
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Mapping[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Mapping[str, Any], ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Mapping[str, Any] | tuple[Mapping[str, Any], ...]:
+        if isinstance(index, slice):
+            return tuple(self._note(seq) for seq in range(*index.indices(len(self))))
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"order {index} of {len(self)}")
+        return self._note(index % len(self))
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return map(self._note, range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # equal to a tuple, which hashes otherwise
+
+    def _note(self, seq: int) -> Mapping[str, Any]:
+        row = self._rows[seq].tolist()
+        tag, filled = row[at.O_TAG], row[at.O_FILLED]
         is_forced = tag < 0
-        notes.append(
-            {
-                "seq": seq,
-                "client_id": f"{container_id}-O{seq:08d}",
-                "type": KIND_NAMES[row[at.O_KIND]],
-                "tif": TIF_NAMES[row[at.O_TIF]],
-                "limit": _price(row[at.O_LIMIT]),
-                "stop": _price(row[at.O_STOP]),
-                "reason": at.REASONS[row[at.O_REASON]],
-                "role": _ROLES[role],
-                "tag": _forced_tag(run, row) if is_forced else tags[tag],
-                "strategy": "" if is_forced else owners[owner] if owners else names[0],
-                "parent": None if row[at.O_PARENT] < 0 else row[at.O_PARENT],
-                "bar_created": row[at.O_BAR],
-                "average_ticks": row[at.O_PRICE_LOTS] / filled if filled else None,
-                "fee_atoms": row[at.O_FEE],
-                "reduce_only": bool(row[at.O_REDUCE]),
-            }
-        )
-    return notes
+        return {
+            "seq": seq,
+            "client_id": f"{self._container_id}-O{seq:08d}",
+            "type": KIND_NAMES[row[at.O_KIND]],
+            "tif": TIF_NAMES[row[at.O_TIF]],
+            "limit": _price(row[at.O_LIMIT]),
+            "stop": _price(row[at.O_STOP]),
+            "reason": at.REASONS[row[at.O_REASON]],
+            "role": _ROLES[row[at.O_ROLE]],
+            "tag": self._forced_tag(row) if is_forced else self._tags[tag],
+            "strategy": "" if is_forced else self._ids[int(self._owners[row[at.O_OWNER]])],
+            "parent": None if row[at.O_PARENT] < 0 else row[at.O_PARENT],
+            "bar_created": row[at.O_BAR],
+            "average_ticks": row[at.O_PRICE_LOTS] / filled if filled else None,
+            "fee_atoms": row[at.O_FEE],
+            "reduce_only": bool(row[at.O_REDUCE]),
+        }
+
+    def _forced_tag(self, row: Sequence[int]) -> str:
+        role = row[at.O_ROLE]
+        is_last = role == at.ROLE_LIQUIDATION and row[at.O_CREATED] == self._bankrupt_ns
+        if is_last and not row[at.O_FEE] and not row[at.O_EXTRA]:
+            return "BANKRUPT"
+        return _FORCED_TAGS[role]
 
 
 def _price(ticks: int) -> int | None:
     return None if ticks == at.NO_PRICE else ticks
-
-
-def _forced_tag(run: CompiledRun, row: Sequence[int]) -> str:
-    role = row[at.O_ROLE]
-    if role == at.ROLE_LIQUIDATION and run.is_bankrupt and row[at.O_CREATED] == run.stamps[-1]:
-        return "BANKRUPT" if not row[at.O_FEE] and not row[at.O_EXTRA] else "LIQUIDATION"
-    return _FORCED_TAGS[role]

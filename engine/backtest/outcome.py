@@ -55,7 +55,7 @@ class RawRun:
     fills: Table
     equity: Table
     orders: Table
-    order_notes: tuple[Mapping[str, Any], ...]
+    order_notes: Sequence[Mapping[str, Any]]
     rejections: Mapping[str, int]
     status: ResultStatus
     bars_done: int

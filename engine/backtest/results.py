@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum, unique
@@ -81,7 +81,7 @@ class BacktestResult:
     trades: Table = field(default_factory=lambda: np.zeros(0, dtype=TRADE_DTYPE))
     fills: Table = field(default_factory=lambda: np.zeros(0, dtype=FILL_DTYPE))
     orders: Table = field(default_factory=lambda: np.zeros(0, dtype=ORDER_DTYPE))
-    order_notes: tuple[Mapping[str, Any], ...] = ()
+    order_notes: Sequence[Mapping[str, Any]] = ()
     events: tuple[Mapping[str, Any], ...] | None = None
     orders_by_state: Mapping[str, int] = field(default_factory=dict)
     rejections: Mapping[str, int] = field(default_factory=dict)
