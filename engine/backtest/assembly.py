@@ -25,6 +25,7 @@ from engine.containers.scoped_container import ScopedContainer
 from engine.execution.bar_broker import BarBroker
 from engine.execution.bar_settings import FillTiming, PriceGrid
 from engine.execution.passthrough_broker import PassthroughBroker, PassthroughSettings
+from engine.flow.errors import ConfigurationError
 from engine.live.clock import SystemClock
 from engine.markets.historical import HistoricalDataHandler
 from engine.markets.windows import WindowName
@@ -121,6 +122,25 @@ def make_strategies(request: RunRequest) -> list[SeatedStrategy]:
     return seated
 
 
+def data_handler_of(request: RunRequest, window: WindowName) -> HistoricalDataHandler:
+    """Return a data handler of *window*.
+
+    Raises:
+        ConfigurationError: the split leaves nothing for train or test.
+    """
+    section = request.config.components.data_handler.params
+    try:
+        return HistoricalDataHandler(
+            request.data.columns,
+            cache_size=section.cache_size,
+            enable_splits=section.enable_splits,
+            split=section.split.settings(),
+            window=window,
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"components.data_handler: {error}", cause=error) from error
+
+
 def actions_of(config: BacktestConfig) -> dict[int, list[CorporateAction]]:
     """Return the corporate actions by symbol index."""
     precision = config.components.portfolio.params.money_precision
@@ -134,14 +154,7 @@ def registry(
     config, data = request.config, request.data
 
     def handler(params: Mapping[str, Any], _: ContainerContext) -> HistoricalDataHandler:
-        section = config.components.data_handler.params
-        return HistoricalDataHandler(
-            data.columns,
-            cache_size=section.cache_size,
-            enable_splits=section.enable_splits,
-            split=section.split.settings(),
-            window=params["window"],
-        )
+        return data_handler_of(request, params["window"])
 
     def account(_: Mapping[str, Any], __: ContainerContext) -> BarAccount:
         return BarAccount(
@@ -246,14 +259,7 @@ def build_run(request: RunRequest, control: RunControl) -> BuiltRun:
 
 
 def _feeds(request: RunRequest) -> list[SymbolFeed]:
-    section = request.config.components.data_handler.params
-    handler = HistoricalDataHandler(
-        request.data.columns,
-        cache_size=section.cache_size,
-        enable_splits=section.enable_splits,
-        split=section.split.settings(),
-        window=request.window,
-    )
+    handler = data_handler_of(request, request.window)
     fine = request.data.execution or (None,) * len(handler.bars)
     return [
         SymbolFeed(index, columns, _until_end_of(columns, fine[index]))

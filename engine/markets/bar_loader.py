@@ -199,7 +199,10 @@ class _BarReader:
         except FormatProblem as problem:
             raise self._cell_error(problem, column, "FORMAT") from problem
         except OverflowError as error:
-            raise self._too_large(frame, column) from error
+            # Past the last column it is the volume, whose lots are the finest grid.
+            names = (column, "volume", "close")
+            culprit = next(name for name in names if name in self._places)
+            raise self._too_large(frame, culprit) from error
         columns["stamp"] = stamps
         columns |= self._feature_values(frame)
         self._spool.append(columns)

@@ -228,3 +228,36 @@ def test_explain_and_schema_are_printed(capsys: pytest.CaptureFixture[str]) -> N
     assert code == 0
     assert "BacktestConfig" in json.loads(out)["$defs"]
     assert said(capsys, "validate", "backtest.yaml") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("components.data_handler.params.split.train=0.00001", "both need at least one"),
+        ("components.data_handler.params.split.purge=100000", "both need at least one"),
+        ("components.data_handler.params.split.train=2", "is not between 0 and 1"),
+        ("data.0.tick=0.3", ""),
+        ("data.0.lot=0.000000001", "volume"),
+        ("data.0.multiplier=0.000000003", "NON_INTEGRAL_SCALE"),
+    ],
+    ids=["train", "purge", "share", "tick", "lot", "scale"],
+)
+def test_what_cannot_work_with_the_data_is_said_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], override: str, expected: str
+) -> None:
+    code, out, err = said(
+        capsys,
+        "backtest",
+        "backtest.yaml",
+        "--json",
+        "--engine",
+        "events",
+        "--set",
+        "components.data_handler.params.enable_splits=true",
+        "--set",
+        override,
+    )
+    assert expected in err
+    assert "Traceback" not in err
+    assert (code == 0) is (not expected)
+    assert code == 0 or out == ""
