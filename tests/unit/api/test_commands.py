@@ -31,6 +31,7 @@ from engine.api.commands import (
     StopSession,
     StoreExecutor,
     UpdateExecutor,
+    WritePaperSession,
 )
 from engine.api.engine import _as_action
 from engine.containers.inputs import ActionInput, decode, encode
@@ -49,6 +50,7 @@ OF_BACKTESTS: tuple[BacktestCommand, ...] = (
 OF_STUDIES: tuple[OptimizationCommand, ...] = (
     RunOptimization(path="study.yaml"),
     CancelOptimization(study_id="opt-1"),
+    WritePaperSession(study_id="opt-1", index=3),
 )
 OF_AGENTS: tuple[AgentCommand, ...] = (
     StartAgent(session="main", agent_id="a-1"),
