@@ -177,8 +177,12 @@ class ExecutionEngine(Optioned):
         """Begin to work on the running loop; a second call does nothing but warn.
 
         The queue is empty: registry and agents decide what is scheduled again.
+
+        Raises:
+            RuntimeError: it runs on another loop.
         """
         self._leave_closed_loop()
+        self._owner.check()
         async with self._starting:
             if self._stopping is not None:
                 await asyncio.shield(self._stopping)
@@ -198,7 +202,7 @@ class ExecutionEngine(Optioned):
         is not waited for. Cancelling the call cancels the running tasks without further grace.
 
         Raises:
-            ValueError: *grace* is negative or not finite.
+            ValueError: *grace* is not finite; a negative one counts as 0.
         """
         seconds = self.stop_grace if grace is None else checked_delay(grace, "grace")
         self._leave_closed_loop()
@@ -431,6 +435,7 @@ class ExecutionEngine(Optioned):
 
     def run_history(self, agent_id: str) -> tuple[RunRecord, ...]:
         """Return the newest cycles of *agent_id*, oldest first, at most 100."""
+        self._owner.check()
         record = self._book.find(agent_id)
         return () if record is None else tuple(record.history)
 
@@ -447,6 +452,7 @@ class ExecutionEngine(Optioned):
         Returns:
             What ends it.
         """
+        self._owner.check()
         listeners = self._conductor.listeners
         listeners.append(listener)
         self._dispatcher.is_observed = True
@@ -467,10 +473,12 @@ class ExecutionEngine(Optioned):
 
     def add_health_listener(self, listener: Callable[[HealthReport], object]) -> None:
         """Call *listener* with every report whose verdict differs from the one before."""
+        self._owner.check()
         self._health.add(listener)
 
     def remove_health_listener(self, listener: Callable[[HealthReport], object]) -> None:
         """Do not call *listener* any more."""
+        self._owner.check()
         self._health.remove(listener)
 
     async def check_health(self) -> HealthReport:
