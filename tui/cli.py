@@ -146,11 +146,11 @@ def _positive_seconds(text: str) -> float:
 
 def _check(options: argparse.Namespace) -> int:
     from engine.api import check_session_file
-    from engine.api.backtest_files import check_backtest_file, is_backtest_file
+    from engine.api.backtest_files import check_backtest_file, is_backtest_file, is_live_file
     from engine.api.optimization_files import check_optimization_file, is_optimization_file
 
     path = paths.session_file(options.config)
-    if is_backtest_file(path):
+    if is_backtest_file(path) or is_live_file(path):
         problems = check_backtest_file(path)
     elif is_optimization_file(path):
         problems = check_optimization_file(path)

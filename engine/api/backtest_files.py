@@ -194,12 +194,16 @@ def trade_lines(result: BacktestResult, most: int) -> tuple[TradeLine, ...]:
 
 
 def check_backtest_file(path: Path, *, profile: str | None = None) -> tuple[str, ...]:
-    """Return what is wrong with a backtest file, one line each; empty if it can be run."""
+    """Return what is wrong with a backtest or live trading file, one line for each mistake."""
     from engine.config.backtest_file import load_backtest_file
-    from engine.config.document import ConfigError
+    from engine.config.document import ConfigError, load_document
+    from engine.config.live_file import SECTION, load_live_file
 
     try:
-        load_backtest_file(path, profile=profile)
+        if SECTION in load_document(path).data:
+            load_live_file(path)
+        else:
+            load_backtest_file(path, profile=profile)
     except ConfigError as error:
         return error.problems
     return ()
@@ -210,6 +214,17 @@ def is_backtest_file(path: Path) -> bool:
     from engine.config.backtest_file import is_backtest_file as is_one
 
     return is_one(path)
+
+
+def is_live_file(path: Path) -> bool:
+    """Whether *path* is a file with a section ``live_trading``."""
+    from engine.config.document import ConfigError, load_document
+    from engine.config.live_file import SECTION
+
+    try:
+        return SECTION in load_document(path).data
+    except ConfigError:
+        return False
 
 
 def explain_backtest_file(
