@@ -457,10 +457,15 @@ def engine_config(settings: SchedulingSettings) -> dict[str, Any]:
         name: dict(value) if isinstance(value, Mapping) else value
         for name, value in FULL_PROFILE.items()
     }
-    for name, value in settings.to_config().items():
+    given = settings.to_config()
+    for name, value in given.items():
         known = config.get(name)
         if isinstance(known, dict) and isinstance(value, Mapping):
             config[name] = {**known, **value}
         else:
             config[name] = value
+    if "critical_reserve" not in given:
+        # The profile's reserve is for its own slots: fewer slots cannot spare as many.
+        slots = int(config["max_concurrent_tasks"])
+        config["critical_reserve"] = min(config["critical_reserve"], slots - 1)
     return config

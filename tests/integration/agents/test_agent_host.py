@@ -23,6 +23,7 @@ from engine.api.commands import (
     StopAgent,
 )
 from engine.config.session_plan import PlannedAgent
+from engine.scheduling.execution_engine import ExecutionEngine
 from engine.scheduling.settings import SchedulingSettings
 from tests.integration.agents.conftest import OpenStage, Stage, wait_until
 
@@ -379,3 +380,10 @@ def test_the_file_says_more_than_the_profile() -> None:
     assert config["task_timeout_multiplier"] == 1.5
     assert config["resource_pool"] == {"http_pool_size": 3, "cache_ttl": 120.0}
     assert engine_config(SchedulingSettings())["max_concurrent_tasks"] == 20
+
+
+@pytest.mark.parametrize(("slots", "reserve"), [(1, 0), (2, 1), (3, 2), (50, 2)])
+def test_few_slots_have_a_smaller_reserve(slots: int, reserve: int) -> None:
+    config = engine_config(SchedulingSettings.model_validate({"max_concurrent_tasks": slots}))
+    assert config["critical_reserve"] == reserve
+    assert ExecutionEngine(config).critical_reserve == reserve
