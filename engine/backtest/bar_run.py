@@ -397,9 +397,7 @@ class BarRun:
         if cancel or replace:
             self._change(feed.index, owner, row, cancel, replace, now_ns)
             return
-        problem = range_problem(row) or (
-            "PRICE_OFF_GRID" if row.off_grid and self._has_strict_grid else ""
-        )
+        problem = range_problem(row)
         if problem:
             self._refused(Verdict(None, problem), feed.index)
             self._risk.rejections[problem] += 1
@@ -410,6 +408,7 @@ class BarRun:
         if verdict.reason or verdict.note:
             self._refused(verdict, feed.index)
         if verdict.order is not None:
+            verdict.order.is_off_grid = self._has_strict_grid and bool(row.off_grid)
             self._submit(verdict.order, now_ns)
         if self._broker.news:
             self._give_news(done)

@@ -24,7 +24,7 @@ from engine.model.bar_columns import IntArray
 from engine.model.orders import OrderStatus
 from engine.model.run_tables import EQUITY_DTYPE, FILL_DTYPE, ORDER_DTYPE, Table
 
-_REJECTED: Final = OrderStatus.REJECTED.value
+_FILLED: Final = OrderStatus.FILLED.value
 SLICE: Final = 1 << 18
 """Bars between two looks at whether the run is to go on."""
 
@@ -86,8 +86,13 @@ class CompiledRun:
 
     @property
     def rejections(self) -> dict[str, int]:
-        """Return how many signals were refused and orders rejected, by reason."""
-        rejected = self.order_rows[self.order_rows[:, at.O_STATE] == _REJECTED, at.O_REASON]
+        """Return how many signals and orders came to nothing, by reason (ORD-7).
+
+        These are refused signals and orders that were rejected, expired, or were cancelled by
+        anything but the strategy itself.
+        """
+        states, reasons = self.order_rows[:, at.O_STATE], self.order_rows[:, at.O_REASON]
+        rejected = reasons[(states > _FILLED) & (reasons != at.USER)]
         counts = dict(self.reasons)
         for code, count in zip(*np.unique(rejected, return_counts=True), strict=True):
             reason = at.REASONS[int(code)]

@@ -35,6 +35,7 @@ from engine.containers.inputs import (
 from engine.containers.session_assembly import assemble_session
 from engine.containers.session_container import SessionContainer
 from engine.execution.cost_settings import MakerTakerCommissionSettings
+from engine.execution.reasons import ReasonCode
 from engine.execution.settings import BrokerSettings
 from engine.executors.archive import ArchivedExecutor
 from engine.executors.factory import load_builtin_executors
@@ -63,6 +64,7 @@ from engine.strategies.strategy import Strategy
 
 STOP_QUOTES: Final = 200
 """Repetitions of the last quotes in which executors may close; then they are forced."""
+_FRUITLESS: Final = (OrderStatus.REJECTED, OrderStatus.CANCELLED, OrderStatus.EXPIRED)
 _REASON: Final = {
     "close": "SIGNAL",
     "stop_loss": "STOP_LOSS",
@@ -290,8 +292,8 @@ class ExecutorRun:
         equity["exposed"] = _exposed(fills, self._columns, equity["ts"])
         rejections: dict[str, int] = {}
         for order in orders:
-            if order.status is OrderStatus.REJECTED:
-                reason = order.reason.partition(":")[0]
+            reason = order.reason.partition(":")[0]
+            if order.status in _FRUITLESS and reason != ReasonCode.USER:
                 rejections[reason] = rejections.get(reason, 0) + 1
         cancelled = self._control.is_cancelled
         return RawRun(

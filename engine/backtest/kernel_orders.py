@@ -22,6 +22,7 @@ from engine.backtest.kernel_layout import (
     BRACKET_INVERTED,
     CONTAINER_STOPPED,
     D_BAD_ATR,
+    D_OFF_GRID,
     D_SL_TRAIL,
     D_SL_TRAIL_UNIT,
     EXPIRE_REQUIRED,
@@ -79,6 +80,7 @@ from engine.backtest.kernel_layout import (
     OCO_GROUP_CLOSED,
     P_MARGIN,
     PRICE_NOT_POSITIVE,
+    PRICE_OFF_GRID,
     PRICE_REQUIRED,
     QTY_ABOVE_MAX,
     QTY_BELOW_MIN,
@@ -361,6 +363,8 @@ def submit(
     unknown = d[r, D_BAD_ATR]
     if not reason and (unknown & 1 or (unknown and o[row, O_HAS_BRACKET])):
         reason = TRAIL_INVALID
+    if not reason and d[r, D_OFF_GRID]:
+        reason = PRICE_OFF_GRID
     if reason:
         o[row, O_STATE] = REJECTED
         o[row, O_REASON] = reason

@@ -28,7 +28,6 @@ from engine.backtest.kernel_layout import (
     D_KIND,
     D_LIMIT,
     D_OCO,
-    D_OFF_GRID,
     D_OFFSET,
     D_ONLY_FLAT,
     D_POST,
@@ -100,7 +99,6 @@ from engine.backtest.kernel_layout import (
     P_SIZER,
     P_WATCHES,
     PENDING_ORDER,
-    PRICE_OFF_GRID,
     R_FIRST,
     RISK_HALTED,
     ROLE_SIGNAL,
@@ -140,9 +138,6 @@ def take_signal(q: IntArray, s: IntArray, o: IntArray, w: IntArray, d: IntArray,
     symbol = d[r, D_SYMBOL]
     kind, value = d[r, D_KIND], d[r, D_VALUE]
     q[A_SIGNALS] += 1
-    if d[r, D_OFF_GRID]:
-        q[R_FIRST + PRICE_OFF_GRID] += 1
-        return
     buying = selling = working = exits = 0
     for index in range(s[symbol, S_OPEN]):
         row = w[symbol, index]

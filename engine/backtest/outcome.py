@@ -22,6 +22,7 @@ from engine.containers.container_metrics import ContainerMetrics
 from engine.execution.bar_order import KIND_NAMES, TIF_NAMES, BarOrder
 from engine.execution.bar_settings import FillTiming
 from engine.execution.cost_settings import NoCommissionSettings, NoSlippageSettings
+from engine.execution.reasons import ReasonCode
 from engine.flow.errors import OperationError
 from engine.model.bar_columns import BarColumns
 from engine.model.orders import OrderStatus
@@ -29,6 +30,8 @@ from engine.model.run_tables import Table, fingerprint
 
 _RSS_UNIT: Final = 1024
 """``ru_maxrss`` is in KiB on Linux."""
+_OWN_WISH: Final = ReasonCode.USER.value
+"""The one reason that is not counted: the strategy cancelled the order itself (ORD-7)."""
 
 
 class InconsistentResultError(OperationError):
@@ -80,6 +83,8 @@ def collect(built: BuiltRun, *, status: ResultStatus, error: str | None = None) 
     fills, equity, orders = broker.tables()
     rejections = Counter(built.risk.rejections)
     rejections.update(broker.rejections)
+    rejections.update(broker.cancellations)
+    del rejections[_OWN_WISH]
     warnings = []
     if broker.unknown_volume_fills:
         warnings.append(f"{broker.unknown_volume_fills} fills on bars of unknown volume")

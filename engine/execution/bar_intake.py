@@ -43,6 +43,7 @@ from engine.execution.wrong_event import WrongEventKind
 _PHASES: Final = {MARKET: PHASE_MARKET, MOO: PHASE_MARKET, MOC: PHASE_CLOSE, LIMIT: PHASE_LIMIT}
 _USER: Final[str] = ReasonCode.USER.value
 _INVALID_TRAIL: Final[str] = ReasonCode.TRAIL_INVALID.value
+_OFF_GRID: Final[str] = ReasonCode.PRICE_OFF_GRID.value
 
 
 class BarIntake(BarDues):
@@ -84,6 +85,9 @@ class BarIntake(BarDues):
             return False
         if not self._freeze_atr(book, order):
             self._reject(order, _INVALID_TRAIL, now_ns)
+            return False
+        if order.is_off_grid:
+            self._reject(order, _OFF_GRID, now_ns)
             return False
         order.advance(VALIDATED, now_ns)
         self._route(book, order, now_ns)

@@ -183,6 +183,7 @@ class BarOrder:
         "is_armed",
         "is_child",
         "is_dormant",
+        "is_off_grid",
         "is_stop_exit",
         "is_triggered",
         "join_bar",
@@ -289,6 +290,7 @@ class BarOrder:
         self.is_child = False
         self.is_stop_exit = False
         self.is_dormant = False
+        self.is_off_grid = False
         self.is_triggered = False
         self.is_armed = False
         self.phase = PHASE_MARKET
