@@ -46,7 +46,7 @@ Loop = Callable[[NDArray[np.float64], NDArray[np.float64], float], tuple[float, 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Bars as floats; the ticks are cents."""
+    """Bars as floats; four decimals, so that means are seldom equal."""
 
     opening: NDArray[np.float64]
     high: NDArray[np.float64]
@@ -138,13 +138,13 @@ def _walk(returns: NDArray[np.float64], *, rng_seed: int) -> Prices:
     path = np.cumsum(returns)
     path -= np.linspace(0.0, path[-1], len(path))
     close: NDArray[np.float64] = np.asarray(
-        np.round(100.0 * np.exp(np.clip(path, -3.0, 3.0)), 2), dtype=np.float64
+        np.round(100.0 * np.exp(np.clip(path, -3.0, 3.0)), 4), dtype=np.float64
     )
     opening: NDArray[np.float64] = np.concatenate((close[:1], close[:-1]))
-    wide = np.round(rng.random(len(close)) * 0.1, 2)
-    high = np.asarray(np.round(np.maximum(opening, close) + wide, 2), dtype=np.float64)
+    wide = np.round(rng.random(len(close)) * 0.1, 4)
+    high = np.asarray(np.round(np.maximum(opening, close) + wide, 4), dtype=np.float64)
     bottom = np.maximum(np.minimum(opening, close) - wide, 0.01)
-    low = np.asarray(np.round(bottom, 2), dtype=np.float64)
+    low = np.asarray(np.round(bottom, 4), dtype=np.float64)
     return Prices(opening, high, low, close)
 
 
@@ -157,14 +157,14 @@ def columns_of(prices: Prices) -> BarColumns:
     ts_open = np.arange(length, dtype=np.int64) * MINUTE_NS
 
     def ticks(values: NDArray[np.float64]) -> NDArray[np.int64]:
-        return np.rint(values * 100).astype(np.int64)
+        return np.rint(values * 10_000).astype(np.int64)
 
     starts, ends = day_sessions(ts_open, ts_open + MINUTE_NS)
     return BarColumns(
         instrument=Instrument(
             ConnectorPair("backtest", "X"),
-            tick=Decimal("0.01"),
-            lot=Decimal("0.000001"),
+            tick=Decimal("0.0001"),
+            lot=Decimal("0.0001"),
             settlement=Settlement.SPOT,
         ),
         symbol="X",
@@ -256,10 +256,10 @@ def barrier_request(columns: BarColumns, entries: int) -> KernelRequest:
             "bar": bars,
             "kind": np.full(count, 5),
             "side": np.full(count, 1),
-            "value": np.full(count, 1000),
+            "value": np.full(count, 10),
             "bracket_basis": np.full(count, 1),
-            "sl": np.full(count, 50),
-            "tp": np.full(count, 50),
+            "sl": np.full(count, 5000),
+            "tp": np.full(count, 5000),
         }
     )
     config = config_of("compiled").model_copy(update={})

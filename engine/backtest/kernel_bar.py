@@ -105,10 +105,10 @@ from engine.backtest.kernel_numbers import (
     ppb_floor,
 )
 from engine.backtest.kernel_path import (
-    can_be_hit,
     is_high_first,
     move_trails,
     play_point,
+    reach,
     walk,
 )
 from engine.execution.bar_order import (
@@ -207,7 +207,10 @@ def match_bar(
     if not q[P_TRAIL_CLOSE]:
         move_trails(q, s, o, w, symbol, q[K_O])
     high_first = is_high_first(q, s, o, w, symbol)
-    if can_be_hit(q, s, o, w, symbol):
+    reached = reach(q, s, o, w, symbol)
+    if reached == 1:
+        walk(q, s, o, x, w, symbol, high_first)
+    elif reached:
         walk_both_ways(q, s, o, x, w, z, symbol, high_first)
     s[symbol, S_DONE] = q[K_DONE]
     s[symbol, S_POOL] = q[K_POOL]
@@ -290,9 +293,10 @@ def save(q: IntArray, s: IntArray, o: IntArray, w: IntArray, z: IntArray, symbol
         z[0, column] = q[column]
     for column in range(S_COUNT):
         z[1, column] = s[symbol, column]
-    rows, last = 0, -1
+    rows, last, grouped = 0, -1, 0
     for index in range(s[symbol, S_OPEN]):
         row = w[symbol, index]
+        grouped |= o[row, O_GROUP]
         copy_row(o, row, z, 2 + rows)
         rows += 1
         parent = o[row, O_PARENT]
@@ -301,12 +305,11 @@ def save(q: IntArray, s: IntArray, o: IntArray, w: IntArray, z: IntArray, symbol
             copy_row(o, parent, z, 2 + rows)
             rows += 1
     for other in range(s.shape[0]):
-        if other != symbol:
+        if other != symbol and grouped:
             for index in range(s[other, S_OPEN]):
                 row = w[other, index]
-                if o[row, O_GROUP]:
-                    copy_row(o, row, z, 2 + rows)
-                    rows += 1
+                copy_row(o, row, z, 2 + rows)
+                rows += 1
     return rows
 
 

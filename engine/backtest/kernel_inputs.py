@@ -441,12 +441,12 @@ def _bars(
     if not has_flags:
         return (*joined, vwap, spread, impact, np.zeros(0, dtype=np.uint8))
     flags = [
-        one.blocks_fills * at.FLAG_SYNTHETIC
-        + one.starts_session * at.FLAG_STARTS
-        + one.ends_session * at.FLAG_ENDS
+        one.blocks_fills.view(np.uint8) * np.uint8(at.FLAG_SYNTHETIC)
+        + one.starts_session.view(np.uint8) * np.uint8(at.FLAG_STARTS)
+        + one.ends_session.view(np.uint8) * np.uint8(at.FLAG_ENDS)
         for one in request.columns
     ]
-    packed = np.concatenate(flags).astype(np.uint8) if len(flags) > 1 else flags[0].astype(np.uint8)
+    packed = np.concatenate(flags) if len(flags) > 1 else flags[0]
     packed.flags.writeable = False
     return (*joined, vwap, spread, impact, packed)
 

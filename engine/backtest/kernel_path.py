@@ -34,6 +34,7 @@ from engine.backtest.kernel_layout import (
     K_TS,
     NO_PRICE,
     O_ACTIVATION,
+    O_CHILDREN,
     O_DORMANT,
     O_EXTREME,
     O_FILLS,
@@ -360,17 +361,22 @@ def walk(
 
 
 @unit
-def can_be_hit(q: IntArray, s: IntArray, o: IntArray, w: IntArray, symbol: int) -> bool:
-    """Return whether an order may act after the open point of this bar."""
+def reach(q: IntArray, s: IntArray, o: IntArray, w: IntArray, symbol: int) -> int:
+    """Return whether orders may act after the open point: 0 none, 1 one that acts alone, 2 more.
+
+    Alone acts what neither follows the price nor wakes other orders: no path changes its fill.
+    """
+    reached = 0
     for index in range(s[symbol, S_OPEN]):
         row = w[symbol, index]
         if o[row, O_STATE] >= FILLED or (o[row, O_DORMANT] and o[row, O_POINT] != TOKEN_DEFERRED):
             continue
-        if o[row, O_TRAIL_UNIT] or o[row, O_KIND] == MOC or o[row, O_POINT] == TOKEN_DEFERRED:
-            return True
+        kind = o[row, O_KIND]
+        if o[row, O_TRAIL_UNIT] or kind == MOC or o[row, O_POINT] == TOKEN_DEFERRED:
+            return 2
         direction, level, _ = aim(q, o, row)
-        if direction > 0 and level <= q[K_H]:
-            return True
-        if direction < 0 and level >= q[K_L]:
-            return True
-    return False
+        if (direction > 0 and level <= q[K_H]) or (direction < 0 and level >= q[K_L]):
+            reached += 1
+            if reached > 1 or kind == STOP_LIMIT or o[row, O_CHILDREN]:
+                return 2
+    return reached

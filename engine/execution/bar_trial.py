@@ -67,12 +67,16 @@ class BarTrial:
             self._oco.append((oco, oco.is_closed))
             for member in oco.members:
                 orders[member.seq] = member
+                if member.group is not None:
+                    orders.update((child.seq, child) for child in member.group.children)
         self._orders = [
             (order, tuple(getattr(order, name) for name in _ORDER_FIELDS))
             for order in orders.values()
         ]
         self._others = [
-            (one, list(one.orders)) for one in state.books if self._oco and one not in books
+            (one, list(one.orders), list(one.groups))
+            for one in state.books
+            if self._oco and one not in books
         ]
         self._account = state.account.memory()
         self._open_count = state.open_count
@@ -94,8 +98,9 @@ class BarTrial:
                 setattr(order, name, value)
         for oco, is_closed in self._oco:
             oco.is_closed = is_closed
-        for one, orders in self._others:
+        for one, orders, groups in self._others:
             one.orders[:] = orders
+            one.groups[:] = groups
         for one, orders, groups, remaining, rest in self._books:
             one.orders[:] = orders
             one.groups[:] = groups
