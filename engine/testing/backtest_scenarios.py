@@ -207,6 +207,12 @@ def scenario(number: int) -> Scenario:
     )
 
 
+def long_columns(number: int, length: int) -> BarColumns:
+    """Return *length* bars of one symbol, for strategies of which every bar may matter."""
+    columns = _columns(np.random.default_rng(number), 0, length)
+    return replace(columns, instrument=replace(columns.instrument, max_qty=Decimal("1e56")))
+
+
 def market_scenario(number: int) -> Scenario:
     """Return a scenario that the small kernel can play: plain market orders, one at a bar."""
     rng = np.random.default_rng(10**6 + number)
