@@ -23,6 +23,12 @@ class Scope(Enum):
     LIST = "lists"
     EXECUTORS = "executors"
     AGENTS = "agents"
+    BACKTESTS = "backtests"
+    RESULT = "result of a backtest"
+    CHART = "charts"
+    STUDIES = "studies"
+    STUDY = "one study"
+    HEATMAP = "heat maps"
     LOGS = "logs"
     DETAIL = "detail of an executor"
     TEXT = "scrolling text"
@@ -61,6 +67,8 @@ class Action:
 
 _E, _S, _L, _X, _G = Scope.EVERYWHERE, Scope.SCREEN, Scope.LIST, Scope.EXECUTORS, Scope.LOGS
 _A = Scope.AGENTS
+_O, _Y, _M = Scope.STUDIES, Scope.STUDY, Scope.HEATMAP
+_B, _R, _C = Scope.BACKTESTS, Scope.RESULT, Scope.CHART
 
 ACTIONS: Final[tuple[Action, ...]] = (
     Action("mode.dashboard", "1", "dashboard", "Go to the dashboard", _E, "mode('dashboard')",
@@ -70,6 +78,12 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("mode.agents", "5", "agents", "Go to the agents", _E, "mode('agents')", group="Modes"),
     Action("mode.flow", "6", "flow", "Go to the event flow and the commands", _E, "mode('flow')",
            group="Modes"),
+    Action("mode.backtests", "7", "backtests", "Go to the backtests", _E, "mode('backtests')",
+           group="Modes"),
+    Action("mode.containers", "C", "containers", "Go to the live containers", _E,
+           "mode('containers')", group="Modes"),
+    Action("mode.optimization", "8", "studies", "Go to the optimisation studies", _E,
+           "mode('optimization')", group="Modes"),
     Action("mode.logs", "0", "logs", "Go to the logs", _E, "mode('logs')", group="Modes"),
     Action("app.command", "colon", "go", "Open the command line", _E, "command_line",
            group="Find your way", bar=80),
@@ -153,6 +167,74 @@ ACTIONS: Final[tuple[Action, ...]] = (
            danger=1, group="Agents", bar=45),
     Action("agent.actions", "a", "actions", "List what can be done with the agent", _A,
            "agent_actions", group="Agents", bar=47),
+    Action("bt.new", "n", "new", "Run a backtest: a sample or a file", _B, "bt_new", danger=1,
+           group="Backtests", bar=25),
+    Action("bt.duplicate", "d", "duplicate", "Run it again with changes", _B, "bt_duplicate",
+           danger=1, group="Backtests", bar=26),
+    Action("bt.cancel", "x,ctrl+k", "cancel", "Cancel the backtest, or all marked ones", _B,
+           "bt_cancel", danger=2, group="Backtests", bar=30),
+    Action("bt.delete", "D", "delete", "Delete the result, or all marked ones", _B, "bt_delete",
+           danger=2, group="Backtests", bar=48),
+    Action("bt.compare", "m", "compare", "Compare two to four marked backtests side by side", _B,
+           "bt_compare", group="Backtests", bar=28),
+    Action("bt.export", "E", "export", "Write tables, metrics and an HTML report to a folder",
+           _B, "bt_export", group="Backtests", bar=47),
+    Action("bt.actions", "a", "actions", "List what can be done with the backtest", _B,
+           "bt_actions", group="Backtests", bar=49),
+    Action("result.zoom_in", "plus", "zoom in", "Zoom in around the cursor", _R, "zoom_by(1)",
+           group="Charts"),
+    Action("result.zoom_out", "minus", "zoom out", "Zoom out", _R, "zoom_by(-1)",
+           group="Charts"),
+    Action("result.fit", "equals_sign", "fit", "Show the whole run", _R, "fit_chart",
+           group="Charts"),
+    Action("result.chart", "c", "chart", "Next chart: all, price, equity, drawdown", _R,
+           "next_chart", group="Charts"),
+    Action("result.trade_next", "right_parenthesis", "next trade", "Cursor to the next trade",
+           _R, "trade(1)", group="Charts"),
+    Action("result.trade_previous", "left_parenthesis", "previous trade",
+           "Cursor to the previous trade", _R, "trade(-1)", group="Charts"),
+    Action("chart.right", "right,l", "right", "Cursor to the right", _C, "cursor(1)",
+           group="Charts"),
+    Action("chart.left", "left,h", "left", "Cursor to the left", _C, "cursor(-1)",
+           group="Charts"),
+    Action("chart.far_right", "greater_than_sign", "far right", "Ten columns to the right", _C,
+           "cursor(10)", group="Charts"),
+    Action("chart.far_left", "less_than_sign", "far left", "Ten columns to the left", _C,
+           "cursor(-10)", group="Charts"),
+    Action("chart.start", "home,g", "start", "Cursor to the first column", _C, "edge(-1)",
+           group="Charts"),
+    Action("chart.end", "end,G", "end", "Cursor to the last column", _C, "edge(1)",
+           group="Charts"),
+    Action("opt.new", "n", "new", "Run a study: a sample or a file", _O, "opt_new", danger=1,
+           group="Studies", bar=25),
+    Action("opt.resume", "R", "go on", "Go on with a study that was cut off or cancelled", _O,
+           "opt_resume", danger=1, group="Studies", bar=28),
+    Action("opt.cancel", "x,ctrl+k", "cancel", "Cancel the study, or all marked ones", _O,
+           "opt_cancel", danger=2, group="Studies", bar=30),
+    Action("opt.actions", "a", "actions", "List what can be done with the study", _O,
+           "opt_actions", group="Studies", bar=49),
+    Action("study.tab_next", "right_square_bracket", "next tab", "Next page of the study", _Y,
+           "tab(1)", group="Study", bar=12),
+    Action("study.tab_previous", "left_square_bracket", "previous tab",
+           "Previous page of the study", _Y, "tab(-1)", group="Study"),
+    Action("study.axes", "b", "axes", "Choose the heat map's parameters and its metric", _Y,
+           "axes", group="Study", bar=14),
+    Action("study.paper", "P", "paper", "Write the trial as a paper session file", _Y,
+           "paper", danger=1, group="Study", bar=16),
+    Action("study.copy_tab", "Y", "copy tab", "Copy the page as a table", _Y, "copy_tab",
+           group="Study"),
+    Action("heat.right", "right,l", "right", "One cell to the right", _M, "move(1, 0)",
+           group="Heat map"),
+    Action("heat.left", "left,h", "left", "One cell to the left", _M, "move(-1, 0)",
+           group="Heat map"),
+    Action("heat.down", "down,j", "down", "One cell down", _M, "move(0, 1)", group="Heat map"),
+    Action("heat.up", "up,k", "up", "One cell up", _M, "move(0, -1)", group="Heat map"),
+    Action("heat.best", "g,home", "best", "Go to the best cell", _M, "best", group="Heat map",
+           bar=11),
+    Action("heat.open", "enter", "backtest", "Run the cell's best trial as a backtest", _M,
+           "open", group="Heat map", bar=10),
+    Action("heat.copy", "y", "copy", "Copy the cell's parameters and value", _M, "copy",
+           group="Heat map"),
     Action("log.level", "L", "level", "Lowest level shown: all, info, warning, error", _G,
            "log_level", group="Logs", bar=55),
     Action("detail.tab_next", "right_square_bracket", "next tab", "Next tab", Scope.DETAIL,
@@ -218,7 +300,8 @@ _SHOWN: Final = {
     "question_mark": "?", "colon": ":", "comma": ",", "slash": "/", "asterisk": "*", "minus": "-",
     "space": "space", "escape": "esc", "enter": "enter", "pagedown": "pgdn", "pageup": "pgup",
     "down": "↓", "up": "↑", "left": "←", "right": "→", "right_square_bracket": "]",
-    "left_square_bracket": "[",
+    "left_square_bracket": "[", "plus": "+", "equals_sign": "=", "left_parenthesis": "(",
+    "right_parenthesis": ")", "less_than_sign": "<", "greater_than_sign": ">",
 }  # fmt: skip
 
 

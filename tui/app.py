@@ -152,6 +152,21 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
         return FlowScreen(self.console_state)
 
+    def _backtests(self) -> Screen[Any]:
+        from tui.screens.backtests import BacktestsScreen
+
+        return BacktestsScreen(self.console_state)
+
+    def _containers(self) -> Screen[Any]:
+        from tui.screens.containers import ContainersScreen
+
+        return ContainersScreen(self.console_state)
+
+    def _optimization(self) -> Screen[Any]:
+        from tui.screens.studies import StudiesScreen
+
+        return StudiesScreen(self.console_state)
+
     def _logs(self) -> Screen[Any]:
         from tui.screens.logs import LogsScreen
 
@@ -166,6 +181,9 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.add_mode("executors", self._executors)
         self.add_mode("agents", self._agents)
         self.add_mode("flow", self._flow)
+        self.add_mode("backtests", self._backtests)
+        self.add_mode("containers", self._containers)
+        self.add_mode("optimization", self._optimization)
         self.add_mode("logs", self._logs)
         self.set_interval(1.0, self._look_at_engine)
 

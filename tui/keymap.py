@@ -21,15 +21,26 @@ FORBIDDEN: Final[dict[str, str]] = {
 }
 _NAMES: Final = {
     "?": "question_mark", ":": "colon", ",": "comma", "/": "slash", "*": "asterisk", "-": "minus",
-    " ": "space", "esc": "escape",
+    " ": "space", "esc": "escape", "+": "plus", "=": "equals_sign", "(": "left_parenthesis",
+    ")": "right_parenthesis", "<": "less_than_sign", ">": "greater_than_sign",
 }  # fmt: skip
 _MODE: Final = frozenset({Scope.EVERYWHERE, Scope.SCREEN, Scope.LIST})
 _TOGETHER: Final = (
     _MODE | {Scope.EXECUTORS},
     _MODE | {Scope.LOGS},
     _MODE | {Scope.AGENTS},
+    _MODE | {Scope.BACKTESTS},
+    _MODE | {Scope.STUDIES, Scope.STUDY},
+    frozenset({Scope.EVERYWHERE, Scope.SCREEN, Scope.STUDIES, Scope.STUDY, Scope.HEATMAP}),
+    frozenset({Scope.EVERYWHERE, Scope.SCREEN, Scope.STUDIES, Scope.STUDY, Scope.TEXT}),
     frozenset({Scope.EVERYWHERE, Scope.SCREEN, Scope.EXECUTORS, Scope.DETAIL, Scope.TEXT}),
     frozenset({Scope.EVERYWHERE, Scope.SCREEN, Scope.AGENTS, Scope.DETAIL, Scope.TEXT}),
+    frozenset(
+        {Scope.EVERYWHERE, Scope.SCREEN, Scope.BACKTESTS, Scope.DETAIL, Scope.RESULT, Scope.TEXT}
+    ),
+    frozenset(
+        {Scope.EVERYWHERE, Scope.SCREEN, Scope.BACKTESTS, Scope.DETAIL, Scope.RESULT, Scope.CHART}
+    ),
     frozenset({Scope.DIALOG, Scope.CONFIRM, Scope.STOP}),
     frozenset({Scope.DIALOG, Scope.CONFIRM, Scope.QUIT}),
     frozenset({Scope.DIALOG, Scope.FORM}),

@@ -69,3 +69,28 @@ def session_file(given: str | None) -> Path:
 
 def _sample(name: str) -> Path:
     return Path(str(asset_dir("sample_configs").joinpath(name)))
+
+
+def sample_backtests() -> dict[str, str]:
+    """Return the paths of the backtest files that came with quarterdeck, by short name."""
+    names = sorted(one.name for one in asset_dir("sample_configs").iterdir())
+    found = [name for name in names if name.startswith("backtest") and name.endswith(".yaml")]
+    found.sort(key=lambda name: name != "backtest.yaml")
+    folder = asset_dir("sample_configs")
+    return {
+        name.removesuffix(".yaml").removeprefix("backtest").lstrip("-") or "sma_cross": str(
+            folder.joinpath(name)
+        )
+        for name in found
+    }
+
+
+def sample_optimizations() -> dict[str, str]:
+    """Return the paths of the optimisation files that came with quarterdeck, by name."""
+    folder = asset_dir("sample_configs")
+    names = sorted(one.name for one in folder.iterdir())
+    return {
+        name: str(folder.joinpath(name))
+        for name in names
+        if name.startswith("optimization") and name.endswith(".yaml")
+    }

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from engine.backtest.result_view import TradeRow
+    from engine.backtest.result_view import TradeRow as TradeRow  # noqa: PLC0414 (for the console)
     from engine.backtest.results import InstrumentFacts
     from engine.backtest.return_tables import Histogram, MonthReturn
     from engine.backtest.sampling import Candles

@@ -14,7 +14,7 @@ from tui.state.console import ConsoleState
 from tui.state.text import Line
 from tui.widgets.painted import Painted
 
-_SELF = "agent.actions"
+_SELF = ".actions"
 
 
 class ActionMenu(Overlay[str | None]):
@@ -41,7 +41,7 @@ class ActionMenu(Overlay[str | None]):
     ) -> None:
         super().__init__(console)
         self._why_not = why_not
-        self._actions = tuple(action for action in in_scope(scope) if action.id != _SELF)
+        self._actions = tuple(action for action in in_scope(scope) if not action.id.endswith(_SELF))
 
     def body(self) -> Iterable[Widget]:
         """Return one line for each action."""

@@ -23,6 +23,9 @@ COMMANDS: Final[dict[str, str]] = {
     "dash": "go to the dashboard",
     "agents": "go to the agents",
     "flow": "go to the event flow",
+    "backtests": "go to the backtests",
+    "containers": "go to the live containers",
+    "optim": "go to the optimisation studies",
     "logs": "go to the logs",
     "settings": "choose how things are shown",
     "help": "list all keys",
@@ -30,7 +33,8 @@ COMMANDS: Final[dict[str, str]] = {
 }
 _MODES: Final = {
     "dash": "dashboard", "dashboard": "dashboard", "agents": "agents", "flow": "flow",
-    "logs": "logs",
+    "optim": "optimization", "studies": "optimization",
+    "logs": "logs", "backtests": "backtests", "tests": "backtests", "containers": "containers",
 }  # fmt: skip
 _OTHER_NAMES: Final = {"quit": "q", "wq": "q", "executors": "exec", "h": "help", "set": "settings"}
 

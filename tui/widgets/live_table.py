@@ -280,6 +280,12 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         if self.model.cursor_id != before:
             self.post_message(self.CursorMoved(self))
 
+    @safe
+    def go_to(self, index: int) -> None:
+        """Put the cursor on row *index* for another panel: no message is sent."""
+        self.model.move_to(index)
+        self._settle()
+
     def action_cursor(self, delta: int) -> None:
         """Move the cursor by rows."""
         self._moved(self.model.move, delta)

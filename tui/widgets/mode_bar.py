@@ -24,6 +24,8 @@ MODE_ENTRIES: Final[tuple[ModeEntry, ...]] = (
     ModeEntry("executors", "2", "Executors", "Exec"),
     ModeEntry("agents", "5", "Agents", "Agents"),
     ModeEntry("flow", "6", "Flow", "Flow"),
+    ModeEntry("backtests", "7", "Backtests", "Tests"),
+    ModeEntry("optimization", "8", "Optimise", "Optim"),
     ModeEntry("logs", "0", "Logs", "Logs"),
 )
 _SHORT_BELOW: Final = 100
