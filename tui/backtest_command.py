@@ -8,7 +8,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
@@ -71,7 +71,8 @@ def backtest(options: argparse.Namespace) -> int:
     )
     out = None if options.out is None else Path(options.out)
     try:
-        with _cancelled_by_signals(job):
+        # What a strategy prints is no part of the report.
+        with _cancelled_by_signals(job), redirect_stdout(sys.stderr):
             report = job.run(out=out)
     except BacktestFileError as error:
         bar.clear()

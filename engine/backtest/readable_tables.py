@@ -11,6 +11,7 @@ import polars as pl
 
 from engine.backtest.results import BacktestResult, InstrumentFacts
 from engine.backtest.trade_log import trade_returns
+from engine.execution.bar_order import KIND_NAMES, TIF_NAMES
 from engine.model.bar_columns import FloatArray
 from engine.model.orders import OrderStatus
 from engine.model.run_tables import FILL_REASONS, NO_PRICE, Table
@@ -108,6 +109,12 @@ def trade_frame(result: BacktestResult) -> pl.DataFrame:
     )
 
 
+def _known(name: str, codes: Table, words: Sequence[str]) -> pl.Series:
+    """Return the words of *codes*; a code without one, which is why it was rejected, stays."""
+    texts = [words[code] if code < len(words) else str(code) for code in codes.astype(int).tolist()]
+    return pl.Series(name, texts, dtype=pl.String)
+
+
 def order_frame(result: BacktestResult) -> pl.DataFrame:
     """Return the orders with their states and reasons."""
     table = result.orders
@@ -118,8 +125,8 @@ def order_frame(result: BacktestResult) -> pl.DataFrame:
         pl.Series("seq", table["seq"]),
         _symbols(result, table),
         _sides(table),
-        pl.Series("type", table["type"]),
-        pl.Series("tif", table["tif"]),
+        _known("type", table["type"], KIND_NAMES),
+        _known("tif", table["tif"], TIF_NAMES),
         _names("state", table["state"], states),
         _by_symbol("qty", table, "lots", [one.lot for one in result.instruments]),
         _by_symbol("filled", table, "filled_lots", [one.lot for one in result.instruments]),

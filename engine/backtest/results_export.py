@@ -41,7 +41,8 @@ def export_result(
         readable.write_csv(folder / f"{name}.csv", datetime_format="%Y-%m-%dT%H:%M:%S%.9fZ")
     summary = json.dumps(result.to_json(), indent=2, allow_nan=False)
     (folder / "metrics.json").write_text(f"{summary}\n", encoding="utf-8")
-    text = yaml.safe_dump(_plain(result.config), sort_keys=False, allow_unicode=True)
+    document = {"version": 1, "backtest": _plain(result.config)}
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     (folder / "report.html").write_text(render_report(result, bars=bars), encoding="utf-8")
     return tuple(sorted(path for path in folder.iterdir() if path.is_file()))

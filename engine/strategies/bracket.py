@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from engine.model.bar_columns import BarColumns
 from engine.model.bar_view import AnyBar
 from engine.model.instruments import PPB
+from engine.model.rates import read_units
 from engine.strategies.indicators import Column, IndicatorType
 from engine.strategies.signal_codes import OffsetUnit
 from engine.strategies.signal_table import NO_PRICE, SignalTable, signal_table
@@ -23,7 +24,10 @@ _TAGS: Final = ("", "entry_long", "entry_short")
 
 
 class BracketParams(BaseModel):
-    """Parameters of `BracketEntries`; distances are fractions of the entry price: 0.02 is 2 %."""
+    """Parameters of `BracketEntries`; distances are fractions of the entry price: 0.02 is 2 %.
+
+    A key may end in ``_pct`` or ``_bps`` instead: ``stop_loss_pct: 2`` (COST-5).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -44,6 +48,11 @@ class BracketParams(BaseModel):
     direction: SmaCrossDirection = Field(
         default=SmaCrossDirection.LONG, description="long, or both: crosses below enter short"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _units(cls, data: object) -> object:
+        return read_units(data, ("stop_loss", "take_profit", "trailing_stop"))
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:

@@ -151,7 +151,8 @@ def test_the_export_has_the_promised_files(daily_example: Example, tmp_path: Pat
     for table in ("trades", "fills", "equity"):
         assert {f"{table}.parquet", f"{table}.csv"} <= names
     assert {"metrics.json", "config.yaml", "report.html", "result.json"} <= names
-    assert yaml.safe_load((tmp_path / "config.yaml").read_text("utf-8")) == dict(result.config)
+    document = yaml.safe_load((tmp_path / "config.yaml").read_text("utf-8"))
+    assert document == {"version": 1, "backtest": dict(result.config)}
     assert json.loads((tmp_path / "metrics.json").read_text("utf-8")) == json.loads(
         json.dumps(result.to_json())
     )
