@@ -124,18 +124,21 @@ class BarMatching(BarFilling):
         tried: set[int] | None = None,
     ) -> None:
         """Try *orders*, and what they wake, at one point of the path (FILL-5)."""
-        ready = [order for order in orders if self._is_marketable(book, order, price)]
+        waiting = list(orders)
         fresh = book.fresh
-        while ready:
+        while True:
+            ready = [order for order in waiting if self._is_marketable(book, order, price)]
+            if not ready:
+                return
             order = ready[0] if len(ready) == 1 else self._first(book, ready)
-            ready.remove(order)
+            waiting.remove(order)
             if order.state >= FILLED:
                 continue
             if tried is not None:
                 tried.add(order.seq)
             self._act(book, order, price)
             if fresh:
-                ready += [child for child in fresh if self._is_marketable(book, child, price)]
+                waiting += fresh
                 fresh.clear()
 
     def _first(self, book: SymbolBook, ready: list[BarOrder]) -> BarOrder:
