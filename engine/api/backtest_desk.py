@@ -214,6 +214,10 @@ class BacktestDesk:
         except flow.EngineError as error:
             await self._finish(task, {}, BacktestStatus.FAILED, error.message)
             raise flow.OperationError(error.message, cause=error) from error
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            await self._finish(task, {}, BacktestStatus.FAILED, text)
+            raise
         status = BacktestStatus(str(summary["status"]).lower())
         await self._finish(task, summary, status, str(summary.get("error") or ""))
         if status is BacktestStatus.FAILED:

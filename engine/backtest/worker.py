@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import multiprocessing
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, Self
@@ -111,6 +113,19 @@ def _send(connection: Connection, message: Mapping[str, Any]) -> None:
         return
 
 
+def start_resource_tracker() -> None:
+    """Start the process that ``multiprocessing`` needs before the first one is spawned.
+
+    A full-screen console puts something without a descriptor in the place of ``sys.stderr``; the
+    tracker would be told to pass on descriptor -1, and every spawn would fail. It needs no stderr.
+    """
+    shown, sys.stderr = sys.stderr, None
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        sys.stderr = shown
+
+
 class WorkerProcess:
     """The parent's end of one worker. Use it as a context manager: it never leaves a process."""
 
@@ -120,6 +135,7 @@ class WorkerProcess:
         self._process = context.Process(
             target=run_job, args=(job.text(), theirs), name="backtest-worker", daemon=True
         )
+        start_resource_tracker()
         self._process.start()
         theirs.close()
         self.progress = Progress(status="starting")

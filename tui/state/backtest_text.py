@@ -114,6 +114,8 @@ def headline(row: BacktestRow, width: int) -> Line:
 
 def progress_lines(row: BacktestRow, width: int) -> tuple[Line, ...]:
     """Return a wide bar with done, total, speed and time left of a running backtest."""
+    if not row.bars_done:
+        return (((" Reading the data, and compiling where that is needed.", "accent"),),)
     cells = max(10, min(60, width - 12))
     bars = f"{row.bars_done:,} of {row.bars_total:,} bars"
     speed = f"{format_compact(row.bars_per_second)} bars/s"
