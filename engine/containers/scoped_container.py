@@ -138,7 +138,7 @@ class ScopedContainer:
 
     Args:
         container_id: deterministic; never part of a result (CONT-1).
-        clock: the container's time.
+        clock: the container's time; without one it begins at 0.
         registry: what `create_component` can make.
         errors: what an error in a handler does; None lets it through (EVT-6).
         seed: of the container's random draws.
@@ -149,9 +149,9 @@ class ScopedContainer:
 
     def __init__(
         self,
-        *,
         container_id: str,
-        clock: SimulatedClock,
+        *,
+        clock: SimulatedClock | None = None,
         registry: ComponentRegistry | None = None,
         errors: ErrorPolicy | None = None,
         seed: int = 0,
@@ -159,6 +159,7 @@ class ScopedContainer:
         monotonic_ns: Callable[[], int] | None = None,
         timeouts: Timeouts | None = None,
     ) -> None:
+        clock = clock or SimulatedClock(0)
         self.id: Final = container_id
         self.clock: Final = clock
         self.mode: Final = mode
