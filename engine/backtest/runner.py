@@ -6,7 +6,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from engine.backtest.assembly import BuiltRun, RunRequest, build_run, class_state
+from engine.backtest.assembly import (
+    BuiltRun,
+    RunRequest,
+    build_run,
+    class_state,
+    data_handler_of,
+)
 from engine.backtest.compiled_outcome import plan_run, play_plan
 from engine.backtest.config import IsolationLevel
 from engine.backtest.control import RunControl
@@ -75,7 +81,11 @@ class Runner:
         if config.components.data_handler.params.enable_splits:
             windows: tuple[WindowName, ...] = ("train", "test")
             splits: dict[str, BacktestResult] = {
-                name: self.one(replace(request, window=name)) for name in windows
+                name: replace(
+                    self.one(replace(request, window=name)),
+                    data_hash=data_handler_of(request, name).data_hash,
+                )
+                for name in windows
             }
             result = replace(result, splits=splits)
         if config.envelope:

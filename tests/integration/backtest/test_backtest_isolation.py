@@ -279,6 +279,8 @@ def test_iso_9_the_test_window_does_not_know_of_the_train_run() -> None:
     test_alone.run.finish()
     assert fingerprint(*test_alone.broker.tables()) == both.splits["test"].fingerprint
     assert test_alone.handler.data_hash != test_alone.handler.train.data_hash
+    assert both.splits["test"].data_hash == test_alone.handler.data_hash
+    assert both.splits["train"].data_hash == test_alone.handler.train.data_hash
     start = test_alone.handler.windows[0].decision_bar
     assert start == 243
     assert all(order.bar_created >= start for order in test_alone.broker.orders)
