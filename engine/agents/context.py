@@ -42,7 +42,7 @@ class AlertBook(Protocol):
 
 
 class MarketCondition(Protocol):
-    """Takes what the adaptive intervals depend on (scheduling.md 7.1)."""
+    """Takes what the adaptive intervals depend on (scheduling 7.1)."""
 
     def __call__(
         self, *, volatility: float, trading_volume: float, trend: float, liquidity: float

@@ -69,7 +69,9 @@ class AgentBook:
 
     def forget(self, agent_id: str) -> None:
         """Know *agent_id* no more."""
-        self.records.pop(agent_id, None)
+        record = self.records.pop(agent_id, None)
+        if record is not None:
+            record.agent = None  # a cycle that still runs is not followed by another
         self._loose.pop(agent_id, None)
 
     def _add(self, agent_id: str) -> AgentRecord:

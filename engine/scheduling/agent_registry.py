@@ -276,7 +276,10 @@ class AgentRegistry:
         settings = read_cycle_settings(agent.config, agent_id=agent.agent_id)
         delay = self.engine.first_delay(agent) if spread else 0.0
         await agent.start()
-        if _is_running(agent):  # it may have been stopped at once
+        if self.agents.get(agent.agent_id) is not agent:  # it was unregistered meanwhile
+            await agent.stop()
+            self._known(agent.agent_id)
+        elif _is_running(agent):  # it may have been stopped at once
             await self.engine.schedule_agent_cycle(agent, settings.priority, delay)
         return agent
 

@@ -78,16 +78,20 @@ class BaseAgent(ABC):
     async def stop(self) -> None:
         """Let a running cycle end, clean up and be `stopped`; nothing happens if it is already.
 
+        An agent that was never started has nothing to clean up.
+
         Raises:
             Exception: what `_cleanup` raised; the agent is then in `error`.
         """
         async with self._transition:
             if self.status is AgentStatus.STOPPED:
                 return
+            was_started = self.status is not AgentStatus.INITIALIZED
             async with self._moving(AgentStatus.STOPPING, AgentStatus.STOPPED):
                 if self.quiesce is not None:
                     await self.quiesce()
-                await self._cleanup()
+                if was_started:
+                    await self._cleanup()
 
     async def update_config(self, new: Mapping[str, Any]) -> None:
         """Take the entries of *new* into the configuration.

@@ -29,10 +29,6 @@ class DelayedQueue:
         """Add *handle* under its present due time."""
         heappush(self.heap, (handle.due, handle.seq, handle))
 
-    def next_due(self) -> float | None:
-        """Return when the first task is due; None when none waits."""
-        return self.heap[0][0] if self.heap else None
-
     def pop(self) -> TaskHandle:
         """Remove and return the first task; who has given it its new state calls `drop_dead`."""
         return heappop(self.heap)[2]

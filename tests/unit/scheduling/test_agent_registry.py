@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -286,6 +287,71 @@ async def test_unregistering_stops_first_and_forgets_even_after_a_failure(
     assert stats["scheduler_stats"]["agents_tracked"] == 0
     await added(registry)
     await registry.stop()
+
+
+def until(released: anyio.Event) -> Callable[[Any], Awaitable[dict[str, Any]]]:
+    """Return a cycle that lasts until *released* is set."""
+
+    async def body(pool: Any) -> dict[str, Any]:
+        await released.wait()
+        return {}
+
+    return body
+
+
+async def test_an_agent_that_is_unregistered_while_it_starts_does_not_go_on(
+    registry: AgentRegistry, clock: ManualClock
+) -> None:
+    await registry.start()
+    agent = await added(registry)
+    released = anyio.Event()
+    agent.body = until(released)
+    await registry.start_agent("a")
+    await clock.settle()
+    failures: list[BaseException] = []
+
+    async def start_again() -> None:
+        try:
+            await registry.start_agent("a")
+        except UnknownAgent as error:
+            failures.append(error)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(registry.unregister_agent, "a")
+        await clock.settle()
+        tasks.start_soon(start_again)  # waits until the stop is over
+        await clock.settle()
+        released.set()
+    assert len(failures) == 1
+    assert agent.status is AgentStatus.STOPPED
+    stats = registry.engine.get_stats()
+    assert (stats["agents_tracked"], stats["queued_tasks"]) == (0, 0)
+    await registry.stop()
+
+
+async def test_a_cycle_of_a_forgotten_agent_is_the_last_one(
+    registry: AgentRegistry, clock: ManualClock
+) -> None:
+    await registry.start()
+    agent = await added(registry, interval=5)
+    released = anyio.Event()
+    agent.body = until(released)
+    await registry.start_agent("a")
+    await clock.settle()
+    registry.engine.forget_agent("a")
+    released.set()
+    await clock.run_for(60)
+    assert len(agent.spans) == 1
+    assert registry.engine.get_stats()["queued_tasks"] == 0
+    await registry.engine.stop()
+
+
+async def test_an_agent_that_never_ran_has_nothing_to_clean_up(registry: AgentRegistry) -> None:
+    await registry.start()
+    agent = await added(registry)
+    await registry.stop()
+    assert agent.status is AgentStatus.STOPPED
+    assert agent.hooks == []
 
 
 async def test_windows_of_agents(registry: AgentRegistry) -> None:
