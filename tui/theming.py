@@ -40,6 +40,11 @@ _BLENDED: Final[dict[str, tuple[str, str, float]]] = {
 }
 
 
+HEAT_STEPS: Final = 7
+"""Colours of a heat map, ``heat-0`` (lowest) to ``heat-6``: of rising or of falling lightness,
+so that they keep their order without hue."""
+
+
 class ThemeFileError(ValueError):
     """A theme file cannot be used; the message names file, line or field, and value."""
 
@@ -107,6 +112,9 @@ def complete(variables: Mapping[str, str]) -> dict[str, str]:
     result = dict(variables)
     for name, (one, other, factor) in _BLENDED.items():
         result.setdefault(name, _blend(result, one, other, factor))
+    for step in range(HEAT_STEPS):
+        factor = 0.1 + 0.9 * step / (HEAT_STEPS - 1)
+        result.setdefault(f"heat-{step}", _blend(result, "background", "primary", factor))
     background = _parse(result.get("mode-paper", result.get("primary", "")))
     result.setdefault("mode-text", background.get_contrast_text().hex6 if background else "")
     armed = _parse(result.get("mode-armed", result.get("warning", "")))

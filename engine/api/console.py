@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from engine.api import views
     from engine.api.backtest_views import BacktestDetail, BacktestRow, ContainerRow
-    from engine.api.commands import Command, RunBacktest
+    from engine.api.commands import Command, RunBacktest, RunOptimization
     from engine.api.optimization_views import StudyDetail, StudyRow
     from engine.api.result_tables import ResultTables
 
@@ -140,6 +140,10 @@ class ConsoleEngine(Protocol):
 
     def optimization(self, study_id: str) -> StudyDetail | None:
         """Return a study with its table, or None."""
+        ...
+
+    def check_optimization(self, command: RunOptimization) -> views.FormCheck:
+        """Return what *command* would run, or what is wrong; reads files: call it in a worker."""
         ...
 
     def containers(self) -> tuple[ContainerRow, ...]:

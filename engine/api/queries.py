@@ -10,7 +10,7 @@ from engine.api.board import Board
 if TYPE_CHECKING:
     from engine.api.agent_views import AgentDetail, AgentRow, SchedulingView
     from engine.api.backtest_views import BacktestDetail, BacktestRow, ContainerRow
-    from engine.api.commands import RunBacktest
+    from engine.api.commands import RunBacktest, RunOptimization
     from engine.api.executor_table import ExecutorTable
     from engine.api.health import HealthView
     from engine.api.optimization_views import StudyDetail, StudyRow
@@ -82,6 +82,12 @@ class ConsoleQueries:
     def optimization(self, study_id: str) -> StudyDetail | None:
         """Return a study with its table, or None."""
         return self.board.optimizations.get(study_id)
+
+    def check_optimization(self, command: RunOptimization) -> FormCheck:
+        """Return what *command* would run, or what is wrong; reads files: call it in a worker."""
+        from engine.api.optimization_check import check_optimization
+
+        return check_optimization(command)
 
     def check_backtest(self, command: RunBacktest) -> FormCheck:
         """Return what *command* would run, or what is wrong; reads files: call it in a worker."""

@@ -30,7 +30,7 @@ from engine.testing.fake_studies import make_studies
 
 if TYPE_CHECKING:
     from engine.api.backtest_views import BacktestDetail, BacktestRow, ContainerRow
-    from engine.api.commands import Command, RunBacktest
+    from engine.api.commands import Command, RunBacktest, RunOptimization
     from engine.api.optimization_views import StudyDetail, StudyRow
     from engine.testing.fake_result import FakeResult
 
@@ -370,6 +370,14 @@ class FakeConsoleEngine:
     def optimization(self, study_id: str) -> StudyDetail | None:
         """Return one study, or None."""
         return self._studies.get(study_id)
+
+    def check_optimization(self, command: RunOptimization) -> views.FormCheck:
+        """Return a preview; a path that ends in ``missing.yaml`` fails."""
+        if command.path.endswith("missing.yaml"):
+            return views.FormCheck(errors={"path": f"{command.path}:1: file: does not exist"})
+        preview = (("Trials", "36 by grid, process"), ("Looks for", "max sharpe"),
+                   ("fast", "5 10 15 20 25 30"), ("slow", "40 50 60 70 80 90"))  # fmt: skip
+        return views.FormCheck(preview=preview, values={"name": "optimization"})
 
     def containers(self) -> tuple[ContainerRow, ...]:
         """Return a session's container and a backtest's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from textual import events
 from textual.widget import Widget
@@ -12,8 +12,12 @@ from tui.modals.overlay import Overlay
 from tui.state.columns import Column
 from tui.state.console import ConsoleState
 from tui.state.table import Query
-from tui.state.text import Line
+from tui.state.text import Line, pad_line
 from tui.widgets.painted import Painted
+
+_TALLEST: Final = 16
+"""More columns than these stand in three."""
+_CELL: Final = 26
 
 
 class SortMenu(Overlay[str | None]):
@@ -23,6 +27,7 @@ class SortMenu(Overlay[str | None]):
     hint: ClassVar[str] = "letter sorts, again reverses"
     DEFAULT_CSS = """
     SortMenu > .overlay-box { width: 38; height: auto; }
+    SortMenu.-many > .overlay-box { width: 80; }
     SortMenu Painted { height: auto; }
     SortMenu .sort-list { width: 100%; }
     """
@@ -35,9 +40,31 @@ class SortMenu(Overlay[str | None]):
     def body(self) -> Iterable[Widget]:
         """Return one line for each column."""
         box = Painted(classes="sort-list")
-        box.styles.height = len(self._columns)
-        box.show_lines([self._line(column) for column in self._columns])
+        box.styles.height = self._height
+        self.set_class(self._abreast > 1, "-many")
+        lines = [self._line(column) for column in self._columns]
+        if self._abreast > 1:
+            cells = [pad_line(line, _CELL) for line in lines]
+            starts = range(0, len(lines), self._height)
+            lines = [
+                tuple(
+                    span
+                    for start in starts
+                    for span in (cells[start + y : start + y + 1] or [()])[0]
+                )
+                for y in range(self._height)
+            ]
+        box.show_lines(lines)
         return (box,)
+
+    @property
+    def _abreast(self) -> int:
+        """How many columns of the table stand side by side."""
+        return 1 if len(self._columns) <= _TALLEST else 3
+
+    @property
+    def _height(self) -> int:
+        return -(-len(self._columns) // self._abreast)
 
     def _line(self, column: Column[Any]) -> Line:
         arrow = ""
@@ -55,5 +82,6 @@ class SortMenu(Overlay[str | None]):
 
     def on_painted_clicked(self, event: Painted.Clicked) -> None:
         """Sort by the line under the mouse."""
-        if event.line < len(self._columns):
-            _ = self.dismiss(self._columns[event.line].key)
+        place = event.line + (event.column // _CELL * self._height if self._abreast > 1 else 0)
+        if place < len(self._columns):
+            _ = self.dismiss(self._columns[place].key)

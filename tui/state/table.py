@@ -76,6 +76,7 @@ class TableModel(Generic[RowT]):
         self.cursor_id: str | None = None
         self.follow = True
         self.marks: dict[str, None] = {}
+        self.mark_word = "marked"
         self._now = 0.0
         self._moved_at = self._sorted_at = float("-inf")
         self._held: tuple[int, int, Query] | None = None

@@ -23,7 +23,7 @@ def table_title(heading: str, model: TableModel[RowT]) -> str:
     if query.filter_text:
         parts.append(f"filter {query.filter_text}")
     if model.marks:
-        parts.append(f"{len(model.marks):,} marked")
+        parts.append(f"{len(model.marks):,} {model.mark_word}")
     if model.source.tail and not model.follow:
         below = model.window.matching - model.top - len(model.rows)
         parts.append(f"↓ {below:,} below" if below > 0 else "not following")

@@ -40,6 +40,9 @@ _BADGES: Final[dict[str, tuple[str, str]]] = {
     "alarm": ("mode-live-text", "mode-live"),
     "bar": ("foreground", "panel"),
 }
+_HEAT: Final = "heat-"
+_EVEN_LUMINANCE: Final = 0.179
+"""On a ground of this relative luminance black and white have the same contrast, 4.58 (WCAG 2)."""
 _BACKGROUNDS: Final[dict[str, str]] = {"cursor": "cursor", "cursor-idle": "cursor-idle"}
 _WEIGHTS: Final[dict[str, Style]] = {
     "bold": Style(bold=True),
@@ -89,14 +92,33 @@ class Paint:
         if role in _BADGES:
             text, ground = _BADGES[role]
             return style + Style(color=self._color(text), bgcolor=self._color(ground))
+        if role.startswith(_HEAT):
+            return style + self._tile(role)
         if role in _BACKGROUNDS:
             return style + Style(bgcolor=self._color(_BACKGROUNDS[role]))
         if role in _FOREGROUND:
             return style + Style(color=self._color(_FOREGROUND[role]))
         return style
 
+    def _tile(self, variable: str) -> Style:
+        """Return a heat colour as ground, under the more readable of black and white."""
+        try:
+            ground = Color.parse(self._variables.get(variable, ""))
+        except ColorParseError:
+            return Style.null()
+        if ground.ansi is not None:
+            return Style(bgcolor=ground.rich_color)
+        red, green, blue = (_linear(channel) for channel in ground.normalized)
+        is_light = 0.2126 * red + 0.7152 * green + 0.0722 * blue > _EVEN_LUMINANCE
+        ink = Color(0, 0, 0) if is_light else Color(255, 255, 255)
+        return Style(color=ink.rich_color, bgcolor=ground.rich_color)
+
     def _color(self, variable: str) -> RichColor | None:
         try:
             return Color.parse(self._variables.get(variable, "")).rich_color
         except ColorParseError:
             return None
+
+
+def _linear(channel: float) -> float:
+    return channel / 12.92 if channel <= 0.03928 else ((channel + 0.055) / 1.055) ** 2.4

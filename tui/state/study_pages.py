@@ -1,0 +1,210 @@
+"""The pages of a study: importance, in-sample against out-of-sample, walk-forward, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from tui.formatting import (
+    UNKNOWN,
+    clean,
+    fit,
+    format_date_time,
+    format_duration,
+    format_percent,
+    format_share,
+    plural,
+    wrap_words,
+)
+from tui.state.backtest_text import config_lines
+from tui.state.detail_text import Column, TabTable
+from tui.state.study_source import parameters_text, value_text
+from tui.state.study_text import decay_span
+from tui.state.text import Line, Span
+from tui.state.trial_source import number_of
+
+if TYPE_CHECKING:
+    from engine.api.optimization_views import StudyDetail
+
+_FOLDS_HINT: Final = "method: {kind: walk_forward} in the file judges every fold on later bars."
+_OUT_HINT: Final = "out_of_sample: 0.3 in the file keeps the last 30 % of the bars for judging."
+
+
+def importance_lines(detail: StudyDetail, width: int) -> list[Line]:
+    """Return how much of the spread of the objective each parameter explains, as bars.
+
+    The shares of single parameters need not sum to 100 %: the rest is their interplay.
+    """
+    shares = detail.report.get("importance") or {}
+    known = {name: value for name, value in shares.items() if number_of(value) is not None}
+    if not known:
+        text = "Known when the study has ended." if not detail.row.status.is_final else (
+            "Nothing to compare: the trials do not differ, or too few have a result.")  # fmt: skip
+        return [((f" {text}", "dim"),)]
+    names = sorted(known, key=lambda name: -float(known[name]))
+    label = min(20, max(map(len, names)))
+    room = max(4, width - label - 12)
+    lines: list[Line] = []
+    for name in names:
+        share = min(1.0, max(0.0, float(known[name])))
+        lines.append(
+            ((f" {fit(clean(name), label)} ", ""), (_bar(share, room), "spark"),
+             (f" {format_share(share)}", "bold"))
+        )  # fmt: skip
+    rest = 1 - sum(float(value) for value in known.values())
+    if rest > 0.005:
+        lines.append(((f" {fit('together', label)} ", "dim"), (_bar(min(rest, 1.0), room), "dim"),
+                      (f" {format_share(min(rest, 1.0))}", "dim")))  # fmt: skip
+    return lines
+
+
+def _bar(share: float, width: int) -> str:
+    """Return a bar with eighths; something shows at least a sliver."""
+    eighths = round(share * width * 8)
+    if share > 0:
+        eighths = max(1, eighths)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width)
+
+
+def out_of_sample_table(detail: StudyDetail) -> TabTable:
+    """Return the best trials on the first bars, and what came of them on the later ones."""
+    judged = detail.report.get("out_of_sample") or ()
+    scale = max((abs(number_of(item.get(side)) or 0.0) for item in judged
+                 for side in ("in_sample", "out_of_sample")), default=0.0)  # fmt: skip
+    rows = tuple(
+        (
+            (str(item.get("index", "")), "dim"),
+            (parameters_text(item.get("parameters") or {}), "accent"),
+            *_with_bar(item.get("in_sample"), scale, "dim"),
+            *_with_bar(item.get("out_of_sample"), scale, "spark"),
+            _decay_cell(number_of(item.get("decay"))),
+        )
+        for item in judged
+    )
+    columns = (
+        Column("#", 5, "right"), Column("Parameters", 22), Column("In", 7, "right"),
+        Column("", 10, drop=2), Column("Out", 7, "right"), Column("", 10, drop=1),
+        Column("Lost", 14),
+    )  # fmt: skip
+    if judged:
+        empty = ""
+    elif not detail.row.status.is_final:
+        empty = "Judged when the study has ended."
+    else:
+        empty = _OUT_HINT
+    return TabTable(columns, rows, empty, len(rows))
+
+
+def _with_bar(value: object, scale: float, role: str) -> tuple[Span, Span]:
+    known = number_of(value)
+    if known is None or not scale:
+        return ((UNKNOWN, "dim"), ("", ""))
+    bar = _bar(abs(known) / scale, 10)
+    return ((value_text(known), "bold"), (bar, role if known >= 0 else "down"))
+
+
+def _decay_cell(decay: float | None) -> Span:
+    if decay is None:
+        return (UNKNOWN, "dim")
+    text, role = decay_span(decay)
+    return (text.strip(), role)
+
+
+def correlation_line(detail: StudyDetail) -> Line:
+    """Return how the order of trials in sample agrees with that out of sample."""
+    value = number_of(detail.report.get("rank_correlation"))
+    if value is None:
+        return ()
+    if value > 0.5:
+        agrees = "good ones stayed good"
+    else:
+        agrees = "the order says little about later" if value > -0.2 else "good ones became bad"
+    return (("rank correlation of in and out over all trials ", "dim"), (f"{value:+.2f}", "bold"),
+            (f"  {agrees}", "dim" if value > 0.5 else "warn"))  # fmt: skip
+
+
+def walk_forward_lines(detail: StudyDetail, width: int) -> tuple[Line, list[Line]]:
+    """Return a strip for each fold: where it was trained and tested, and what came of it."""
+    walk = detail.report.get("walk_forward") or {}
+    folds: Sequence[Mapping[str, Any]] = walk.get("folds") or ()
+    if not folds:
+        text = "Known when the study has ended." if not detail.row.status.is_final else (
+            f"This study has no folds. {_FOLDS_HINT}")  # fmt: skip
+        return ((), [((f" {text}", "dim"),)])
+    end = max(int(fold["test"][1]) for fold in folds) or 1
+    strip = max(12, min(60, width - 56))
+    titles = (
+        f" {fit('Fold', 5)}{fit('Bars', strip)}  {fit('In', 7, right=True)} "
+        f"{fit('Out', 7, right=True)}  {fit('Kept', 8, right=True)}  Parameters"
+    )
+    header: Line = ((titles, "head"),)
+    lines: list[Line] = []
+    for fold in folds:
+        inside, outside = number_of(fold.get("in_sample")), number_of(fold.get("out_of_sample"))
+        kept = number_of(fold.get("efficiency"))
+        kept_role = "ok" if kept is not None and kept >= 0.5 else "warn"
+        lines.append(
+            ((f" {fit(str(fold['fold']), 5)}", "dim"),
+             *_strip(fold["train"], fold["test"], end, strip, good=(outside or 0) > 0),
+             (f"  {fit(value_text(inside), 7, right=True)} ", "dim"),
+             (fit(value_text(outside), 7, right=True), "up" if (outside or 0) > 0 else "down"),
+             (f"  {fit(UNKNOWN if kept is None else format_share(kept), 8, right=True)}",
+              kept_role),
+             (f"  {parameters_text(fold.get('parameters') or {})}", "accent"))
+        )  # fmt: skip
+    lines += [(), ((" ░ trained on  ", "dim"), ("█ tested on, later bars", "dim"))]
+    stitched = number_of(walk.get("stitched_return"))
+    if stitched is not None:
+        role = "up bold" if stitched > 0 else "down bold"
+        lines.append(
+            ((" return of the tests one after another ", "dim"), (format_percent(stitched), role))
+        )
+    return header, lines
+
+
+def _strip(
+    train: Sequence[int], test: Sequence[int], end: int, width: int, *, good: bool
+) -> tuple[Span, ...]:
+    def at(bar: int) -> int:
+        return round(bar / end * width)
+
+    start, middle = at(train[0]), max(at(train[1]), at(train[0]))
+    first = max(middle, at(test[0]))
+    last = max(first + 1, at(test[1]))
+    return (
+        (" " * start, ""), ("░" * (middle - start), "dim"), (" " * (first - middle), ""),
+        ("█" * (last - first), "up" if good else "down"), (" " * max(0, width - last), ""),
+    )  # fmt: skip
+
+
+def report_lines(detail: StudyDetail, width: int) -> list[Line]:
+    """Return what was run on what, with which seed, and the notes of the report."""
+    row, report = detail.row, detail.report
+    lines: list[Line] = []
+    for note in report.get("notes") or ():
+        for place, text in enumerate(wrap_words(str(note), max(20, width - 4))):
+            lines.append(((f"{'   ' if place else ' ⚠ '}{text}", "warn"),))
+    pairs: list[tuple[str, str]] = [
+        ("file", row.source),
+        ("started", format_date_time(row.created_ns)),
+        (
+            "trials",
+            f"{plural(row.done, 'trial')} of {row.total:,}, {row.failed:,} without a result",
+        ),
+    ]
+    if report.get("resumed"):
+        pairs.append(("resumed", f"{report['resumed']:,} trials were finished before"))
+    if number_of(report.get("seconds")) is not None:
+        pairs.append(("took", format_duration(number_of(report.get("seconds")))))
+    for name, values in detail.parameters.items():
+        pairs.append((f"varies {name}", ", ".join(map(str, values))))
+    for name, value in (report.get("manifest") or {}).items():
+        pairs.append((str(name).replace("_", " "), str(value)))
+    if report.get("table_hash"):
+        pairs.append(("table hash", str(report["table_hash"])))
+    label = min(18, max(len(clean(name)) for name, _ in pairs))
+    lines += [
+        ((f" {fit(clean(name), label)}  ", "dim"), (clean(value), "")) for name, value in pairs
+    ]
+    return [*lines, (), *config_lines(detail.backtest, width)]
