@@ -280,7 +280,10 @@ class BacktestDetailScreen(BacktestActions):
         if event.data is None:
             self.say(f"⚠ {event.problem}")
             return
+        is_first = self.chart.data is None
         self.chart.show(event.data)
+        if is_first:
+            self._follow_chart()
         self._show_readout()
 
     def _set_window(self, from_ns: int, to_ns: int) -> None:
@@ -337,8 +340,10 @@ class BacktestDetailScreen(BacktestActions):
     def _chart_moved(self, event: ResultChart.Moved) -> None:
         event.stop()
         self._show_readout()
-        if self._reader is None:
-            return
+        self._follow_chart()
+
+    def _follow_chart(self) -> None:
+        """Put the table's cursor on the trade in the chart's column."""
         found = self._trades_at_cursor()
         if found is not None:
             query = self.table.model.query

@@ -35,6 +35,13 @@ class Console:
         await self.pilot.press(*keys)
         await self.pilot.pause()
 
+    async def settle(self) -> None:
+        """Wait for the threads that read files for the screen, and show what they found."""
+        while any(not worker.is_finished and worker.group != "keys" for worker in self.app.workers):
+            await self.pilot.pause(0.005)
+        await self.pilot.pause()
+        await self.pilot.pause()
+
     def shown(self, selector: str | type[Painted]) -> str:
         """Return the text that a painted widget shows."""
         return "\n".join(

@@ -17,6 +17,7 @@ from tui.modals.quit import QuitDialog
 from tui.modals.settings import SettingsScreen
 from tui.modals.stop_executor import StopExecutorModal
 from tui.modals.store_executor import StoreExecutorModal
+from tui.screens.backtest_detail import BacktestDetailScreen
 from tui.screens.base import ConsoleScreen
 from tui.screens.executor_detail import ExecutorDetailScreen
 from tui.widgets.choice import Choice
@@ -24,6 +25,7 @@ from tui.widgets.form import Form
 from tui.widgets.line_view import LineView
 from tui.widgets.live_table import LiveTable
 from tui.widgets.prompt_bar import PromptInput
+from tui.widgets.result_chart import ResultChart
 
 pytestmark = pytest.mark.anyio
 Check = Callable[[Console], Awaitable[None]]
@@ -417,6 +419,144 @@ async def lists_what_can_be_done_with_an_agent(console: Console) -> None:
     assert top(console) == "AgentsScreen"
 
 
+def backtests(console: Console) -> LiveTable[Any]:
+    return console.app.screen.query_one("#backtests", LiveTable)
+
+
+async def to_backtest(console: Console, place: int) -> None:
+    """Go to the backtests, without marks, to the one at *place*."""
+    await console.press("escape", "7", "minus", "g", *("j",) * place)
+
+
+def asked(console: Console) -> list[tuple[str, str]]:
+    return [
+        (type(command).__name__, getattr(command, "backtest_id", ""))
+        for command in console.engine.submitted
+    ]
+
+
+@checks("mode.backtests")
+async def goes_to_the_backtests(console: Console) -> None:
+    assert screen(console).mode == "backtests"
+    assert backtests(console).model.window.total == 9
+    await console.press("g", "j")
+    assert "612,000 of 1,000,000 bars" in console.shown("#backtest")
+    assert "61%" in console.shown("#backtests")
+
+
+@checks("mode.containers")
+async def goes_to_the_containers(console: Console) -> None:
+    assert "96 MiB" in console.shown("#containers")
+    assert "[orchestrator]" in console.shown("#container")
+    await console.press("j")
+    assert "612,000 of 1,000,000" in console.shown("#container")
+    await console.press("g", "enter")
+    assert "is a session" in console.hint()
+    await console.press("j", "enter")
+    assert top(console) == "BacktestDetailScreen"
+
+
+@checks("bt.new")
+async def runs_a_sample(console: Console) -> None:
+    await to_backtest(console, 0)
+    await console.press("n")
+    await console.settle()
+    assert top(console) == "RunBacktestModal"
+    assert "sma_cross fast=10" in console.shown("#run-preview")
+    await console.press("enter")
+    await console.press("enter")
+    assert asked(console) == [("RunBacktest", "")]
+    assert getattr(console.engine.submitted[0], "path", "").endswith("backtest.yaml")
+
+
+@checks("bt.duplicate")
+async def runs_again_with_changes(console: Console) -> None:
+    await to_backtest(console, 2)
+    await console.press("d")
+    await console.settle()
+    assert top(console) == "RunBacktestModal"
+    console.app.screen.query(Input)[0].value = "25"
+    await console.press("enter")
+    await console.settle()
+    await console.press("enter")
+    await console.press("enter")
+    (command,) = console.engine.submitted
+    assert command.model_dump()["overrides"] == ("components.strategy.params.fast=25",)
+    assert command.model_dump()["name"] == "sma-cross-spx fast=25"
+
+
+@checks("bt.cancel")
+async def asks_before_cancelling(console: Console) -> None:
+    await to_backtest(console, 1)
+    await console.press("x")
+    assert top(console) == "EndBacktestModal"
+    await console.press("enter")
+    assert not console.engine.submitted
+    await console.press("x")
+    await console.press("y")
+    assert asked(console) == [("CancelBacktest", "bt-0000000000109-9")]
+    await console.press("j", "ctrl+k")
+    assert "has ended" in console.hint()
+
+
+@checks("bt.delete")
+async def asks_before_deleting(console: Console) -> None:
+    await to_backtest(console, 1)
+    await console.press("D")
+    assert "x cancels it first" in console.hint()
+    await console.press("space", "space", "space", "D")
+    assert "1 backtest left out: not ended" in console.shown("#head")
+    await console.press("y")
+    assert asked(console) == [
+        ("DeleteBacktest", "bt-0000000000100-8"),
+        ("DeleteBacktest", "bt-0000000000099-7"),
+    ]
+    assert not backtests(console).model.marks
+
+
+@checks("bt.compare")
+async def compares_marked_ones(console: Console) -> None:
+    await to_backtest(console, 1)
+    await console.press("m")
+    assert "Mark two to four" in console.hint()
+    await console.press("space", "space", "m")
+    assert "has no result" in console.hint()
+    await console.press("minus", "space", "space", "m")
+    await console.settle()
+    assert top(console) == "BacktestCompareScreen"
+    assert "B" in console.shown("#curves")
+    await console.press("Y")
+    assert "donchian" in console.app.clipboard
+
+
+@checks("bt.export")
+async def writes_to_a_folder(console: Console) -> None:
+    await to_backtest(console, 0)
+    await console.press("E")
+    assert "no result to export" in console.hint()
+    await console.press("j", "j", "E")
+    assert top(console) == "ExportBacktestModal"
+    console.app.screen.query_one(Input).value = "/proc/nowhere"
+    await console.press("enter", "enter")
+    await console.settle()
+    assert "cannot be written" in console.shown("#outcome")
+    console.app.screen.query_one(Input).value = "out"
+    await console.press("enter", "enter")
+    await console.settle()
+    assert console.engine.exported == [("bt-0000000000100-8", "out")]
+    assert "Wrote 2 files to out." in console.hint()
+
+
+@checks("bt.actions")
+async def lists_what_can_be_done_with_a_backtest(console: Console) -> None:
+    await to_backtest(console, 2)
+    await console.press("a")
+    assert top(console) == "ActionMenu"
+    assert "has ended; D deletes it" in console.shown(".actions")
+    await console.press("D")
+    assert top(console) == "EndBacktestModal"
+
+
 @checks("log.level")
 async def raises_the_level(console: Console) -> None:
     await console.press("0", "L")
@@ -441,9 +581,12 @@ async def opens_the_form_with_the_values_of_the_executor(console: Console) -> No
 
 SCREENS = {
     Scope.EVERYWHERE, Scope.SCREEN, Scope.LIST, Scope.EXECUTORS, Scope.AGENTS, Scope.LOGS,
+    Scope.BACKTESTS,
 }  # fmt: skip
 OWNERS: dict[Scope, type[Any]] = {
     Scope.DETAIL: ExecutorDetailScreen,
+    Scope.RESULT: BacktestDetailScreen,
+    Scope.CHART: ResultChart,
     Scope.TEXT: LineView,
     Scope.DIALOG: Dialog,
     Scope.CONFIRM: StoreExecutorModal,
