@@ -10,6 +10,7 @@ from engine.scheduling.adaptive_scheduler import AdaptiveScheduler
 from engine.scheduling.agent_cycles import AgentCycles, fail_agent
 from engine.scheduling.agent_log import first_line
 from engine.scheduling.cycle_work import is_running
+from engine.scheduling.errors import StrayCancellation
 from engine.scheduling.task_handle import TaskHandle
 from engine.scheduling.task_state import TaskState
 
@@ -84,13 +85,23 @@ class TaskConductor:
             record.failures += 1
             record.timeouts += 1
             self._scheduler.update_timeout(handle.agent_id, handle.task_type)
-            if handle.lane is record.cycles and hasattr(record.agent, "note_failure"):
-                record.agent.note_failure(error, run_time)
+            self._note_failed_cycle(handle, error, run_time)
         elif handle.state is TaskState.FAILED and error is not None:
             record.failures += 1
             record.errors += 1
+            if isinstance(error, StrayCancellation):  # the agent took it for its own end
+                self._note_failed_cycle(handle, error, run_time)
             log = getattr(record.agent, "logger", None) or LOG
             log.error("task %s failed", handle.id, exc_info=error)
             self._scheduler.update_error(handle.agent_id, handle.task_type, str(error))
         if handle.state is TaskState.ABANDONED:
             fail_agent(record, f"task {handle.id} ignores its cancellation and was abandoned")
+
+    @staticmethod
+    def _note_failed_cycle(
+        handle: TaskHandle, error: BaseException | None, run_time: float
+    ) -> None:
+        """Let the agent count a failure that did not pass through its own code."""
+        agent = handle.record.agent
+        if handle.lane is handle.record.cycles and hasattr(agent, "note_failure"):
+            agent.note_failure(error, run_time)

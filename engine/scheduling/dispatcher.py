@@ -20,7 +20,7 @@ from engine.scheduling.agent_record import Work
 from engine.scheduling.clock import Cancellable, Clock
 from engine.scheduling.deadline_watch import DeadlineWatch
 from engine.scheduling.delayed_queue import DelayedQueue
-from engine.scheduling.errors import EngineNotRunning, SchedulingError
+from engine.scheduling.errors import EngineNotRunning, SchedulingError, StrayCancellation
 from engine.scheduling.lag_probe import LagProbe
 from engine.scheduling.latency_window import LatencyWindow
 from engine.scheduling.loop_owner import LoopOwner
@@ -506,6 +506,9 @@ class Dispatcher:
             handle.close(_CANCELLED, None, handle.cancelled_error())
         else:
             counters.failed += 1
+            if isinstance(error, asyncio.CancelledError):
+                text = f"task {handle.id} awaited something that was cancelled"
+                error = StrayCancellation(text, cause=error)
             handle.close(_FAILED, None, error)
 
     def _rest_if_idle(self) -> None:

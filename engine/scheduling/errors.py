@@ -36,6 +36,14 @@ class TaskCancelled(SchedulingError):  # noqa: N818 (the specified name)
     """
 
 
+class StrayCancellation(SchedulingError):  # noqa: N818 (in the family of the other names)
+    """The task awaited something that was cancelled, though nobody cancelled the task.
+
+    An error like any other, in place of the `asyncio.CancelledError`: who awaits the result would
+    take that for a cancellation of his own.
+    """
+
+
 class CycleFailed(SchedulingError):  # noqa: N818 (in the family of the other names)
     """An agent's cycle reported a failure without an exception to show for it."""
 

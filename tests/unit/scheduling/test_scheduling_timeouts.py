@@ -13,6 +13,7 @@ import pytest
 
 from engine.scheduling import (
     AgentStatus,
+    StrayCancellation,
     TaskCancelled,
     TaskState,
     TaskTimeout,
@@ -289,16 +290,25 @@ async def test_cancelling_an_asyncio_task_from_outside_is_cancelled(clock: Manua
 
 
 async def test_a_cancellation_of_the_tasks_own_making_is_an_error(clock: ManualClock) -> None:
-    async def work(pool: Any) -> None:
-        inner: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def work(pool: Any) -> dict[str, Any]:
+        inner: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         inner.cancel()
-        await inner
+        return await inner
 
+    agent = ToldAgent("b")
+    agent.body = work
+    await agent.start()
     async with quiet_engine(clock) as engine:
-        handle = await engine.schedule_task("a", "t", work)
-        await clock.settle()
-        assert handle.state == "failed"
-        assert isinstance(handle.error, asyncio.CancelledError)
+        for handle in (
+            await engine.schedule_task("a", "t", work),
+            await engine.schedule_agent_cycle(agent),
+        ):
+            with pytest.raises(StrayCancellation) as failure:  # it does not cancel who awaits it
+                await handle.result()
+            assert handle.state == "failed"
+            assert isinstance(failure.value.__cause__, asyncio.CancelledError)
+        assert engine.get_stats()["failed_total"] == 2
+    assert (agent.metrics["cycles_failed"], agent.metrics["errors"]) == (1, 1)
 
 
 async def test_a_task_cancelled_by_hand_that_ignores_it_counts_as_cancelled(
