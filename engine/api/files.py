@@ -28,11 +28,10 @@ def simulate_file(path: Path) -> dict[str, Any]:
     Raises:
         EngineError: the file is wrong, or a step cannot be carried out.
     """
-    from engine.config.document import load_document, validate
-    from engine.simulation.scenario import Scenario
+    from engine.config.scenario_file import load_scenario
     from engine.simulation.simulate import simulate
 
-    return simulate(validate(load_document(path), Scenario)).to_dict()
+    return simulate(load_scenario(path)).to_dict()
 
 
 def list_sessions(data_dir: Path) -> tuple[dict[str, Any], ...]:

@@ -95,7 +95,9 @@ def _shown(value: object) -> str:
 def _allowed(message: str) -> str:
     for prefix in ("Value error, ", "Assertion failed, "):
         message = message.removeprefix(prefix)
-    sentence = " ".join(message.replace("Input should be", "must be").split())
+    sentence = " ".join(
+        message.replace("Input should be", "must be").replace("a valid tuple", "a list").split()
+    )
     return sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence
 
 

@@ -15,7 +15,15 @@ from engine.executors.seldom import Seldom, SeldomUsed
 from engine.executors.settings import ExecutorSettings
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.executors.status import CloseType, RunnableStatus, check_transition
-from engine.executors.step import EMPTY_STEP, Intent, Level, Notice, Step, TimelineEntry
+from engine.executors.step import (
+    EMPTY_STEP,
+    Intent,
+    Level,
+    Notice,
+    StatusChange,
+    Step,
+    TimelineEntry,
+)
 from engine.executors.strategy import ExecutorStrategy, RateSource
 from engine.executors.tracked_order import TrackedOrder, TrackedOrders
 from engine.executors.wake_conditions import NEVER, WakeConditions
@@ -232,6 +240,7 @@ class ExecutorState(ABC):
     def _set_status(self, wanted: RunnableStatus, now_ns: int) -> None:
         """Change the status: the only place that does (5.1)."""
         check_transition(self.executor_id, self._status, wanted)
+        change = StatusChange(self._status, wanted, self._close_type)
         self._status = wanted
         if wanted is RunnableStatus.SHUTTING_DOWN:
             self._closing_since_ns = now_ns
@@ -240,7 +249,8 @@ class ExecutorState(ABC):
         text = _STATUS_TEXTS[wanted]
         if self._close_type is not None:
             text = f"{text}: {self._close_type.name}"
-        self._tell(now_ns, "error" if self._close_type is CloseType.FAILED else "info", text)
+        level: Level = "error" if self._close_type is CloseType.FAILED else "info"
+        self._tell(now_ns, level, text, change)
 
     def _begin_shutdown(self, now_ns: int, close_type: CloseType) -> None:
         """Enter SHUTTING_DOWN; the first close type wins (9.1)."""
@@ -327,11 +337,13 @@ class ExecutorState(ABC):
         self._out += (CancelRequest(order.order_id, order.request.market, self.executor_id),)
         self._version += 1
 
-    def _tell(self, ts_ns: int, level: Level, text: str) -> None:
+    def _tell(
+        self, ts_ns: int, level: Level, text: str, change: StatusChange | None = None
+    ) -> None:
         """Put a line on the executor's timeline and in the session's log."""
         kept = self._timeline[1 - TIMELINE_LENGTH :]
         self._timeline = (*kept, TimelineEntry(ts_ns, level, text))
-        self._notices += (Notice(ts_ns, level, self.executor_id, text),)
+        self._notices += (Notice(ts_ns, level, self.executor_id, text, change),)
         self._version += 1
 
     def _log_error(self, text: str) -> None:

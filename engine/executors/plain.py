@@ -30,7 +30,7 @@ def to_plain(value: object) -> JsonValue:
     if kind in _PLAIN_TYPES:
         return value  # type: ignore[return-value]  # its type has just been looked up
     if kind is Decimal:
-        return str(value)
+        return f"{value:f}"
     if kind is tuple:  # most are empty: reports have many lists
         return [to_plain(item) for item in value]  # type: ignore[attr-defined]  # a tuple
     return _to_plain(value)
@@ -39,7 +39,9 @@ def to_plain(value: object) -> JsonValue:
 def _to_plain(value: object) -> JsonValue:
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, Decimal | Fraction):
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, Fraction):
         return str(value)
     if isinstance(value, Enum):
         return value.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from engine.executors.status import CloseType, RunnableStatus
 from engine.model.orders import CancelRequest, OrderQuery, OrderRequest
 
 Intent = OrderRequest | CancelRequest | OrderQuery
@@ -25,13 +26,26 @@ EMPTY_STEP: Final = Step()
 
 
 @dataclass(frozen=True, slots=True)
+class StatusChange:
+    """A step of an executor's life; ``close_type`` is what it closes or closed for, if it does."""
+
+    old: RunnableStatus
+    new: RunnableStatus
+    close_type: CloseType | None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
-    """One log line or alert as data; ``executor_id`` is empty for the orchestrator's own."""
+    """One log line or alert as data; ``executor_id`` is empty for the orchestrator's own.
+
+    ``change`` is set if the line tells of a new status.
+    """
 
     ts_ns: int
     level: Level
     executor_id: str
     text: str
+    change: StatusChange | None = None
 
 
 @dataclass(frozen=True, slots=True)

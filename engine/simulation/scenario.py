@@ -67,6 +67,16 @@ class QuoteStep(_Section):
     ask: Decimal = Field(gt=0)
     market: str | None = Field(default=None, description="connector:BASE-QUOTE")
 
+    @model_validator(mode="after")
+    def _is_not_crossed(self) -> QuoteStep:
+        _check_quote(self.bid, self.ask)
+        return self
+
+
+def _check_quote(bid: Decimal, ask: Decimal) -> None:
+    if bid > ask:
+        raise ValueError(f"bid must not be above ask, got {bid} and {ask}")
+
 
 class FillStep(_Section):
     """A fill of an order by the venue; amount and price default to the rest and its price."""
@@ -76,7 +86,11 @@ class FillStep(_Section):
     price: Decimal | None = Field(default=None, gt=0)
     fee: Decimal | None = Field(default=None, description="in quote; default by the schedule")
     fee_token: str = Field(default="", description="asset of the fee, if it is another one")
-    fee_base: Decimal = Field(default=Decimal(0), ge=0, description="part taken in base")
+    fee_base: Decimal = Field(
+        default=Decimal(0),
+        ge=0,
+        description="part taken in base; the fee is at least what it is worth",
+    )
     repeat: bool = Field(default=False, description="send the same fill a second time")
 
     @model_validator(mode="after")
@@ -135,6 +149,8 @@ class Step(_Section):
     def _bid_with_ask(self) -> Step:
         if (self.bid is None) != (self.ask is None):
             raise ValueError("bid and ask belong together")
+        if self.bid is not None and self.ask is not None:
+            _check_quote(self.bid, self.ask)
         return self
 
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from engine.executors.info import ExecutorInfo
 from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.performance import PerformanceReport
+from engine.executors.status import CloseType
 from engine.executors.step import Notice
 from engine.model.clock import to_iso
 from engine.model.instruments import ConnectorPair, Instrument
@@ -24,6 +26,7 @@ class ScenarioReport:
     orders: tuple[dict[str, Any], ...]
     cancels: tuple[dict[str, Any], ...]
     transitions: tuple[dict[str, Any], ...]
+    timeline: tuple[dict[str, Any], ...]
     results: tuple[dict[str, Any], ...]
     notices: tuple[dict[str, Any], ...]
     executors: tuple[dict[str, Any], ...]
@@ -37,6 +40,7 @@ class ScenarioReport:
             "orders": list(self.orders),
             "cancels": list(self.cancels),
             "transitions": list(self.transitions),
+            "timeline": list(self.timeline),
             "results": list(self.results),
             "notices": list(self.notices),
             "executors": list(self.executors),
@@ -59,38 +63,29 @@ def scenario_report(
 ) -> ScenarioReport:
     """Return the report of a scenario that has been played."""
     executors = [orchestrator.find(executor_id) for executor_id in executor_ids]
+    told = tuple(notices)
     return ScenarioReport(
         orders=tuple(_order(order, instruments[order.request.market]) for order in orders),
         cancels=tuple({"at": to_iso(at), "client_order_id": one} for at, one in cancels),
         transitions=tuple(
             {
-                "at": to_iso(entry.ts_ns),
-                "executor_id": executor.executor_id,
-                "level": entry.level,
-                "text": entry.text,
+                "at": to_iso(notice.ts_ns),
+                "executor_id": notice.executor_id,
+                "from": notice.change.old.name,
+                "to": notice.change.new.name,
+                "close_type": _name(notice.change.close_type),
+                "text": notice.text,
             }
-            for executor in executors
-            if executor is not None
-            for entry in executor.snapshot().timeline
+            for notice in told
+            if notice.change is not None
         ),
+        timeline=tuple(_line(notice) for notice in told if notice.executor_id),
         results=tuple(
             {"at": to_iso(at), "verb": verb, "code": code, "message": message}
             for at, verb, code, message in results
         ),
-        notices=tuple(
-            {
-                "at": to_iso(notice.ts_ns),
-                "level": notice.level,
-                "executor_id": notice.executor_id,
-                "text": notice.text,
-            }
-            for notice in notices
-        ),
-        executors=tuple(
-            json.loads(executor.executor_info.to_json())
-            for executor in executors
-            if executor is not None
-        ),
+        notices=tuple(_line(notice) for notice in told),
+        executors=tuple(_executor(executor.executor_info) for executor in executors if executor),
         positions=tuple(
             _position(summary)
             for summaries in orchestrator.get_positions_report().values()
@@ -107,6 +102,27 @@ def scenario_report(
             "fees": _text(account.fees),
         },
     )
+
+
+def _line(notice: Notice) -> dict[str, Any]:
+    return {
+        "at": to_iso(notice.ts_ns),
+        "level": notice.level,
+        "executor_id": notice.executor_id,
+        "text": notice.text,
+    }
+
+
+def _executor(info: ExecutorInfo) -> dict[str, Any]:
+    """Return the stored form of *info* and, beside it, what derives from it (13.1)."""
+    return {
+        **json.loads(info.to_json()),
+        "is_done": info.is_done,
+        "lifecycle": info.lifecycle.value,
+        "side": None if info.side is None else info.side.name,
+        "connector_name": info.connector_name,
+        "trading_pair": info.trading_pair,
+    }
 
 
 def _order(order: Order, instrument: Instrument) -> dict[str, Any]:
@@ -136,8 +152,11 @@ def _position(summary: Any) -> dict[str, Any]:  # noqa: ANN401 (a PositionSummar
     return {
         "controller_id": summary.controller_id,
         "market": f"{summary.connector_name}:{summary.trading_pair}",
+        "connector_name": summary.connector_name,
+        "trading_pair": summary.trading_pair,
         "side": summary.side.name,
         "amount": _text(summary.amount),
+        "amount_quote": _text(summary.amount_quote),
         "breakeven_price": _text(summary.breakeven_price),
         "realized_pnl_quote": _text(summary.realized_pnl_quote),
         "unrealized_pnl_quote": _text(summary.unrealized_pnl_quote),
@@ -153,10 +172,14 @@ def _performance(report: PerformanceReport) -> dict[str, Any]:
         "unrealized_pnl_quote": _text(report.unrealized_pnl_quote),
         "funding_quote": _text(report.funding_quote),
         "global_pnl_quote": _text(report.global_pnl_quote),
+        "realized_pnl_pct": _text(report.realized_pnl_pct),
+        "unrealized_pnl_pct": _text(report.unrealized_pnl_pct),
         "global_pnl_pct": _text(report.global_pnl_pct),
         "volume_traded": _text(report.volume_traded),
         "total_fees_quote": _text(report.total_fees_quote),
         "win_rate": _text(report.win_rate),
+        "wins": report.wins,
+        "losses": report.losses,
         "active": report.active,
         "done": report.done,
         "close_type_counts": {
@@ -165,7 +188,12 @@ def _performance(report: PerformanceReport) -> dict[str, Any]:
                 report.close_type_counts.items(), key=lambda item: item[0].value
             )
         },
+        "positions_summary": [_position(summary) for summary in report.positions_summary],
     }
+
+
+def _name(close_type: CloseType | None) -> str | None:
+    return None if close_type is None else close_type.name
 
 
 def _text(value: Decimal) -> str:

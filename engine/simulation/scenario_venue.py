@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
@@ -28,6 +29,13 @@ from engine.model.quotes import QuoteTick
 from engine.portfolio.budget import Budget
 from engine.portfolio.portfolio import Portfolio
 from engine.simulation.scenario import FillStep, OrderReference, OrderStep
+
+
+class UnknownMarketError(KeyError):
+    """A market that the scenario does not have."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class OpeningBudget(Budget):
@@ -84,13 +92,21 @@ class ScenarioVenue:
         self.reject_next = 0
         self.fail_cancels = 0
         self.lost: set[str] = set()
+        self._late: dict[str, dict[str, Fill]] = {}
 
     def now_ns(self) -> int:
         """Return the scenario's time."""
         return self._clock.now_ns()
 
     def instrument(self, market: ConnectorPair) -> Instrument:
-        """Return the instrument of *market*; KeyError if the scenario has no such market."""
+        """Return the instrument of *market*.
+
+        Raises:
+            KeyError: the scenario has no such market; the error is a sentence.
+        """
+        if market not in self._instruments:
+            known = ", ".join(map(str, self._instruments))
+            raise UnknownMarketError(f"there is no market {market}, there is {known}")
         return self._instruments[market]
 
     def quote(self, market: ConnectorPair) -> QuoteTick | None:
@@ -179,20 +195,27 @@ class ScenarioVenue:
         Raises:
             NotFoundError: there is no such order, or nothing of it is left.
         """
-        order = self.find_order(step.order)
+        order = self.find_order(step.order, may_have_ended=True)
         request = order.request
         instrument = self._instruments[request.market]
-        lots = order.remaining_lots if step.amount is None else instrument.to_lots(step.amount)
+        if not order.is_open and not self._left(order):
+            raise NotFoundError(f"nothing is left of order {request.client_order_id} to fill")
+        lots = self._left(order) if step.amount is None else instrument.to_lots(step.amount)
         ticks = self._fill_ticks(step, request, instrument)
         notional = instrument.notional_atoms(ticks, lots)
         is_maker = request.order_type.is_limit_type
+        fee_base_lots = instrument.to_lots(step.fee_base)
         fee_in = None
         if step.fee_token and step.fee is not None:
             fee_atoms, fee_in = 0, (step.fee_token, step.fee)
-        elif step.fee is None:
-            fee_atoms = instrument.fee_atoms(notional, is_maker=is_maker)
-        else:
+        elif step.fee is not None:
             fee_atoms = instrument.to_atoms(step.fee)
+        elif fee_base_lots:
+            fee_atoms = 0
+        else:
+            fee_atoms = instrument.fee_atoms(notional, is_maker=is_maker)
+        # What the fee's part in base is worth belongs to the fee (executors.md 8.1, example D).
+        fee_atoms = max(fee_atoms, instrument.notional_atoms(ticks, fee_base_lots))
         self._scripted_fills += 1
         fill = Fill(
             fill_id=f"{request.client_order_id}-S{self._scripted_fills}",
@@ -207,7 +230,7 @@ class ScenarioVenue:
             fee_atoms=fee_atoms,
             is_maker=is_maker,
             ts_ns=self.now_ns(),
-            fee_base_lots=instrument.to_lots(step.fee_base),
+            fee_base_lots=fee_base_lots,
             fee_in=fee_in,
         )
         return (fill, fill) if step.repeat else (fill,)
@@ -236,6 +259,23 @@ class ScenarioVenue:
         self._withdraw(order)
         self.lost.add(order.request.client_order_id)
 
+    def is_late(self, fill: Fill) -> bool:
+        """Whether *fill* comes after its order has ended, and is no repetition."""
+        order = self.order_manager.get_order(fill.client_order_id)
+        return not order.is_open and order.remaining_lots > 0
+
+    def book_late(self, fill: Fill) -> None:
+        """Book a fill of an order that has ended; a repeated one only once."""
+        late = self._late.setdefault(fill.client_order_id, {})
+        if fill.fill_id not in late:
+            late[fill.fill_id] = fill
+            order = self.order_manager.get_order(fill.client_order_id)
+            self._portfolio.apply_fill(fill, leverage=order.request.leverage)
+
+    def orders_with_late_fills(self) -> tuple[Order, ...]:
+        """Return all orders as they ended, with what was filled afterwards."""
+        return tuple(self._with_late_fills(order) for order in self.order_manager.orders())
+
     def settle(self, order: Order) -> None:
         """Give back what a done order had reserved."""
         if not order.is_open:
@@ -246,8 +286,8 @@ class ScenarioVenue:
         self._budget.consume(fill.client_order_id, fill.lots)
         self._portfolio.apply_fill(fill, leverage=order.request.leverage)
 
-    def find_order(self, reference: OrderReference) -> Order:
-        """Return the order that a step means.
+    def find_order(self, reference: OrderReference, *, may_have_ended: bool = False) -> Order:
+        """Return the order that a step means; by its role an ended one only if it may be one.
 
         Raises:
             NotFoundError: there is none.
@@ -258,11 +298,27 @@ class ScenarioVenue:
             if index < len(orders):
                 return orders[index]
             raise NotFoundError(f"there is no order {index}, {len(orders)} were placed so far")
-        for order in reversed(orders):
-            role = order.request.role
-            if order.is_open and reference in {role, kind_of(role)}:
+        named = [
+            order
+            for order in reversed(orders)
+            if reference in {order.request.role, kind_of(order.request.role)}
+        ]
+        for order in named:
+            if order.is_open or (may_have_ended and not any(one.is_open for one in named)):
                 return order
         raise NotFoundError(f"no open order has the role {reference!r}")
+
+    def _with_late_fills(self, order: Order) -> Order:
+        late = self._late.get(order.request.client_order_id, {}).values()
+        return replace(
+            order,
+            filled_lots=order.filled_lots + sum(fill.lots for fill in late),
+            filled_atoms=order.filled_atoms + sum(fill.notional_atoms for fill in late),
+            fee_atoms=order.fee_atoms + sum(fill.fee_atoms for fill in late),
+        )
+
+    def _left(self, order: Order) -> int:
+        return self._with_late_fills(order).remaining_lots
 
     def _withdraw(self, order: Order) -> None:
         if self._broker is not None:

@@ -12,12 +12,19 @@ from engine.execution.order_manager import OrderManager
 from engine.execution.reports import OrderFilled, OrderReport
 from engine.execution.simulated_broker import SimulatedBroker
 from engine.execution.slippage import NoSlippage
+from engine.executors.actions import ActionCode, ActionResult
 from engine.executors.factory import load_builtin_executors
 from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.step import Intent, Notice
 from engine.flow.errors import EngineError, OperationError, ValidationError
 from engine.model.clock import SimulatedClock
-from engine.model.instruments import PPB, ConnectorPair, Instrument, Settlement
+from engine.model.instruments import (
+    PPB,
+    ConnectorPair,
+    Instrument,
+    OffGridError,
+    Settlement,
+)
 from engine.model.orders import Fill, Order, OrderQuery, OrderRequest
 from engine.model.quotes import QuoteTick
 from engine.portfolio.portfolio import Portfolio
@@ -37,6 +44,10 @@ def simulate(scenario: Scenario) -> ScenarioReport:
     """
     load_builtin_executors()
     return _Play(scenario).run()
+
+
+class RefusedExecutorError(ValidationError):
+    """An executor of the file cannot be created."""
 
 
 class _Play:
@@ -98,14 +109,18 @@ class _Play:
                     has_started = True
                     self._create_all()
                 self._play(step)
+            except RefusedExecutorError:
+                raise
             except EngineError as error:
                 raise OperationError(f"step {number}: {error.message}", cause=error) from error
+            except OffGridError as error:
+                raise OperationError(f"step {number}: {error}", cause=error) from error
         if not has_started:
             self._create_all()
         return scenario_report(
             orchestrator=self._orchestrator,
             executor_ids=self._executor_ids,
-            orders=self._orders.orders(),
+            orders=self._venue.orders_with_late_fills(),
             instruments=self._instruments,
             cancels=self._cancels,
             notices=self._notices,
@@ -114,8 +129,12 @@ class _Play:
         )
 
     def _create_all(self) -> None:
-        for config in self._scenario.all_executors:
-            self._act("create", {"executor_type": config.get("type", ""), "config": config})
+        """Create the executors of the file; one that is refused is a mistake in the file."""
+        for number, config in enumerate(self._scenario.all_executors):
+            arguments = {"executor_type": config.get("type", ""), "config": config}
+            result = self._act("create", arguments)
+            if result.code is ActionCode.CREATE_FAILED:
+                raise RefusedExecutorError(f"executor {number}: {result.message}")
 
     def _play(self, step: Step) -> None:
         venue = self._venue
@@ -156,7 +175,7 @@ class _Play:
             self._settle()
         raise OperationError(f"executors ask to be woken again and again before {at_ns}")
 
-    def _act(self, verb: str, arguments: Mapping[str, Any]) -> None:
+    def _act(self, verb: str, arguments: Mapping[str, Any]) -> ActionResult:
         try:
             result = self._orchestrator.execute_action(build_action(verb, arguments))
         except ActionRefusedError as refusal:
@@ -165,6 +184,7 @@ class _Play:
             self._executor_ids.append(result.executor_id)
         self._results.append((self._clock.now_ns(), verb, result.code.value, result.message))
         self._settle()
+        return result
 
     def _arguments(self, action: ActionStep) -> dict[str, Any]:
         if action.verb == "create":
@@ -216,6 +236,11 @@ class _Play:
             self._orchestrator.on_order_update(order)
 
     def _take_report(self, report: OrderReport) -> None:
+        if isinstance(report, OrderFilled) and self._venue.is_late(report.fill):
+            # It crossed the cancel: the venue had executed it before it said that the order ended.
+            self._venue.book_late(report.fill)
+            self._orchestrator.on_fill(report.fill)
+            return
         order = self._orders.apply(report)
         if order is None:
             if isinstance(report, OrderFilled):

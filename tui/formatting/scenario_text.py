@@ -18,8 +18,8 @@ def scenario_lines(report: Mapping[str, Any]) -> Iterator[str]:
             f"{fit(order['role'], 12)} {fit(order['side'], 4)} {order['amount']} @ {price}  "
             f"{order['state'].lower()} {order['filled']} {order['reason']}".rstrip()
         )
-    yield "transitions"
-    for entry in report["transitions"]:
+    yield "timeline"
+    for entry in report["timeline"]:
         yield f"  {entry['at'][11:23]}  {fit(short_id(entry['executor_id']), 8)} {entry['text']}"
     yield "executors"
     for info in report["executors"]:

@@ -301,7 +301,7 @@ MARKET = "session: a\nmarkets:\n- pair: A-B\n  source:\n    "
         ("session: true\n", "1: session: true is not allowed, must be a valid string"),
         ("session: 0.5\n", "1: session: 0.5 is not allowed, must be a valid string"),
         ("session: poor\n", "1: document: balance is too small for the markets"),
-        ("session: a\nmarkets: 3\n", "2: markets: 3 is not allowed, must be a valid tuple"),
+        ("session: a\nmarkets: 3\n", "2: markets: 3 is not allowed, must be a list"),
         ("session: a\nlimits: 3\n", "2: limits: 3 is not allowed, must be a mapping of keys"),
         (
             "session: a\nlimits:\n  x: y\n",

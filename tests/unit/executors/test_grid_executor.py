@@ -300,7 +300,7 @@ def test_the_stop_loss_is_inclusive_and_closes_everything(desk: Bench) -> None:
     assert executor.is_done
     info = executor.executor_info
     assert info.net_pnl_quote == Decimal("-3.28")
-    assert info.custom_info["position_size_quote"] == "0E-8"
+    assert info.custom_info["position_size_quote"] == "0.00000000"
     assert Decimal(str(info.custom_info["realized_pnl_quote"])) == Decimal("-3.28")
     desk.price(2500)
     assert executor.executor_info.net_pnl_quote == Decimal("-3.28")

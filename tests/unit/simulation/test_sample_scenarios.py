@@ -35,7 +35,7 @@ def test_a_sample_ends_as_it_says(
     assert info["close_type"] == close_type
     assert Decimal(info["net_pnl_quote"]) == Decimal(net_pnl)
     assert len(report["orders"]) == orders
-    assert report["transitions"][0]["text"].startswith(("running", "grid of"))
+    assert report["timeline"][0]["text"].startswith(("running", "grid of"))
 
 
 def test_the_fills_of_a_chaser_are_held_at_their_average() -> None:

@@ -1,0 +1,179 @@
+"""What ``quarterdeck simulate`` prints, and what it says of scenarios that cannot be played."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.api.files import simulate_file
+from engine.config.document import ConfigError
+from engine.flow.errors import EngineError
+from engine.simulation.scenario import Scenario
+from engine.simulation.simulate import simulate
+
+EXECUTOR: dict[str, Any] = {
+    "type": "position_executor",
+    "connector_name": "sim",
+    "trading_pair": "AAA-USDT",
+    "side": "BUY",
+    "amount": Decimal(1),
+    "entry_price": Decimal(100),
+    "triple_barrier_config": {"stop_loss": Decimal("0.05")},
+}
+MARKET: dict[str, Any] = {
+    "instrument": {
+        "connector_name": "sim",
+        "trading_pair": "AAA-USDT",
+        "tick": Decimal("0.01"),
+        "lot": Decimal("0.001"),
+    },
+    "balances": {"USDT": Decimal(100000)},
+    "matching": "scripted",
+}
+FILE = """\
+instrument: {connector_name: sim, trading_pair: AAA-USDT, tick: 0.01, lot: 0.001}
+executors:
+  - type: position_executor
+    connector_name: sim
+    trading_pair: AAA-USDT
+    side: BUY
+    amount: 1
+  - EXECUTOR
+"""
+
+
+def play(steps: list[dict[str, Any]], **changes: Any) -> dict[str, Any]:
+    scenario = {**MARKET, "executor": EXECUTOR, "steps": steps, **changes}
+    return simulate(Scenario.model_validate(scenario)).to_dict()
+
+
+def quote(at: int, price: str, **more: Any) -> dict[str, Any]:
+    return {"at": at, "bid": Decimal(price), "ask": Decimal(price), **more}
+
+
+def steps_of(report: dict[str, Any]) -> list[tuple[str, str, str | None]]:
+    return [(one["from"], one["to"], one["close_type"]) for one in report["transitions"]]
+
+
+def test_transitions_are_the_steps_of_the_life_and_the_timeline_is_all_of_it() -> None:
+    report = play([quote(0, "101"), {"at": 1, "actions": [{"verb": "stop"}]}])
+    assert steps_of(report) == [
+        ("NOT_STARTED", "RUNNING", None),
+        ("RUNNING", "SHUTTING_DOWN", "EARLY_STOP"),
+        ("SHUTTING_DOWN", "TERMINATED", "EARLY_STOP"),
+    ]
+    assert [one["text"] for one in report["timeline"]][1].startswith("entry O00000: BUY")
+
+
+def test_every_transition_is_printed_however_long_the_life_is() -> None:
+    slices: dict[str, Any] = {
+        "type": "twap_executor",
+        "connector_name": "sim",
+        "trading_pair": "AAA-USDT",
+        "side": "BUY",
+        "total_amount_quote": Decimal(4000),
+        "total_duration": 39,
+        "order_interval": 1,
+    }
+    report = play([quote(0, "100"), quote(60, "100")], executor=slices, matching="quotes")
+    assert [new for _, new, _ in steps_of(report)] == ["RUNNING", "SHUTTING_DOWN", "TERMINATED"]
+    assert len(report["timeline"]) > 50  # an executor itself keeps no more
+
+
+def test_an_executor_is_printed_with_what_derives_from_it() -> None:
+    (info,) = play([quote(0, "101")])["executors"]
+    derived = ("is_done", "lifecycle", "side", "connector_name", "trading_pair")
+    assert [info[name] for name in derived] == [False, "running", "BUY", "sim", "AAA-USDT"]
+    assert info["net_pnl_quote"] == "0.00000000"
+
+
+def test_the_performance_has_every_field_of_the_report() -> None:
+    stop = {"verb": "stop", "keep_position": True}
+    report = play(
+        [quote(0, "101"), {"at": 1, "fills": [{"order": 0}]}, {"at": 2, "actions": [stop]}]
+    )
+    figures = report["performance"]["main"]
+    (held,) = figures["positions_summary"]
+    assert held == report["positions"][0]
+    assert held["amount_quote"] == "100.00000"
+    assert figures["unrealized_pnl_pct"] == "0.01"
+    assert (figures["realized_pnl_pct"], figures["wins"], figures["losses"]) == ("0", 0, 0)
+
+
+def test_a_fee_in_base_counts_with_its_worth() -> None:
+    """Example D of the specification, with nothing but the fee in base."""
+    report = play([quote(0, "100"), {"at": 1, "fills": [{"order": 0, "fee_base": "0.001"}]}])
+    (info,) = report["executors"]
+    assert Decimal(info["net_pnl_quote"]) == Decimal("-0.1")
+    assert Decimal(info["custom_info"]["remaining_amount"]) == Decimal("0.999")
+
+
+def test_a_fill_that_crossed_the_cancel_is_closed_too() -> None:
+    report = play(
+        [
+            quote(0, "101"),
+            {"at": 1, "fills": [{"order": 0, "amount": "0.5"}]},
+            quote(2, "94"),  # the rest is cancelled, what is filled is closed
+            {"at": 3, "fills": [{"order": "entry", "amount": "0.25"}]},
+            {"at": 4, "fills": [{"order": "close"}]},
+            {"at": 5, "fills": [{"order": "close"}]},
+        ]
+    )
+    assert [order["filled"] for order in report["orders"]] == ["0.750", "0.500", "0.250"]
+    assert report["orders"][0]["state"] == "CANCELLED"
+    (info,) = report["executors"]
+    assert info["close_type"] == "STOP_LOSS"
+    assert Decimal(info["net_pnl_quote"]) == Decimal("-4.5")
+
+
+def test_a_fill_after_the_end_goes_to_the_position_store_once() -> None:
+    late = {"order": 0, "amount": "0.5", "price": 100, "repeat": True}
+    report = play(
+        [quote(0, "101"), {"at": 1, "actions": [{"verb": "stop"}]}, {"at": 2, "fills": [late]}]
+    )
+    assert [held["amount"] for held in report["positions"]] == ["0.500"]
+    assert report["notices"][-1]["level"] == "error"
+    assert Decimal(report["account"]["unrealized_pnl"]) == Decimal("0.5")
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ({"bid": "100.001", "ask": "101"}, "step 1: sim:AAA-USDT: price 100.001 is not a multiple"),
+        ({"fills": [{"order": 0, "amount": "0.0001"}]}, "amount 0.0001 is not a multiple of"),
+        ({"fills": [{"order": 0}, {"order": 0}]}, "nothing is left of order O00000 to fill"),
+    ],
+)
+def test_a_step_with_impossible_numbers_is_named(step: dict[str, Any], said: str) -> None:
+    with pytest.raises(EngineError, match=said):
+        play([quote(0, "101"), {"at": 1, **step}])
+
+
+@pytest.mark.parametrize("step", [{"bid": 2, "ask": 1}, {"quotes": [{"bid": 2, "ask": 1}]}])
+def test_a_crossed_quote_is_refused(step: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="bid must not be above ask, got 2 and 1"):
+        Scenario.model_validate({**MARKET, "steps": [{"at": 0, **step}]})
+
+
+def test_an_executor_on_a_market_that_is_not_there_is_refused() -> None:
+    said = "executor 0: .*there is no market other:AAA-USDT, there is sim:AAA-USDT"
+    with pytest.raises(EngineError, match=said):
+        play([quote(0, "101")], executor={**EXECUTOR, "connector_name": "other"})
+
+
+@pytest.mark.parametrize(
+    ("executor", "said"),
+    [
+        ("{type: other}", r"yaml:8: executors\.1\.type: no executor type 'other'; known: position"),
+        ("{type: position_executor, amount: 0}", r"yaml:8: executors\.1\.amount: .*greater than 0"),
+        ("{type: dca_executor, typo: 1}", r"yaml:8: executors\.1\.typo: is not a known key"),
+    ],
+)
+def test_a_wrong_executor_is_told_with_its_line(tmp_path: Path, executor: str, said: str) -> None:
+    path = tmp_path / "scenario.yaml"
+    path.write_text(FILE.replace("EXECUTOR", executor))
+    with pytest.raises(ConfigError, match=said):
+        simulate_file(path)
