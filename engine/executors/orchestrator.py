@@ -64,12 +64,12 @@ class ExecutorOrchestrator:
 
     def __init__(
         self,
-        *,
         strategy: ExecutorStrategy,
         executors_update_interval: float = 1.0,
         executors_max_retries: int | None = None,
-        settings: ExecutorSettings | None = None,
         initial_positions_by_controller: Mapping[str, Iterable[InitialPosition]] | None = None,
+        *,
+        settings: ExecutorSettings | None = None,
         capital_by_controller: Mapping[str, Decimal] | None = None,
         keep_positions: bool | None = None,
         archive_limit: int = 100,

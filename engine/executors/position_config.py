@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal, Self
 
@@ -122,6 +122,23 @@ class PositionExecutorUpdate(BaseModel):
         default=OrderType.MARKET, title="Take profit order"
     )
     activation_bounds: OptionalDecimals = Field(default=None, json_schema_extra=PERCENT)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_barriers(cls, values: object) -> object:
+        """Take the barriers as the configuration nests them, too."""
+        if not isinstance(values, Mapping) or "triple_barrier_config" not in values:
+            return values
+        rest = {name: value for name, value in values.items() if name != "triple_barrier_config"}
+        barriers = values["triple_barrier_config"]
+        if isinstance(barriers, TripleBarrierConfig):
+            barriers = {name: getattr(barriers, name) for name in barriers.model_fields_set}
+        if not isinstance(barriers, Mapping):
+            raise ValueError(f"triple_barrier_config must be a mapping of fields, got {barriers!r}")  # noqa: TRY004 (pydantic wants it)
+        twice = sorted(barriers.keys() & rest.keys())
+        if twice:
+            raise ValueError(f"{', '.join(twice)}: given beside and in triple_barrier_config")
+        return {**rest, **barriers}
 
     def validate(self) -> bool:  # type: ignore[override]  # pydantic's own is a deprecated class method
         """Whether the update changes anything."""

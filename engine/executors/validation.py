@@ -88,9 +88,12 @@ def by_name(enum_type: type[E]) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def _directional(side: TradeType) -> TradeType:
-    if side is TradeType.RANGE:
-        raise ValueError("must be one of BUY, SELL, got RANGE")
+def _read_side(value: object) -> TradeType:
+    name = value.strip().upper() if isinstance(value, str) else ""
+    side = value if isinstance(value, TradeType) else TradeType.__members__.get(name)
+    if side not in {TradeType.BUY, TradeType.SELL}:
+        shown = repr(value) if side is None else "RANGE"
+        raise ValueError(f"must be one of BUY, SELL, got {shown}")
     return side
 
 
@@ -123,7 +126,7 @@ OptionalDecimals = Annotated[tuple[PositiveDecimal, ...] | None, BeforeValidator
 PositiveInt = Annotated[int, AfterValidator(positive_int)]
 """A whole number above zero."""
 
-DirectionalSide = Annotated[TradeType, by_name(TradeType), AfterValidator(_directional), _TO_NAME]
+DirectionalSide = Annotated[TradeType, BeforeValidator(_read_side), _TO_NAME]
 """BUY or SELL."""
 
 OrderTypeName = Annotated[OrderType, by_name(OrderType), _TO_NAME]

@@ -67,8 +67,8 @@ MARKET: list[Rule] = [
     ),
 ]
 SIDE: list[Rule] = [
-    ("side", "HOLD", "side: must be one of BUY, SELL, RANGE, got 'HOLD'"),
-    ("side", 1, "side: must be one of BUY, SELL, RANGE, got 1"),
+    ("side", "HOLD", "side: must be one of BUY, SELL, got 'HOLD'"),
+    ("side", 1, "side: must be one of BUY, SELL, got 1"),
     ("side", "RANGE", "side: must be one of BUY, SELL, got RANGE"),
     ("side", "range", "side: must be one of BUY, SELL, got RANGE"),
 ]
@@ -364,7 +364,7 @@ RULES["xemm_executor"] = [
     *TWO_VENUE_RULES,
     *required("maker_side", "target_profitability", "max_profitability"),
     ("maker_side", "RANGE", "maker_side: must be one of BUY, SELL, got RANGE"),
-    ("maker_side", "BOTH", "maker_side: must be one of BUY, SELL, RANGE, got 'BOTH'"),
+    ("maker_side", "BOTH", "maker_side: must be one of BUY, SELL, got 'BOTH'"),
     (
         "max_profitability",
         "0.01",
@@ -484,7 +484,7 @@ def test_all_problems_of_a_configuration_are_told_at_once() -> None:
     assert told.splitlines() == [
         "connector_name: is required",
         "trading_pair: is required",
-        "side: must be one of BUY, SELL, RANGE, got 'x'",
+        "side: must be one of BUY, SELL, got 'x'",
         "amount: must be greater than 0, got 0",
         "leverage: must be at least 1, got 0",
     ]

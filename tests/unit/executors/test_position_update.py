@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from engine.executors.barriers import TripleBarrierConfig
 from engine.executors.base import UpdateRejectedError
 from engine.executors.position_config import PositionExecutorUpdate
 from engine.executors.status import CloseType, RunnableStatus
@@ -98,3 +99,30 @@ def test_the_timeline_tells_it(bench: ExecutorBench) -> None:
     executor = bench.create()
     executor.update_live(update(stop_loss="0.2", time_limit=9))
     assert executor.snapshot().timeline[-1].text == "updated: stop_loss 0.2, time_limit 9"
+
+
+def test_an_update_takes_barriers_as_the_configuration_nests_them() -> None:
+    nested = {"triple_barrier_config": {"take_profit": "0.01"}, "activation_bounds": None}
+    update = PositionExecutorUpdate.model_validate(nested)
+    assert update.model_fields_set == {"take_profit", "activation_bounds"}
+    barriers = TripleBarrierConfig.model_validate({"stop_loss": "0.02"})
+    update = PositionExecutorUpdate.model_validate({"triple_barrier_config": barriers})
+    assert update.model_fields_set == {"stop_loss"}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"triple_barrier_config": 3}, "triple_barrier_config must be a mapping of fields, got 3"),
+        (
+            {"triple_barrier_config": {"stop_loss": "0.1"}, "stop_loss": "0.2"},
+            "stop_loss: given beside and in triple_barrier_config",
+        ),
+        ({"triple_barrier_config": {"stop_loss": -1}}, "must be greater than 0, got -1"),
+    ],
+)
+def test_an_update_with_wrong_nested_barriers_is_refused(
+    values: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        PositionExecutorUpdate.model_validate(values)
