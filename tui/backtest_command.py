@@ -182,7 +182,8 @@ def _cancelled_by_signals(job: BacktestJob) -> Iterator[None]:
 
     def break_off(number: int, frame: FrameType | None) -> None:
         del number, frame
-        raise KeyboardInterrupt
+        if not job.is_collecting:  # what was done so far is worth the wait for its report
+            raise KeyboardInterrupt
 
     before = [
         (one, signal.signal(one, handler))

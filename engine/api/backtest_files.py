@@ -86,6 +86,11 @@ class BacktestJob:
         """Return how far the run is."""
         return self._control.progress
 
+    @property
+    def is_collecting(self) -> bool:
+        """Whether the bars are over and the report is being made."""
+        return self._control.is_collecting
+
     def cancel(self) -> None:
         """Ask the run to end at the next bar; the report is marked partial."""
         self._control.cancel()

@@ -45,10 +45,19 @@ class RunControl:
     """Shared by a run and whoever watches it; a flag and a reference, so it needs no lock.
 
     ``is_cancelled`` may be set from any thread; the run reads it before every bar. ``progress`` is
-    replaced as a whole, at most ten times a second, and never goes back.
+    replaced as a whole, at most ten times a second, and never goes back. ``is_collecting`` says
+    that the bars are over and the result is being made: nobody's code runs any more.
     """
 
-    __slots__ = ("_clock", "_due_ns", "_listener", "_started_ns", "is_cancelled", "progress")
+    __slots__ = (
+        "_clock",
+        "_due_ns",
+        "_listener",
+        "_started_ns",
+        "is_cancelled",
+        "is_collecting",
+        "progress",
+    )
 
     def __init__(
         self, *, listener: Listener | None = None, clock: SystemClock | None = None
@@ -58,6 +67,7 @@ class RunControl:
         self._started_ns = self._clock.monotonic_ns()
         self._due_ns = 0
         self.is_cancelled = False
+        self.is_collecting = False
         self.progress = Progress(status="waiting")
 
     def cancel(self) -> None:

@@ -110,6 +110,7 @@ class Runner:
     def one(self, request: RunRequest) -> BacktestResult:
         """Run one container."""
         control = self._control
+        control.is_collecting = False
         stopwatch = Stopwatch.start(self._clock.now_ns())
         built = build_run(request, control)
         number = -1 if self._registry is None else self._registry.enlist(built, control)
@@ -123,6 +124,7 @@ class Runner:
                 status, error = self._run(built)
                 raw = collect(built, status=status, error=None if error is None else str(error))
                 raw = replace(raw, refusals=plan.refusals)
+            control.is_collecting = True
             result = make_result(
                 raw,
                 request=request,
@@ -180,6 +182,7 @@ class Runner:
             )
             return ResultStatus.FAILED, failed
         finally:
+            self._control.is_collecting = True
             self._control.finish(run.last_progress(container.state.value))
         if built.broker.is_bankrupt:
             return ResultStatus.BANKRUPT, None

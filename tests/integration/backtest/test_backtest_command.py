@@ -192,8 +192,8 @@ def test_ctrl_c_ends_with_130_and_a_partial_object(mine: Path, name: str) -> Non
         cwd=CHECKOUT,
         env=dict(os.environ),
     )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "begun\n"
+    assert process.stderr is not None
+    assert process.stderr.readline() == "begun\n"
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from engine.backtest import results_export
+from engine.backtest.results_export import export_result
 from engine.strategies.bracket import BracketParams
 from tui.cli import run
 
@@ -121,3 +125,17 @@ def test_distances_of_a_bracket_have_their_unit_in_the_key_cost_5() -> None:
     assert told == BracketParams.model_validate({"stop_loss": "0.02", "take_profit": "0.03"})
     with pytest.raises(ValueError, match="stop_loss is given already"):
         BracketParams.model_validate({"stop_loss": "0.02", "stop_loss_pct": 2})
+
+
+def test_ctrl_c_while_the_report_is_made_does_not_lose_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*given: Any, **named: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGALRM)  # what a second later ends a run that is stuck
+        return export_result(*given, **named)
+
+    monkeypatch.setattr(results_export, "export_result", interrupted)
+    summary = run_script(tmp_path, capsys, {})
+    assert (summary["status"], summary["fills"]) == ("COMPLETED", 2)
+    assert (tmp_path / "out" / "fills.csv").exists()
