@@ -25,6 +25,7 @@ def live(kind: type) -> int:
 
 
 async def test_a_thousand_agents_for_a_hundred_minutes() -> None:
+    records_of_others = live(RunRecord)  # kept by tests before this one
     clock = ManualClock()
     draw = random.Random(23)
     scheduler = AdaptiveScheduler(
@@ -63,6 +64,6 @@ async def test_a_thousand_agents_for_a_hundred_minutes() -> None:
     assert 9 * AGENTS < starts < 11.5 * AGENTS
     assert all(agent.overlap == 1 for agent in agents)
     assert all(len(engine.run_history(agent.agent_id)) <= 100 for agent in agents)
-    assert live(RunRecord) == ended
+    assert live(RunRecord) <= ended + records_of_others
     report = await engine.stop()
     assert len(report.pending) + report.cancelled == AGENTS
