@@ -42,7 +42,7 @@ def importance_lines(detail: StudyDetail, width: int) -> list[Line]:
             "Nothing to compare: the trials do not differ, or too few have a result.")  # fmt: skip
         return [((f" {text}", "dim"),)]
     names = sorted(known, key=lambda name: -float(known[name]))
-    label = min(20, max(map(len, names)))
+    label = min(20, max(8, *map(len, names)))
     room = max(4, width - label - 12)
     lines: list[Line] = []
     for name in names:

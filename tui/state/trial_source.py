@@ -114,7 +114,7 @@ class TrialSource:
         self._version += 1
         self._places = {str(trial.index): trial for trial in detail.trials}
         metrics = metric_names(detail.trials, detail.row.metric)
-        if metrics != self.metrics:
+        if (metrics, self._has_errors) != (self.metrics, self._had_errors):
             self.metrics = metrics
             self._arrange()
 
@@ -164,6 +164,7 @@ class TrialSource:
 
     def _arrange(self) -> None:
         """Make columns, orders and filter fields of the parameters and metrics there are."""
+        self._had_errors = self._has_errors
         detail = self._detail
         objective = detail.row.metric
         letters = iter(_LETTERS)
@@ -198,12 +199,17 @@ class TrialSource:
             )  # fmt: skip
             keys[f"metric {name}"] = _reader(name)
         columns.append(
-            Column("note", "What it said", 10, lambda trial: (clean(trial.error), "error"),
-                   flexible=True, rank=1 if any(one.error for one in detail.trials) else 100)
+            Column("note", "What it said", 34 if self._has_errors else 10,
+                   lambda trial: (clean(trial.error), "error"), flexible=True,
+                   rank=1 if self._has_errors else 100)
         )  # fmt: skip
         self.columns = tuple(columns)
         self._keys = keys
         self._filter = RowFilter(texts=self._texts(), numbers=self._numbers())
+
+    @property
+    def _has_errors(self) -> bool:
+        return any(trial.error for trial in self._detail.trials)
 
     def _texts(self) -> Mapping[str, Callable[[Any], str]]:
         found: dict[str, Callable[[Any], str]] = {

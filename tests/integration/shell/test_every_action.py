@@ -20,8 +20,10 @@ from tui.modals.store_executor import StoreExecutorModal
 from tui.screens.backtest_detail import BacktestDetailScreen
 from tui.screens.base import ConsoleScreen
 from tui.screens.executor_detail import ExecutorDetailScreen
+from tui.screens.study_detail import StudyDetailScreen
 from tui.widgets.choice import Choice
 from tui.widgets.form import Form
+from tui.widgets.heat_panel import HeatPanel
 from tui.widgets.line_view import LineView
 from tui.widgets.live_table import LiveTable
 from tui.widgets.prompt_bar import PromptInput
@@ -579,14 +581,67 @@ async def opens_the_form_with_the_values_of_the_executor(console: Console) -> No
     assert modal.form_values["amount"] == str(row.amount)
 
 
+async def to_study(console: Console, place: int) -> None:
+    """Go to the studies, without marks, to the one at *place*."""
+    await console.press("escape", "8", "minus", "g", *("j",) * place)
+
+
+@checks("mode.optimization")
+async def goes_to_the_studies(console: Console) -> None:
+    assert screen(console).mode == "optimization"
+    assert "63%" in console.shown("#studies")
+    await to_study(console, 2)
+    assert "deflated Sharpe 78.1%" in console.shown("#study")
+
+
+@checks("opt.new")
+async def runs_a_sample_study(console: Console) -> None:
+    await to_study(console, 0)
+    await console.press("n")
+    await console.settle()
+    assert top(console) == "RunStudyModal"
+    await console.press("enter")
+    await console.press("enter")
+    assert [type(one).__name__ for one in console.engine.submitted] == ["RunOptimization"]
+
+
+@checks("opt.resume")
+async def goes_on_with_what_was_cut_off(console: Console) -> None:
+    await to_study(console, 4)
+    await console.press("R")
+    assert getattr(console.engine.submitted[0], "resume", "") == "opt-51b3c870"
+
+
+@checks("opt.cancel")
+async def asks_before_cancelling_a_study(console: Console) -> None:
+    await to_study(console, 1)
+    await console.press("x")
+    assert top(console) == "CancelStudyModal"
+    await console.press("enter")
+    assert not console.engine.submitted
+    await console.press("ctrl+k")
+    await console.press("y")
+    assert [type(one).__name__ for one in console.engine.submitted] == ["CancelOptimization"]
+
+
+@checks("opt.actions")
+async def lists_what_can_be_done_with_a_study(console: Console) -> None:
+    await to_study(console, 2)
+    await console.press("a")
+    assert "has ended already" in console.shown(".actions")
+    await console.press("escape")
+
+
 SCREENS = {
     Scope.EVERYWHERE, Scope.SCREEN, Scope.LIST, Scope.EXECUTORS, Scope.AGENTS, Scope.LOGS,
-    Scope.BACKTESTS,
+    Scope.BACKTESTS, Scope.STUDIES,
 }  # fmt: skip
 OWNERS: dict[Scope, type[Any]] = {
     Scope.DETAIL: ExecutorDetailScreen,
     Scope.RESULT: BacktestDetailScreen,
     Scope.CHART: ResultChart,
+    Scope.STUDY: StudyDetailScreen,
+    Scope.HEATMAP: HeatPanel,
     Scope.TEXT: LineView,
     Scope.DIALOG: Dialog,
     Scope.CONFIRM: StoreExecutorModal,

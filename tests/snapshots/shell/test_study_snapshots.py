@@ -1,0 +1,50 @@
+"""Pictures of the studies: table, heat map, pages, dialogs. Look at them when they change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.testing.fake_console import FakeConsoleEngine
+from tui.app import ConsoleApp
+from tui.settings import Settings
+
+THEMES = Path(__file__).parents[3] / "themes"
+SIZES = [(80, 24), (120, 40), (200, 60)]
+DONE = ["8", "g", "j", "j"]
+MAP = [*DONE, "enter", "right_square_bracket"]
+Compare = Callable[..., bool]
+
+
+def console(theme: str = "quarterdeck-dark") -> ConsoleApp:
+    """Return a console that stands still."""
+    return ConsoleApp(
+        FakeConsoleEngine(),
+        settings=Settings(theme=theme, fps=0),
+        themes_dir=THEMES,
+        clock=lambda: 0.0,
+    )
+
+
+@pytest.mark.parametrize("theme", ["quarterdeck-dark", "quarterdeck-light"])
+@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("keys", [DONE, MAP], ids=["list", "map"])
+def test_studies(keys: list[str], size: tuple[int, int], theme: str, snap_compare: Compare) -> None:
+    assert snap_compare(console(theme), terminal_size=size, press=keys)
+
+
+@pytest.mark.parametrize("theme", ["quarterdeck-cb", "quarterdeck-mono"])
+def test_map_in_other_themes(theme: str, snap_compare: Compare) -> None:
+    assert snap_compare(console(theme), terminal_size=(120, 40), press=MAP)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [[*DONE, "enter"], [*MAP, "right_square_bracket"], [*DONE, "j", "enter", *MAP[-1:] * 3],
+     [*DONE, "k", "x"], [*DONE, "enter", "b"]],
+    ids=["trials", "in-out", "folds", "cancel", "axes"],
+)  # fmt: skip
+def test_study(keys: list[str], snap_compare: Compare) -> None:
+    assert snap_compare(console(), terminal_size=(80, 24), press=keys)
