@@ -187,7 +187,11 @@ def make_result(
         events=events,
         orders_by_state=dict(sorted(states.items())),
         rejections=raw.rejections,
-        warnings=(*raw.warnings, *_cost_warnings(config)),
+        warnings=(
+            *raw.warnings,
+            *_skipped_errors(config, base_metrics.errors),
+            *_cost_warnings(config),
+        ),
         flags=_flags(config, raw),
         cost_banner=cost_banner(config),
         error=raw.error,
@@ -324,6 +328,12 @@ def _model_text(model: Any) -> str:  # noqa: ANN401 (any cost model's settings)
     }
     inner = ", ".join(f"{key} {value}" for key, value in values.items())
     return f"{model.kind} ({inner})" if inner else str(model.kind)
+
+
+def _skipped_errors(config: BacktestConfig, count: int) -> tuple[str, ...]:
+    if config.stop_on_error or not count:
+        return ()
+    return (f"{count} errors of components were skipped (stop_on_error: false)",)
 
 
 def _cost_warnings(config: BacktestConfig) -> tuple[str, ...]:

@@ -31,6 +31,14 @@ class Talks(Strategy):
     def on_bar(self, bar):
         print("here")
 """
+FAILS = """\
+from engine.strategies.strategy import Strategy
+
+
+class Fails(Strategy):
+    def on_bar(self, bar):
+        raise RuntimeError("no")
+"""
 
 
 def run_script(
@@ -118,6 +126,22 @@ def test_what_a_strategy_prints_is_not_in_the_summary(
         allow_imports=["talking"],
     )
     assert summary["status"] == "COMPLETED"
+
+
+def test_errors_that_were_skipped_are_told_evt_6(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "failing.py").write_text(FAILS, encoding="utf-8")
+    summary = run_script(
+        tmp_path,
+        capsys,
+        {},
+        strategy={"class": "failing.Fails"},
+        allow_imports=["failing"],
+        stop_on_error=False,
+    )
+    assert summary["status"] == "COMPLETED"
+    assert summary["warnings"][0] == ("3 errors of components were skipped (stop_on_error: false)")
 
 
 def test_distances_of_a_bracket_have_their_unit_in_the_key_cost_5() -> None:
