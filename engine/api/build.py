@@ -49,6 +49,11 @@ def build_container(plan: SessionPlan, *, container_id: str, start_ns: int) -> S
         risk=plan.config.risk,
         controllers=plan.controllers,
         strategies=plan.strategies,
+        capital={
+            section.id: section.total_amount_quote
+            for section in plan.config.controllers
+            if section.total_amount_quote is not None
+        },
     )
 
 

@@ -96,6 +96,9 @@ class ControllerSection(_Section):
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", description="unique name")
     kind: str = Field(description="which controller, for example momentum")
     params: dict[str, object] = Field(default_factory=dict, description="its parameters")
+    total_amount_quote: Decimal | None = Field(
+        default=None, gt=0, description="its capital, which its return is told of"
+    )
     on_restart: RestartPolicyName | None = Field(
         default=None,
         description="what becomes of its executors after a cut; the session's if empty",

@@ -41,6 +41,7 @@ def assemble_session(
     controllers: Sequence[Controller] = (),
     strategies: Sequence[tuple[ConnectorPair, Strategy]] = (),
     money_precision: int = 8,
+    capital: Mapping[str, Decimal] | None = None,
 ) -> SessionContainer:
     """Return a started container; nothing in it touches the outside.
 
@@ -58,6 +59,7 @@ def assemble_session(
         controllers: what proposes executors.
         strategies: what gives signals, with its market.
         money_precision: decimals of one atom.
+        capital: of each controller that has one, in its quote asset.
     """
     clock = SimulatedClock(start_ns)
     data_handler = DataHandler(instruments=instruments, bar_ns=bar_ns)
@@ -94,7 +96,7 @@ def assemble_session(
         orders=order_manager,
         next_order_id=desk.next_order_id,
     )
-    orchestrator = ExecutorOrchestrator(strategy=desk)
+    orchestrator = ExecutorOrchestrator(strategy=desk, capital_by_controller=capital)
     container = SessionContainer(
         scope=ScopedContainer(container_id=container_id, clock=clock),
         data_handler=data_handler,

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
 
+from engine.executors.config import ExecutorConfigBase
 from engine.executors.custom_info import CustomInfo
 from engine.executors.settings import ExecutorSettings
 from engine.executors.strategy import ExecutorStrategy
@@ -143,6 +144,8 @@ class ExecutorFactory:
         Raises:
             ValueError: an argument does not fit, the type is unknown, or the constructor refused.
         """
+        if isinstance(strategy, ExecutorStrategy):
+            config = _identified(strategy, config)
         _check_arguments(strategy, config, update_interval)
         registration = cls._find(type(config))
         if registration is None:
@@ -272,6 +275,19 @@ def _check_arguments(
             raise ValueError(f"{type(config).__name__} has no {name}")
     if isinstance(update_interval, bool) or not 0 < update_interval < float("inf"):
         raise ValueError(f"update_interval must be a positive number, got {update_interval!r}")
+
+
+def _identified(strategy: ExecutorStrategy, config: Any) -> Any:  # noqa: ANN401 (any registered configuration)
+    """Return *config* with an id and a timestamp if it can have them and has none yet (DEV-01)."""
+    if not isinstance(config, ExecutorConfigBase) or (config.id and config.timestamp is not None):
+        return config
+    if not config.id and "id" in config.model_fields_set:
+        return config  # an empty id on purpose is a mistake, and told as one
+    return config.with_identity(
+        now_ns=strategy.now_ns(),
+        random_bits=strategy.random_bits(),
+        controller_id=config.controller_id,
+    )
 
 
 def _check_update_type(update_type: type | None) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from engine.executors.validation import DirectionalSide
 from engine.model.clock import from_iso
 from engine.model.durations import parse_duration_ns
 
@@ -119,9 +120,22 @@ class ActionStep(_Section):
 
     verb: Literal["create", "stop", "update", "store"]
     executor: int | str | None = None
+    controller_id: str | None = Field(
+        default=None, description="who asks; the executor's own controller if empty"
+    )
     keep_position: bool | None = None
     changes: Mapping[str, Any] = Field(default_factory=dict)
     config: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class InitialPositionSection(_Section):
+    """A position that a controller has before the scenario begins (executors.md 12.5)."""
+
+    controller_id: str = "main"
+    connector_name: str = "sim_perpetual"
+    trading_pair: str
+    amount: Decimal = Field(gt=0, description="in base")
+    side: DirectionalSide
 
 
 class Step(_Section):
@@ -172,6 +186,10 @@ class Scenario(_Section):
     )
     max_retries: int | None = Field(default=None, ge=0)
     update_interval: Decimal = Field(default=Decimal(1), gt=0)
+    total_amount_quote: Mapping[str, Decimal] = Field(
+        default_factory=dict, description="capital by controller"
+    )
+    initial_positions: tuple[InitialPositionSection, ...] = ()
     executor: Mapping[str, Any] | None = None
     executors: tuple[Mapping[str, Any], ...] = ()
     steps: tuple[Step, ...] = ()

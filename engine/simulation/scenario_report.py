@@ -180,6 +180,8 @@ def _performance(report: PerformanceReport) -> dict[str, Any]:
         "win_rate": _text(report.win_rate),
         "wins": report.wins,
         "losses": report.losses,
+        "total_amount_quote": _optional(report.total_amount_quote),
+        "return_on_capital": _optional(report.return_on_capital),
         "active": report.active,
         "done": report.done,
         "close_type_counts": {
@@ -194,6 +196,10 @@ def _performance(report: PerformanceReport) -> dict[str, Any]:
 
 def _name(close_type: CloseType | None) -> str | None:
     return None if close_type is None else close_type.name
+
+
+def _optional(value: Decimal | None) -> str | None:
+    return None if value is None else _text(value)
 
 
 def _text(value: Decimal) -> str:

@@ -15,6 +15,7 @@ from engine.execution.slippage import NoSlippage
 from engine.executors.actions import ActionCode, ActionResult
 from engine.executors.factory import load_builtin_executors
 from engine.executors.orchestrator import ExecutorOrchestrator
+from engine.executors.position_store import InitialPosition
 from engine.executors.step import Intent, Notice
 from engine.flow.errors import EngineError, OperationError, ValidationError
 from engine.model.clock import SimulatedClock
@@ -87,6 +88,8 @@ class _Play:
             strategy=self._venue,
             executors_update_interval=float(scenario.update_interval),
             executors_max_retries=scenario.max_retries,
+            initial_positions_by_controller=_initial_positions(scenario, self._instruments),
+            capital_by_controller=scenario.total_amount_quote,
         )
         self._executor_ids: list[str] = []
         self._cancels: list[tuple[int, str]] = []
@@ -131,7 +134,7 @@ class _Play:
     def _create_all(self) -> None:
         """Create the executors of the file; one that is refused is a mistake in the file."""
         for number, config in enumerate(self._scenario.all_executors):
-            arguments = {"executor_type": config.get("type", ""), "config": config}
+            arguments = _creation(config)
             result = self._act("create", arguments)
             if result.code is ActionCode.CREATE_FAILED:
                 raise RefusedExecutorError(f"executor {number}: {result.message}")
@@ -188,12 +191,13 @@ class _Play:
 
     def _arguments(self, action: ActionStep) -> dict[str, Any]:
         if action.verb == "create":
-            return {"executor_type": action.config.get("type", ""), "config": action.config}
+            return _creation(action.config, action.controller_id)
         executor_id = self._executor_id(action.executor)
         executor = self._orchestrator.find(executor_id)
+        owner = "main" if executor is None else executor.controller_id
         return {
             "executor_id": executor_id,
-            "controller_id": "main" if executor is None else executor.controller_id,
+            "controller_id": action.controller_id or owner,
             "keep_position": action.keep_position,
             "changes": action.changes,
         }
@@ -264,6 +268,26 @@ class _Play:
             slippage=NoSlippage(),
             commission=MakerTakerCommission(None, None),
         )
+
+
+def _creation(config: Mapping[str, Any], controller_id: str | None = None) -> dict[str, Any]:
+    return {
+        "executor_type": config.get("type", ""),
+        "config": config,
+        "controller_id": controller_id or str(config.get("controller_id") or "main"),
+    }
+
+
+def _initial_positions(
+    scenario: Scenario, instruments: Mapping[ConnectorPair, Instrument]
+) -> dict[str, list[InitialPosition]]:
+    found: dict[str, list[InitialPosition]] = {}
+    for one in scenario.initial_positions:
+        name = f"{one.connector_name}:{one.trading_pair}"
+        market = _instrument_of(name, instruments).market
+        position = InitialPosition(market, one.amount, one.side)
+        found.setdefault(one.controller_id, []).append(position)
+    return found
 
 
 def _instrument(section: InstrumentSection, scenario: Scenario) -> Instrument:

@@ -14,7 +14,7 @@ from engine.executors.factory import ExecutorFactory, load_builtin_executors
 from engine.executors.position_config import PositionExecutorConfig, PositionExecutorUpdate
 from engine.executors.position_executor import PositionExecutor
 from engine.executors.settings import ExecutorSettings
-from engine.testing.executor_bench import ExecutorBench
+from engine.testing.executor_bench import BENCH_MARKET, ExecutorBench
 
 
 class OwnConfig(ExecutorConfigBase):
@@ -186,7 +186,7 @@ def test_what_creation_needs(bench: ExecutorBench) -> None:
     with pytest.raises(ValueError, match="object is no ExecutorStrategy"):
         ExecutorFactory.create_executor(object(), config, 1.0)  # type: ignore[arg-type]  # that is the test
     with pytest.raises(ValueError, match="PositionExecutorConfig has no id"):
-        ExecutorFactory.create_executor(bench.venue, bench.config(), 1.0)
+        ExecutorFactory.create_executor(bench.venue, bench.config(id=""), 1.0)
     unknown = OwnConfig(id="x", timestamp=1.0)
     with pytest.raises(ValueError, match="no executor for OwnConfig; known: position_executor"):
         ExecutorFactory.create_executor(bench.venue, unknown, 1.0)
@@ -214,3 +214,18 @@ def test_custom_info_look_up(bench: ExecutorBench) -> None:
     ExecutorFactory.register_executor(OwnConfig)(OwnExecutor)
     executor = OwnExecutor(None, OwnConfig(id="x"), 1.0, None)
     assert ExecutorFactory.get_custom_info(executor).side is None
+
+
+def test_a_configuration_without_identity_gets_one_from_the_session(bench: ExecutorBench) -> None:
+    config = PositionExecutorConfig.model_validate(
+        {
+            "connector_name": BENCH_MARKET.connector_name,
+            "trading_pair": BENCH_MARKET.trading_pair,
+            "side": "BUY",
+            "amount": "1",
+        }
+    )
+    bench.price(500)
+    executor = ExecutorFactory.create_executor(bench.venue, config, 1.0)
+    assert len(executor.executor_id) in {43, 44}
+    assert executor.config.created_ns == bench.venue.now_ns()

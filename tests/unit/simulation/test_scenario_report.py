@@ -177,3 +177,37 @@ def test_a_wrong_executor_is_told_with_its_line(tmp_path: Path, executor: str, s
     path.write_text(FILE.replace("EXECUTOR", executor))
     with pytest.raises(ConfigError, match=said):
         simulate_file(path)
+
+
+def test_controllers_have_capital_initial_positions_and_their_own_executors() -> None:
+    """The example of 13.2's return, and 12.5: n at the first mid, no volume, no fees."""
+    held = {"controller_id": "b", "connector_name": "sim", "trading_pair": "AAA-USDT"}
+    report = play(
+        [quote(0, "100"), quote(1, "103")],
+        executor={**EXECUTOR, "controller_id": "a"},
+        initial_positions=[{**held, "amount": 2, "side": "SELL"}],
+        total_amount_quote={"b": 600},
+    )
+    assert report["executors"][0]["controller_id"] == "a"
+    (position,) = report["positions"]
+    assert (position["controller_id"], position["side"]) == ("b", "SELL")
+    assert Decimal(position["breakeven_price"]) == 100
+    figures = report["performance"]["b"]
+    assert Decimal(figures["unrealized_pnl_quote"]) == -6
+    assert Decimal(figures["volume_traded"]) == 0
+    assert Decimal(figures["return_on_capital"]) == Decimal("-0.01")
+    assert report["performance"]["a"]["return_on_capital"] is None
+
+
+@pytest.mark.parametrize("verb", ["stop", "store", "update"])
+def test_an_action_of_another_controller_does_nothing(verb: str) -> None:
+    action = {"verb": verb, "controller_id": "other", "changes": {"stop_loss": "0.1"}}
+    report = play([quote(0, "101"), {"at": 1, "actions": [action]}])
+    assert report["results"][-1]["code"] == "NOT_FOUND"
+    assert report["executors"][0]["status"] == "RUNNING"
+
+
+def test_an_initial_position_on_an_unknown_market_is_refused() -> None:
+    position = {"connector_name": "x", "trading_pair": "AAA-USDT", "amount": 1, "side": "BUY"}
+    with pytest.raises(EngineError, match="there is no market 'x:AAA-USDT'"):
+        play([quote(0, "101")], initial_positions=[position])
