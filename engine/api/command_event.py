@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import PurePath
 from typing import Any, Final
 
 from engine import flow
@@ -68,7 +69,7 @@ def target_of(command: Command) -> str:
         case CancelBacktest() | DeleteBacktest():
             return command.backtest_id
         case RunOptimization():
-            return command.resume or command.path or command.name
+            return command.resume or PurePath(command.path).name or command.name
         case CancelOptimization() | WritePaperSession():
             return command.study_id
         case AgentCommand():

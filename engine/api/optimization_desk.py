@@ -244,6 +244,10 @@ class OptimizationDesk:
         except flow.EngineError as error:
             await self._finish(task, {}, StudyStatus.FAILED, error.message)
             raise flow.OperationError(error.message, cause=error) from error
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            await self._finish(task, {}, StudyStatus.FAILED, text)
+            raise
         summary = dict(report.summary)
         status = StudyStatus(str(summary["status"]).lower())
         await self._finish(task, summary, status, "")

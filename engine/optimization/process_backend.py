@@ -12,6 +12,7 @@ from functools import partial
 
 from pebble import ProcessExpired, ProcessPool
 
+from engine.backtest.worker import start_resource_tracker
 from engine.optimization.backend import Records
 from engine.optimization.trial_runner import StudyTask, Trial
 from engine.optimization.trials import StudyIdentity, TrialError, TrialRecord, TrialStatus
@@ -64,6 +65,7 @@ class ProcessBackend:
         self._is_cancelled = False
         self._lock = threading.Lock()
         self._running: set[Future[Records]] = set()
+        start_resource_tracker()
         self._pool = ProcessPool(
             max_workers=workers,
             max_tasks=max_tasks,
