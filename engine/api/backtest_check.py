@@ -86,6 +86,8 @@ def _errors(command: RunBacktest, error: Exception) -> dict[str, str]:
     errors: dict[str, str] = {}
     for problem in problems:
         field = _culprit(command, problem)
+        if command.config is not None:  # it was no file: its name and line would mislead
+            problem = problem.split(":1: ", 1)[-1]  # noqa: PLW2901 (the same problem, shorter)
         errors.setdefault(field, problem)
     return errors
 

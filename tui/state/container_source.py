@@ -32,6 +32,11 @@ def memory_text(row: ContainerRow) -> str:
     return UNKNOWN if row.rss_bytes is None else f"{row.rss_bytes / _MIB:,.0f} MiB"
 
 
+def count_text(count: int) -> str:
+    """Return a count in at most six cells."""
+    return f"{count:,}" if count < 10_000 else format_compact(count)
+
+
 class ContainerSource(ListSource["ContainerRow"]):
     """Rows of the containers table: asked for at every window, for there are few."""
 
@@ -44,7 +49,7 @@ class ContainerSource(ListSource["ContainerRow"]):
                 Column("state", "State", 10, container_state, live=True),
                 Column("mode", "Mode", 15, lambda r: (r.mode, "dim"), rank=5),
                 Column("owner", "Owner", 20, lambda r: (r.owner, ""), rank=6),
-                Column("events", "Events", 9, lambda r: (format_compact(r.events), ""), "right",
+                Column("events", "Events", 9, lambda r: (count_text(r.events), ""), "right",
                        live=True, raw=lambda r: str(r.events)),
                 Column("bars", "Bars", 14, _bars, "right", rank=4, live=True),
                 Column("errors", "Err", 4, lambda r: (f"{r.errors:,}",
@@ -72,6 +77,12 @@ class ContainerSource(ListSource["ContainerRow"]):
         return (format_duration(self.age_s(row)), "dim")
 
 
+def _memory(row: ContainerRow) -> str:
+    if row.pid is None:
+        return "shared with the console: it lives in this process"
+    return f"{memory_text(row)} of process {row.pid}"
+
+
 def _bars(row: ContainerRow) -> Span:
     if not row.bars_total:
         return (UNKNOWN, "dim")
@@ -86,7 +97,7 @@ def container_lines(row: ContainerRow, width: int) -> tuple[Line, ...]:
         ("state", (word, role)),
         ("owner", (f"{row.owner} · {row.mode}", "")),
         ("events", (f"{row.events:,} · errors {row.errors:,}", "")),
-        ("memory", (f"{memory_text(row)} of process {row.pid or UNKNOWN}", "")),
+        ("memory", (_memory(row), "")),
     ]
     if row.bars_total:
         share = row.bars_done / row.bars_total
