@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from engine.executors.validation import DirectionalSide
-from engine.model.clock import from_iso
+from engine.model.clock import SECOND_NS, from_iso
 from engine.model.durations import parse_duration_ns
 
 
@@ -18,6 +18,9 @@ def _duration(value: object) -> object:
 
 
 def _instant(value: object) -> object:
+    """Read an ISO 8601 stamp, or seconds since the epoch, as executors have their timestamps."""
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return int(value * SECOND_NS)
     return from_iso(value) if isinstance(value, str) else value
 
 
@@ -57,8 +60,8 @@ class InstrumentSection(_Section):
 class FeesSection(_Section):
     """Fees as fractions of the notional, charged in quote."""
 
-    maker: Decimal = Decimal(0)
-    taker: Decimal = Decimal(0)
+    maker: Decimal = Field(default=Decimal(0), gt=-1, lt=1, description="a rebate is negative")
+    taker: Decimal = Field(default=Decimal(0), gt=-1, lt=1)
 
 
 class QuoteStep(_Section):
@@ -172,7 +175,7 @@ class Scenario(_Section):
     """A whole scenario."""
 
     version: Literal[1] = 1
-    start: Annotated[int, BeforeValidator(_instant)] = from_iso("2026-01-01T00:00:00Z")
+    start: Annotated[int, BeforeValidator(_instant), Field(ge=0)] = from_iso("2026-01-01T00:00:00Z")
     seed: int = Field(default=1, ge=0)
     instrument: InstrumentSection | None = None
     instruments: tuple[InstrumentSection, ...] = ()

@@ -211,3 +211,14 @@ def test_an_initial_position_on_an_unknown_market_is_refused() -> None:
     position = {"connector_name": "x", "trading_pair": "AAA-USDT", "amount": 1, "side": "BUY"}
     with pytest.raises(EngineError, match="there is no market 'x:AAA-USDT'"):
         play([quote(0, "101")], initial_positions=[position])
+
+
+@pytest.mark.parametrize("start", ["2023-11-14T22:13:20Z", 1700000000, Decimal("1700000000.0")])
+def test_the_start_is_a_stamp_or_seconds(start: object) -> None:
+    (info,) = play([quote(0, "101")], start=start)["executors"]
+    assert info["timestamp"] == 1700000000
+
+
+def test_a_fee_is_a_fraction() -> None:
+    with pytest.raises(ValueError, match="less than 1"):
+        Scenario.model_validate({**MARKET, "fees": {"maker": 2}})
