@@ -113,6 +113,10 @@ def make_strategies(request: RunRequest) -> list[SeatedStrategy]:
         name = section.id or (section.kind if place == 0 else f"{section.kind}-{place}")
         wanted = tuple(symbols.index(one) for one in section.symbols or symbols)
         first = build_strategy(kind, section.params)
+        try:
+            first.check_symbols([symbols[one] for one in wanted])
+        except ValueError as error:
+            raise ConfigurationError(f"strategy {name}: {error}", cause=error) from error
         if not type(first).per_market or len(wanted) == 1:
             seated.append(SeatedStrategy(name, first, wanted))
             continue

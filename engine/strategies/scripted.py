@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum, unique
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
@@ -238,9 +239,19 @@ class Scripted(Strategy):
 
     def __init__(self, params: ScriptedParams) -> None:
         super().__init__()
+        self._orders = params.orders
         self._by_bar: dict[int, list[ScriptedOrder]] = defaultdict(list)
         for order in params.orders:
             self._by_bar[order.bar].append(order)
+
+    def check_symbols(self, symbols: Sequence[str]) -> None:
+        """Refuse a script about a symbol that is not there: its orders would be lost."""
+        for number, order in enumerate(self._orders):
+            if order.symbol is not None and order.symbol not in symbols:
+                raise ValueError(
+                    f"orders.{number}.symbol: {order.symbol!r} is not in the data "
+                    f"(UNKNOWN_SYMBOL), use {', '.join(symbols)}"
+                )
 
     def on_bar(self, bar: AnyBar) -> None:
         """Give this bar's orders."""

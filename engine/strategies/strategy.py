@@ -85,6 +85,13 @@ class Strategy:
     def __init__(self) -> None:
         self._context: StrategyContext | None = None
 
+    def check_symbols(self, symbols: Sequence[str]) -> None:
+        """Refuse *symbols* if the strategy names one that is not among them; none does here.
+
+        Raises:
+            ValueError: it cannot run on these symbols.
+        """
+
     @property
     def warmup(self) -> int:
         """Return how many bars must have passed before `on_bar` is called (STR-4)."""

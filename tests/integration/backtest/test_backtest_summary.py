@@ -163,3 +163,13 @@ def test_ctrl_c_while_the_report_is_made_does_not_lose_it(
     summary = run_script(tmp_path, capsys, {})
     assert (summary["status"], summary["fills"]) == ("COMPLETED", 2)
     assert (tmp_path / "out" / "fills.csv").exists()
+
+
+def test_a_script_about_a_symbol_that_is_not_there_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(AssertionError):
+        run_script(tmp_path, capsys, {"symbol": "Y"})
+    assert "orders.0.symbol: 'Y' is not in the data (UNKNOWN_SYMBOL), use X" in (
+        capsys.readouterr().err
+    )
