@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from engine.executors.validation import DirectionalSide
+from engine.executors.validation import DirectionalSide, by_name
 from engine.model.clock import SECOND_NS, from_iso
 from engine.model.durations import parse_duration_ns
+from engine.model.orders import PositionMode
 
 
 def _duration(value: object) -> object:
@@ -189,6 +190,7 @@ class Scenario(_Section):
     )
     max_retries: int | None = Field(default=None, ge=0)
     update_interval: Decimal = Field(default=Decimal(1), gt=0)
+    position_mode: Annotated[PositionMode, by_name(PositionMode)] = PositionMode.ONEWAY
     total_amount_quote: Mapping[str, Decimal] = Field(
         default_factory=dict, description="capital by controller"
     )

@@ -222,3 +222,16 @@ def test_the_start_is_a_stamp_or_seconds(start: object) -> None:
 def test_a_fee_is_a_fraction() -> None:
     with pytest.raises(ValueError, match="less than 1"):
         Scenario.model_validate({**MARKET, "fees": {"maker": 2}})
+
+
+@pytest.mark.parametrize(("mode", "action"), [("ONEWAY", "OPEN"), ("hedge", "CLOSE")])
+def test_a_close_is_reduce_only_in_hedge_mode(mode: str, action: str) -> None:
+    report = play(
+        [quote(0, "101"), {"at": 1, "fills": [{"order": 0}]}, quote(2, "94")], position_mode=mode
+    )
+    assert [order["position_action"] for order in report["orders"]] == ["OPEN", action]
+
+
+def test_a_position_mode_is_one_of_two() -> None:
+    with pytest.raises(ValueError, match="must be one of HEDGE, ONEWAY, got 'BOTH'"):
+        Scenario.model_validate({**MARKET, "position_mode": "BOTH"})
