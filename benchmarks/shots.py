@@ -23,6 +23,11 @@ SCENES: Final[dict[str, tuple[str, ...]]] = {
     "executors": ("2",),
     "flow": ("6",),
     "logs": ("0",),
+    "backtests": ("7", "j"),
+    "backtest": ("7", "j", "j", "enter", "left"),
+    "compare": ("7", "j", "j", "space", "space", "space", "m"),
+    "run-backtest": ("7", "n"),
+    "containers": ("C", "j"),
     "detail": ("2", *_TO_RUNNING, "enter"),
     "create": ("2", "n"),
     "stop": ("2", *_TO_RUNNING, "x"),
@@ -48,12 +53,20 @@ async def shoot(theme: str, size: tuple[int, int], keys: tuple[str, ...]) -> str
     async with app.run_test(size=size) as pilot:
         for key in keys:
             await pilot.press(key)
-            await app.workers.wait_for_complete()
+            await _threads_answer(app)
+            await pilot.pause()
             await pilot.pause()
         for field in app.screen.query(Input):
             field.cursor_blink = False
         await pilot.pause()
         return app.export_screenshot(title="quarterdeck")
+
+
+async def _threads_answer(app: ConsoleApp) -> None:
+    """Wait for every worker but the one that lets keys pass, which never ends."""
+    waited = [worker for worker in app.workers if worker.group != "keys"]
+    if waited:
+        await app.workers.wait_for_complete(waited)
 
 
 async def main() -> None:
