@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 GUTTER: Final = 11
 KINDS: Final = ("all", "price", "equity", "drawdown")
 LEGEND: Final = "▲ long ▼ short ✓ gain ✗ loss ┄ buy & hold"
-_DENSE: Final = 5
+_DENSE: Final = 3
 """Cells that a trade needs for its marks to be told apart."""
 _DAY_NS: Final = 86_400 * 10**9
 _LEAST_FOR_THREE: Final = 15
