@@ -220,7 +220,7 @@ class OptimizationDesk:
         if detail is None:
             raise flow.NotFoundError(f"there is no study {command.study_id}")
         path = await to_thread.run_sync(write_paper_session, detail, command.index, self._data_dir)
-        return f"wrote {path}; quarterdeck run {path}"
+        return f"written; start it in another shell: quarterdeck run {path}"
 
     def _cancel(self, task: _Task) -> None:
         task.is_cancelled = True

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from engine.api.optimization_views import StudyDetail, StudyRow, TrialRow
 
 TABS: Final = ("Trials", "Heat map", "In/out", "Folds", "Importance", "Report")
+_PAPER_S: Final = 60.0
 _EMPTY: Final = "No trial has ended yet."
 
 
@@ -78,6 +79,7 @@ class StudyDetailScreen(ConsoleScreen, StudyActions):
         self._page.add_class("panel")
         self.reporter = CommandReporter(console.engine, self)
         self.runs = TrialRuns(self)
+        self._papers: list[str] = []
         self.drive(self, 2)
 
     @property
@@ -117,6 +119,7 @@ class StudyDetailScreen(ConsoleScreen, StudyActions):
     def _breathe(self) -> None:
         super()._breathe()
         self.reporter.report()
+        self._tell_papers()
         self.runs.look()
 
     def _show_page(self) -> None:
@@ -265,7 +268,28 @@ class StudyDetailScreen(ConsoleScreen, StudyActions):
         if trial is not None:
             from engine.api.commands import WritePaperSession
 
-            self.submit([WritePaperSession(study_id=self.study_id, index=trial.index)])
+            command = WritePaperSession(study_id=self.study_id, index=trial.index)
+            self._papers.append(self.console.engine.submit(command))
+            self.say(f"Writing trial {trial.index} as a paper session …")
+            self._tell_papers()
+
+    def _tell_papers(self) -> None:
+        """Say where a session file was written, long enough to copy the command."""
+        for command_id in tuple(self._papers):
+            row = self.console.engine.command(command_id)
+            if row is None or row.status in ("pending", "processing"):
+                continue
+            self._papers.remove(command_id)
+            done = row.status == "completed"
+            text = row.reason or f"The paper session is {row.status}."
+            self.say(text)
+            self.notify(
+                text,
+                title="Paper session" if done else "No paper session",
+                severity="information" if done else "error",
+                timeout=_PAPER_S,
+                markup=False,
+            )
 
     # --- actions ---------------------------------------------------------------------------------
 

@@ -144,7 +144,7 @@ async def test_trials_are_filtered_sorted_and_pinned(open_console: OpenConsole) 
         trials.set_filter("")
         await console.press("g", "j", "j", "space")
         assert ids(console)[:3] == [12, 17, 4]
-        assert trials.model.cursor_id == "11"
+        assert trials.model.cursor_id == "22"
         assert "1 pinned" in trials._title
         trials.set_filter("fast=20")
         assert ids(console)[0] == 12
