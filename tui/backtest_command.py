@@ -108,10 +108,13 @@ def _print_report(report: Any) -> None:  # noqa: ANN401 (a BacktestReport, loade
 
 
 def validate(options: argparse.Namespace) -> int:
-    """Report every problem of a file."""
+    """Report every problem of a backtest or optimisation file."""
     from engine.api.backtest_files import check_backtest_file
+    from engine.api.optimization_files import check_optimization_file, is_optimization_file
 
-    problems = check_backtest_file(paths.session_file(options.config), profile=options.profile)
+    path = paths.session_file(options.config)
+    check = check_optimization_file if is_optimization_file(path) else check_backtest_file
+    problems = check(path, profile=options.profile)
     for problem in problems:
         sys.stderr.write(f"{problem}\n")
     return 2 if problems else 0

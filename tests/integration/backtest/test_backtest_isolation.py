@@ -179,6 +179,8 @@ def test_iso_4_shared_data_are_unchanged_after_runs(serial: list[str]) -> None:
 
 def test_iso_5_a_thousand_containers_leave_nothing_behind() -> None:
     request = request_of(config_of("sma_cross", {"fast": 2, "slow": 4}), bars_of(wave(12)))
+    # Others' leftovers may go meanwhile: what counts is that nothing comes.
+    gc.collect()
     files = len(list(Path("/proc/self/fd").iterdir()))
     threads = threading.active_count()
 
@@ -204,8 +206,8 @@ def test_iso_5_a_thousand_containers_leave_nothing_behind() -> None:
     gc.collect()
     assert all(reference() is None for reference in references)
     assert len(gc.get_objects()) - objects < 200
-    assert len(list(Path("/proc/self/fd").iterdir())) == files
-    assert threading.active_count() == threads
+    assert len(list(Path("/proc/self/fd").iterdir())) <= files
+    assert threading.active_count() <= threads
 
 
 def test_iso_6_a_pooled_container_gives_what_a_fresh_one_gives(serial: list[str]) -> None:

@@ -34,7 +34,7 @@ KEYS = [
     "seconds",
 ]
 SHORT = {"end_after: 30m": "end_after: 3m"}
-OF_ONE_RUN = ("session_id", "seconds")
+OF_ONE_RUN = ("session_id", "seconds", "agents")  # agents run on the wall clock
 PLAIN_DECIMAL = re.compile(r"-?\d+\.\d{8}")
 
 

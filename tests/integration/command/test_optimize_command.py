@@ -109,7 +109,8 @@ def test_mistakes_end_with_a_sentence_and_exit_code_2(
 
 
 def test_check_knows_optimisation_files(quarterdeck: Quarterdeck, tmp_path: Path) -> None:
-    assert quarterdeck("check", "optimization.yaml").code == 0
-    done = quarterdeck("check", written(tmp_path, space={}))
-    assert done.code == 2
-    assert "optimization.space" in done.err
+    for command in ("check", "validate"):
+        assert quarterdeck(command, "optimization.yaml").code == 0
+        done = quarterdeck(command, written(tmp_path, space={}))
+        assert done.code == 2
+        assert "optimization.space" in done.err
