@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from engine.api.optimization_views import TrialRow
 
 SHADES: Final = (" ", "░", "▒", "▓", "█")
-_WIDEST_TILE: Final = 14
-_TALLEST_TILE: Final = 3
+_WIDEST_LEAST: Final = 14
+_WIDEST_TILE: Final = 24
+_TALLEST_TILE: Final = 5
 _LABEL: Final = 14
 _SPARE_LINES: Final = 6
 """Title, column labels, two lines of air, legend, neighbourhood."""
@@ -58,7 +59,7 @@ def plan_tiles(heat: HeatMap, width: int, height: int) -> TilePlan:
     numbers = [heat_number(metric, one) for row in heat.cells for one in row if one is not None]
     names = [clean(one) for one in heat.columns]
     least = max([4, *map(cell_len, numbers), *(cell_len(one) - 2 for one in names)]) + 3
-    least = min(least, _WIDEST_TILE)
+    least = min(least, _WIDEST_LEAST)
     corner = f"{heat.axes.y}\\{heat.axes.x}" if heat.axes.y else heat.axes.x
     label = min(_LABEL, max(map(cell_len, [corner, *map(clean, heat.rows)]), default=4))
     room = max(least, width - label - 2)
@@ -66,6 +67,7 @@ def plan_tiles(heat: HeatMap, width: int, height: int) -> TilePlan:
     size = min(_WIDEST_TILE, max(least, room // columns)) if columns == len(heat.columns) else least
     free = max(1, height - _SPARE_LINES)
     tall = max(1, min(_TALLEST_TILE, free // max(1, len(heat.rows))))
+    tall -= tall > 1 and tall % 2 == 0  # the number stands in the middle line
     rows = max(1, min(len(heat.rows), free // tall))
     return TilePlan(
         label, size, tall, _first(heat.row, rows, len(heat.rows)),
