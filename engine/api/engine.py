@@ -359,16 +359,27 @@ class Engine:
             self._note("error", f"{request.verb} of {request.actor} failed: {result.message}")
 
     async def _refresh_panels(self) -> None:
+        told = ""
         while True:
-            if self._agents is not None:
-                await self._agents.refresh()
-            await self.work.forget_old()
-            self.work.refresh_panels()
-            self.backtests.publish()
-            await self.optimizations.refresh()
-            self.board.containers = self._containers()
+            try:
+                await self._refresh_once()
+            except Exception as error:  # noqa: BLE001 (supervisor: what is shown stops no trading)
+                text = f"{type(error).__name__}: {error}"
+                if text != told:
+                    told = text
+                    self._log.error("state panels cannot be brought up to date", exc_info=error)
+                    self._note("error", f"state panels cannot be brought up to date: {text}")
             self.board.beat(self._clock.monotonic_ns())
             await anyio.sleep(PANEL_INTERVAL_S)
+
+    async def _refresh_once(self) -> None:
+        if self._agents is not None:
+            await self._agents.refresh()
+        await self.work.forget_old()
+        self.work.refresh_panels()
+        self.backtests.publish()
+        await self.optimizations.refresh()
+        self.board.containers = self._containers()
 
     def _containers(self) -> tuple[ContainerRow, ...]:
         """Return the session's container and those of running backtests."""

@@ -153,7 +153,7 @@ class OptimizationDesk:
 
     async def refresh(self) -> None:
         """Take what the studies' threads have told, count trials, put rows on the board."""
-        for task in self._tasks.values():
+        for task in tuple(self._tasks.values()):  # one may end while another is looked at
             await self._take_fresh(task)
         details = [task.detail for task in reversed(self._tasks.values())]
         details += list(self._finished.values())
@@ -256,19 +256,11 @@ class OptimizationDesk:
         return f"study {study_id}: {status.value}, {told}"
 
     async def _take_fresh(self, task: _Task) -> None:
+        """Bring the row and the table up to date at once, then count the trials' events."""
         records = []
         with suppress(IndexError):  # the thread appends on the right meanwhile
             while True:
                 records.append(task.fresh.popleft())
-        for record in records:
-            event = TrialEvent(study_id=task.detail.row.id, index=record.index)
-            event.execution.close(
-                _EVENT_STATUS[record.status.value],
-                None if record.error is None else flow.OperationError(record.error.message),
-                retryable=False,
-                duration=record.duration_s,
-            )
-            await self.trials.append(event)
         progress, row = task.progress, task.detail.row
         if progress is not None:
             row = replace(
@@ -278,14 +270,23 @@ class OptimizationDesk:
                 trials_per_s=progress.trials_per_s,
                 left_s=progress.left_s,
             )
+        trials = task.detail.trials
         if records:
-            rows = {trial.index: trial for trial in task.detail.trials}
+            rows = {trial.index: trial for trial in trials}
             rows |= {record.index: task.job.trial_row(record) for record in records}
             trials = tuple(rows[index] for index in sorted(rows))
             failed = sum(trial.status in _FAILED for trial in trials)
             row = replace(row, failed=failed, best=_best(trials, task.detail.direction))
-            task.detail = replace(task.detail, trials=trials)
-        task.detail = replace(task.detail, row=row)
+        task.detail = replace(task.detail, row=row, trials=trials)
+        for record in records:
+            event = TrialEvent(study_id=row.id, index=record.index)
+            event.execution.close(
+                _EVENT_STATUS[record.status.value],
+                None if record.error is None else flow.OperationError(record.error.message),
+                retryable=False,
+                duration=record.duration_s,
+            )
+            await self.trials.append(event)
 
     async def _finish(
         self, task: _Task, summary: Mapping[str, Any], status: StudyStatus, error: str

@@ -133,8 +133,15 @@ class EngineThread(ConsoleQueries):
 
     def _fault(self, error: Exception) -> None:
         exit_code = getattr(error, "exit_code", 1)
-        message = str(error) or type(error).__name__
+        message = _told(error)
         self.board.health = HealthView(EngineState.FAULTED, message=message, exit_code=exit_code)
         self._report = StopReport(clean=False, exit_code=exit_code, message=message)
         if not self._ready.done():
             self._ready.set_exception(error)
+
+
+def _told(error: BaseException) -> str:
+    """Return what happened; of a group of errors each one, not that there is a group."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(_told(one) for one in error.exceptions)
+    return str(error) or type(error).__name__

@@ -65,12 +65,6 @@ class BacktestActions(Screen[None]):
             return ()
         return self.chosen_backtests()
 
-    def open_backtest(self, backtest_id: str) -> None:
-        """Open the viewer."""
-        from tui.screens.backtest_detail import BacktestDetailScreen
-
-        _ = self.app.push_screen(BacktestDetailScreen(self.console, backtest_id))
-
     @safe
     def action_bt_new(self) -> None:
         """Open the form that runs a sample or a file."""

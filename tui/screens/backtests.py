@@ -74,7 +74,9 @@ class BacktestsScreen(ConsoleScreen, BacktestActions):
     @on(LiveTable.RowOpened, "#backtests")
     def _row_opened(self, event: LiveTable.RowOpened) -> None:
         event.stop()
-        self.open_backtest(event.row_id)
+        from tui.screens.backtest_detail import BacktestDetailScreen
+
+        _ = self.app.push_screen(BacktestDetailScreen(self.console, event.row_id))
 
     # --- actions ---------------------------------------------------------------------------------
 

@@ -89,7 +89,7 @@ async def test_a_study_is_run_tracked_and_listed_after_a_restart(tmp_path: pathl
         assert detail.report["best"]["index"] == row.best.index
         assert bench.desk.trials.status_counts()["completed"] == 5
         assert bench.desk.trials.status_counts()["failed"] == 1
-        assert bench.desk.executor.status_counts()["completed"] == 1
+        await bench.until(lambda _: bench.desk.executor.status_counts()["completed"] == 1)
         assert any("completed" in note for note in bench.notes)
     async with opened(tmp_path / "data") as again:
         kept = again.only
