@@ -30,9 +30,9 @@ def test_an_operator_steers_an_agent(
     terminal.press("s")
     terminal.wait_for("StartAgent prices completed")
     terminal.press("\r")
-    terminal.wait_for("Agents ▸ prices")
+    terminal.wait_for(lambda text: "Agents ▸ prices" in text and "Agent ─" not in text)
     terminal.press("\x1b")
-    terminal.wait_for("Agent ─ prices")
+    terminal.wait_for(lambda text: "Agent ─ prices" in text and "Agents ▸" not in text)
     terminal.press("q")
     terminal.wait_for("Quit quarterdeck")
     assert terminal.press_until_ended("f") == 0
