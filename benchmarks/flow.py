@@ -129,7 +129,7 @@ def throughput() -> None:
         target = "bare queue, same no-op; target >= 0.20x, stretch 0.30x"
         line(name, 1e6 / ours, 1e6 / same, "events/s", target)
         line(name, 1e6 / ours, 1e6 / least, "events/s", "bare queue, one shared job")
-        line(f"cost of an event, {size:,}", ours, 45 if size == SMALL else 60, "us", "spec limit")
+        line(f"cost of an event, {size:,}", ours, 45 if size == SMALL else 60, "us", "limit")
     line("cost at 100k over 10k", costs[LARGE], costs[SMALL], "us", "target <= 1.50x")
 
 

@@ -47,8 +47,8 @@ class Scope(Enum):
 class Action:
     """One thing the operator can do.
 
-    ``danger`` is the level of console.md 6.2: 0 looks only, 1 acts at once, 2 asks first, 3
-    needs an armed session, 4 a typed word. ``bar`` orders the key bar, lowest first; 0 is not in
+    ``danger`` is how it is guarded: 0 looks only, 1 acts at once, 2 asks first, 3 needs an
+    armed session, 4 a typed word. ``bar`` orders the key bar, lowest first; 0 is not in
     it. A ``fixed`` key is taken by its widget before any binding and cannot be changed.
     """
 

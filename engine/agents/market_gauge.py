@@ -1,4 +1,4 @@
-"""How lively the markets are compared with how they usually are (scheduling.md 7.1)."""
+"""How lively the markets are compared with how they usually are."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class SessionPicture:
 
     @property
     def state(self) -> str:
-        """Return the session's state (operations.md 2.3)."""
+        """Return the session's state."""
         return self._published.state
 
     @property

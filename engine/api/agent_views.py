@@ -20,7 +20,7 @@ AgentOrigin = Literal["engine", "session", "operator"]
 
 @dataclass(frozen=True, slots=True)
 class IntervalView:
-    """Why an agent runs as often as it does (scheduling.md 7).
+    """Why an agent runs as often as it does.
 
     Each factor lies in 0.5 to 1.5, below 1 means more often; ``adjustment`` is their weighted mean,
     ``smoothed`` its moving average, ``backoff`` the multiplier after failures in a row.
@@ -46,7 +46,7 @@ class AgentRow:
     type: str
     origin: AgentOrigin
     status: str
-    """initialized, starting, running, stopping, stopped, error (scheduling.md 11.1)."""
+    """initialized, starting, running, stopping, stopped, error."""
     priority: str
     repeats: bool
     running_s: float | None
@@ -187,7 +187,7 @@ class MarketConditionView:
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """One alert of the execution engine (scheduling.md 10.5) or of one of its agents."""
+    """One alert of the execution engine or of one of its agents."""
 
     raised_ns: int
     level: str

@@ -1,4 +1,4 @@
-"""What orders would lock of an account, before they are sent (executors.md 2.6)."""
+"""What orders would lock of an account, before they are sent."""
 
 from __future__ import annotations
 

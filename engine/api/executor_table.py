@@ -14,7 +14,7 @@ from engine.live.published import PublishedSession
 from engine.model.clock import SECOND_NS
 
 ORDER_INTERVAL_NS: Final = SECOND_NS
-"""A live order is recomputed at most this often (console.md section 9)."""
+"""A live order is recomputed at most this often."""
 
 
 @dataclass(slots=True)

@@ -74,7 +74,7 @@ async def recover(
 
 
 def restart_requests(prepared: PreparedSession) -> list[PendingRequest]:
-    """Return what the restart policies ask of the executors that came back (executors.md 14.3)."""
+    """Return what the restart policies ask of the executors that came back."""
     config = prepared.plan.config
     return [
         request

@@ -63,7 +63,7 @@ def market_row(key: ConnectorPair, market: PublishedMarket) -> MarketRow:
 
 
 def performance_view(session: PublishedSession) -> PerformanceView:
-    """Return the report of executors.md 13.2 over all controllers, at the newest marks."""
+    """Return the performance report over all controllers, at the newest marks."""
     archived = session.archived_performance
     realized, unrealized = archived.realized_pnl_quote, archived.unrealized_pnl_quote
     volume, fees = archived.volume_traded, archived.total_fees_quote

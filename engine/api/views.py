@@ -62,7 +62,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class SessionRow:
-    """One session: ``mode`` is paper, live, replay or backtest; ``state`` as operations.md 2.3."""
+    """One session.
+
+    ``mode`` is paper, live, replay or backtest; ``state`` is created, running, paused, halted,
+    stopping, stopped or failed, and interrupted for one whose process died.
+    """
 
     id: str
     name: str
@@ -115,7 +119,7 @@ class ExecutorRow:
     side: str
     """BUY or SELL."""
     lifecycle: str
-    """created, running, shutting_down, failed, terminated (executors.md 1.3)."""
+    """created, running, shutting_down, failed, terminated."""
     close_type: str | None
     amount: Decimal
     """Configured amount in base."""
@@ -270,7 +274,7 @@ class PositionRow:
 
 @dataclass(frozen=True, slots=True)
 class PerformanceView:
-    """Performance report of a session (executors.md 13.2), summed over its controllers."""
+    """Performance report of a session, summed over its controllers."""
 
     realized_pnl: Decimal
     unrealized_pnl: Decimal

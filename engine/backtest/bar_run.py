@@ -1,4 +1,4 @@
-"""The loop of a backtest on the event path (backtest.md EVT-4), written for speed.
+"""The loop of a backtest on the event path (EVT-4), written for speed.
 
 Per instant: what is due before the bars, matching, reports, marks and equity, margin and kill
 switch, the end of the session; then the strategies decide, and their signals go through the risk

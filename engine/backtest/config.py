@@ -1,4 +1,4 @@
-"""Configuration of a backtest: the models of the YAML document (backtest.md section 20)."""
+"""Configuration of a backtest: the models of the YAML document."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Section(BaseModel):
 
 @unique
 class Mode(StrEnum):
-    """Modes of execution (backtest.md section 14)."""
+    """Modes of execution."""
 
     BACKTEST_SINGLE = "BACKTEST_SINGLE"
     BACKTEST_PARALLEL = "BACKTEST_PARALLEL"
@@ -76,7 +76,7 @@ class EngineChoice(StrEnum):
 
 @unique
 class IsolationLevel(StrEnum):
-    """What several strategies share (backtest.md 4.4)."""
+    """What several strategies share."""
 
     FULL = "full"
     PORTFOLIO = "portfolio"
@@ -377,7 +377,7 @@ class SimulatedBrokerSection(_Section):
 
 
 class PassthroughParams(_Section):
-    """Parameters of the broker for tests and wiring (backtest.md 7.3)."""
+    """Parameters of the broker for tests and wiring."""
 
     default_price: Decimal | None = Field(
         default=None, gt=0, description="price of an order without any other"

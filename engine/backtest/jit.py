@@ -1,4 +1,4 @@
-"""Compilation of the kernels (backtest.md FAST-8).
+"""Compilation of the kernels (FAST-8).
 
 Only kernel modules import this one, and only a compiled run imports those: the package itself
 neither imports numba nor compiles anything. Compiled code is kept on disk: beside the sources or,

@@ -1,4 +1,4 @@
-"""One bar and the working orders of its symbol (backtest.md section 8).
+"""One bar and the working orders of its symbol.
 
 Arguments as in `engine.backtest.kernel_fill`; ``b`` columns of the bars, ``z`` copies of what an
 evaluation may change.

@@ -1,4 +1,4 @@
-"""Where a kernel keeps what: columns of its integer tables and codes (backtest.md UNIT-2, FAST-1).
+"""Where a kernel keeps what: columns of its integer tables and codes (UNIT-2, FAST-1).
 
 Plain constants, because compiled code takes them as literals. Prices are ticks, quantities lots,
 money atoms, rates parts per billion; a price that is absent is `NO_PRICE`. Codes of orders

@@ -1,4 +1,4 @@
-"""Orders from their making to their place among the working ones (backtest.md section 6).
+"""Orders from their making to their place among the working ones.
 
 Arguments as in `engine.backtest.kernel_fill`; ``d`` signals.
 """

@@ -1,4 +1,4 @@
-"""The path through a bar: points, segments, trails (backtest.md 8.2 to 8.4).
+"""The path through a bar: points, segments, trails.
 
 Arguments as in `engine.backtest.kernel_fill`.
 """

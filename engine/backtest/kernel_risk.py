@@ -1,4 +1,4 @@
-"""From signals to orders: targets, guards, limits (backtest.md section 12).
+"""From signals to orders: targets, guards, limits.
 
 Arguments as in `engine.backtest.kernel_orders`; ``r`` is the row of a signal.
 """

@@ -1,4 +1,4 @@
-"""The loop over the bars (backtest.md EVT-4, FAST-1).
+"""The loop over the bars (EVT-4, FAST-1).
 
 Arguments as in `engine.backtest.kernel_bar` and `engine.backtest.kernel_orders`.
 """

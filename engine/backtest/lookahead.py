@@ -1,4 +1,4 @@
-"""Look-ahead checks (backtest.md LOOK-1 to LOOK-4): prefix, poison and recursion tests.
+"""Look-ahead checks (LOOK-1 to LOOK-4): prefix, poison and recursion tests.
 
 A strategy that uses what it cannot know yet gives other decisions when the later bars are taken
 away, made unusable, or replaced. Decisions are all signals with all their order fields.

@@ -1,4 +1,4 @@
-"""The metrics of a run (backtest.md section 13): pure functions of equity, trades and totals.
+"""The metrics of a run: pure functions of equity, trades and totals.
 
 Statistics are float64; sums run from left to right (see `metric_series`), so a streaming version
 agrees to the bit where it adds the same values in the same order. Ratios of money are quotients of

@@ -1,4 +1,4 @@
-"""What else could have happened: shuffled trades and bootstrapped returns (backtest.md OPT-19)."""
+"""What else could have happened: shuffled trades and bootstrapped returns (OPT-19)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How likely a Sharpe ratio is luck: PSR, DSR and PBO (backtest.md OPT-18)."""
+"""How likely a Sharpe ratio is luck: PSR, DSR and PBO (OPT-18)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replays a stored backtest on its recorded data, and verifies it (backtest.md 17.5 REPLAY-1 to 3).
+"""Replays a stored backtest on its recorded data, and verifies it (REPLAY-1 to 3).
 
 The bars, the configuration and, if they were recorded, the events of the run are in its folder.
 At any pace, in steps, or after a seek the replay gives the fingerprint of the recording.

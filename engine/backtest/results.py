@@ -1,4 +1,4 @@
-"""The result of a backtest: complete, immutable, free of its container (backtest.md COORD-5)."""
+"""The result of a backtest: complete, immutable, free of its container (COORD-5)."""
 
 from __future__ import annotations
 

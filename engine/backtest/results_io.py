@@ -1,4 +1,4 @@
-"""Results in a directory: `result.json` and Parquet tables, lossless (backtest.md COORD-5)."""
+"""Results in a directory: `result.json` and Parquet tables, lossless (COORD-5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What identifies a run before it happens (backtest.md DET-2)."""
+"""What identifies a run before it happens (DET-2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where many backtests run (backtest.md section 14); the model never changes a result (MODE-1)."""
+"""Where many backtests run; the model never changes a result (MODE-1)."""
 
 from __future__ import annotations
 

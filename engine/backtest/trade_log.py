@@ -1,4 +1,4 @@
-"""Round trips from fills, exact to the atom (backtest.md PF-7, COORD-7)."""
+"""Round trips from fills, exact to the atom (PF-7, COORD-7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics of closed round trips (backtest.md section 13)."""
+"""Metrics of closed round trips."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class _Section(BaseModel):
 
 RestartPolicyName = Literal["resume", "flatten", "hold", "ignore"]
 """What a restart makes of executors: they go on, are closed, are left as position holds, or fail
-with what they hold left as position holds (executors.md 14.3)."""
+with what they hold left as position holds."""
 
 
 class SessionSection(_Section):

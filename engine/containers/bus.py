@@ -1,4 +1,4 @@
-"""The event bus of one container (backtest.md section 3)."""
+"""The event bus of one container."""
 
 from __future__ import annotations
 

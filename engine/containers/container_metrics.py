@@ -1,4 +1,4 @@
-"""What is counted and measured of one container (backtest.md section 13)."""
+"""What is counted and measured of one container."""
 
 from __future__ import annotations
 

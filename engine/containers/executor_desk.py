@@ -15,7 +15,7 @@ from engine.model.quotes import QuoteTick
 from engine.portfolio.budget import Budget
 
 IDENTITY_STREAM = 100
-"""Stream of the draws for executor ids (backtest.md DET-3: 100 and above are free)."""
+"""Stream of the draws for executor ids (DET-3: 100 and above are free)."""
 
 
 class ExecutorDesk:

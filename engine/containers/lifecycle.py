@@ -1,4 +1,4 @@
-"""Life cycle of a scoped container (backtest.md 4.1)."""
+"""Life cycle of a scoped container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compares the books of a session: account, broker, book of record, executors (operations.md 6)."""
+"""Compares the books of a session: account, broker, book of record, executors."""
 
 from __future__ import annotations
 

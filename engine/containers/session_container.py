@@ -1,6 +1,6 @@
 """One session as a deterministic state machine: an input goes in, effects come out.
 
-The two routes to an order (architecture.md):
+The two routes to an order:
 ``QUOTE -> strategy -> SIGNAL -> risk manager -> ORDER -> broker -> FILL -> portfolio`` and
 ``controller or operator -> action -> orchestrator -> executor -> risk manager -> ORDER -> broker``.
 """
@@ -67,7 +67,7 @@ from engine.risk.verdicts import Approved, Denied
 CLOSE_ATTEMPTS: Final = 10
 """A stop waits 20 s without progress, 30 s in all, before executors end as they stand (11.5)."""
 REPORT_INTERVAL_NS: Final = 60 * SECOND_NS
-"""Between two performance samples (executors.md 14.2); ended executors stay listed that long."""
+"""Between two performance samples; ended executors stay listed that long."""
 
 
 class SessionContainer:
@@ -193,7 +193,7 @@ class SessionContainer:
                     keep_positions=item.keep_positions, max_close_attempts=CLOSE_ATTEMPTS
                 )
             case ForceStopInput():
-                # Fills stay as position holds (executors.md 9.5).
+                # Fills stay as position holds.
                 self._is_stopping = True
                 self.orchestrator.force_stop()
             case _:

@@ -1,4 +1,4 @@
-"""The simulated broker of a backtest: orders in, fills out, bar by bar (backtest.md 7.2, 8)."""
+"""The simulated broker of a backtest: orders in, fills out, bar by bar."""
 
 from __future__ import annotations
 

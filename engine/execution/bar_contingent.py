@@ -1,4 +1,4 @@
-"""Brackets and OCO groups: what a fill does to other orders (backtest.md 8.4)."""
+"""Brackets and OCO groups: what a fill does to other orders."""
 
 from __future__ import annotations
 

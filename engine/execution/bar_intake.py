@@ -1,4 +1,4 @@
-"""The way into the bar broker: checks, places, changes and takes back orders (backtest.md 6)."""
+"""The way into the bar broker: checks, places, changes and takes back orders."""
 
 from __future__ import annotations
 

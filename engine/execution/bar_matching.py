@@ -1,4 +1,4 @@
-"""Walk of one bar: open point, segments, close point (backtest.md 8.2, 8.3)."""
+"""Walk of one bar: open point, segments, close point."""
 
 from __future__ import annotations
 

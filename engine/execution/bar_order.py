@@ -1,6 +1,6 @@
 """Orders and fills of bar execution as the event path keeps them: mutable, integers only.
 
-One object per order for its whole life (backtest.md section 6): the strategy's side makes it, the
+One object per order for its whole life: the strategy's side makes it, the
 broker owns it from `BarBroker.submit` on. Codes are plain integers because they are compared once
 per order and bar.
 """
@@ -34,7 +34,7 @@ KIND_NAMES: Final = (
     "MOC",
     "MARKET_IF_TOUCHED",
 )
-"""Order types by code (backtest.md 6.1)."""
+"""Order types by code."""
 
 GTC: Final = 0
 DAY: Final = 1

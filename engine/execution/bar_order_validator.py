@@ -1,4 +1,4 @@
-"""Checks of a bar order before it is routed (backtest.md 6.2); pure, without side effects."""
+"""Checks of a bar order before it is routed; pure, without side effects."""
 
 from __future__ import annotations
 

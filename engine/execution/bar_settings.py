@@ -1,4 +1,4 @@
-"""Configuration of the simulated broker of a backtest (backtest.md sections 8, 10 and 20)."""
+"""Configuration of the simulated broker of a backtest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the bar broker holds, and how an order ends (backtest.md 6.3, 6.4)."""
+"""What the bar broker holds, and how an order ends."""
 
 from __future__ import annotations
 

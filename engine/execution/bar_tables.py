@@ -1,4 +1,4 @@
-"""Fills, equity samples and orders of a run as integer tables (backtest.md DET-4)."""
+"""Fills, equity samples and orders of a run as integer tables (DET-4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a broker of bar orders offers, whoever fills them (backtest.md 7.1)."""
+"""What a broker of bar orders offers, whoever fills them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commission models (backtest.md section 10): what a fill costs, in atoms."""
+"""Commission models: what a fill costs, in atoms."""
 
 from __future__ import annotations
 

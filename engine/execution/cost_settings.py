@@ -1,4 +1,4 @@
-"""Configuration of slippage and commission models (backtest.md section 10, CFG-1, COST-5)."""
+"""Configuration of slippage and commission models (CFG-1, COST-5)."""
 
 from __future__ import annotations
 

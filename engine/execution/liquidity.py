@@ -1,4 +1,4 @@
-"""How much of a quote an order can take, and at which price (backtest.md TICK-1, TICK-5)."""
+"""How much of a quote an order can take, and at which price (TICK-1, TICK-5)."""
 
 from __future__ import annotations
 

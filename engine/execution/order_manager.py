@@ -1,4 +1,4 @@
-"""The order manager: one container's book of record of its orders (backtest.md 6.3, 6.4)."""
+"""The order manager: one container's book of record of its orders."""
 
 from __future__ import annotations
 

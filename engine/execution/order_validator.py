@@ -1,4 +1,4 @@
-"""Checks of an order before it is routed (backtest.md 6.2); pure, without side effects."""
+"""Checks of an order before it is routed; pure, without side effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A broker that fills every order at once, for tests and wiring (backtest.md 7.3)."""
+"""A broker that fills every order at once, for tests and wiring."""
 
 from __future__ import annotations
 

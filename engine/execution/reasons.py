@@ -1,4 +1,4 @@
-"""Why an order was refused or ended (backtest.md 6.2 and 6.3)."""
+"""Why an order was refused or ended."""
 
 from __future__ import annotations
 

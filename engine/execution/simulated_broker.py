@@ -1,4 +1,4 @@
-"""The broker of a backtest or paper session: matches orders against quotes (backtest.md 9)."""
+"""The broker of a backtest or paper session: matches orders against quotes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slippage models (backtest.md section 10): how much worse a taker fill is, in ticks.
+"""Slippage models: how much worse a taker fill is, in ticks.
 
 A model tells an unsigned worsening; the broker alone knows which way that is (COST-2). Relative
 impacts are parts per billion; those that need floats (shares of volume, volatility, square roots)

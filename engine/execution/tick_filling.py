@@ -1,4 +1,4 @@
-"""How the simulated broker fills orders at quotes and trades (backtest.md 9)."""
+"""How the simulated broker fills orders at quotes and trades."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The execution side handles ORDER, never SIGNAL (backtest.md EVT-1)."""
+"""The execution side handles ORDER, never SIGNAL (EVT-1)."""
 
 from __future__ import annotations
 

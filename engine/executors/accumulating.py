@@ -1,4 +1,4 @@
-"""Executors whose fills are their product: they end by handing them over (executors.md 12.4)."""
+"""Executors whose fills are their product: they end by handing them over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Carries out actions on the roster of executors (executors.md 11.1, 11.3)."""
+"""Carries out actions on the roster of executors."""
 
 from __future__ import annotations
 

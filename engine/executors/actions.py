@@ -1,4 +1,4 @@
-"""What controllers and operators ask of the orchestrator, and its answer (executors.md 11.1)."""
+"""What controllers and operators ask of the orchestrator, and its answer."""
 
 from __future__ import annotations
 

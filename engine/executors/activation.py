@@ -1,4 +1,4 @@
-"""Activation bounds: work an order only while the mid is near (executors.md 4.5)."""
+"""Activation bounds: work an order only while the mid is near."""
 
 from __future__ import annotations
 

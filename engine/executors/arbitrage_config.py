@@ -1,4 +1,4 @@
-"""Configuration of the arbitrage executor (executors.md 3.9)."""
+"""Configuration of the arbitrage executor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arbitrage executor: buys here and sells there when that pays (executors.md 7.6)."""
+"""The arbitrage executor: buys here and sells there when that pays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Executors that have ended and been stored (executors.md 11.2, 11.3)."""
+"""Executors that have ended and been stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Barriers of a position: configuration and the simple trailing stop (executors.md 3.2, 4.2)."""
+"""Barriers of a position: configuration and the simple trailing stop."""
 
 from __future__ import annotations
 

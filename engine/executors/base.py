@@ -1,4 +1,4 @@
-"""The life of an executor: what events do to it (executors.md 5, 6, 9)."""
+"""The life of an executor: what events do to it."""
 
 from __future__ import annotations
 

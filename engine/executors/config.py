@@ -1,4 +1,4 @@
-"""What every executor configuration has, and how it gets its identity (executors.md 3.1)."""
+"""What every executor configuration has, and how it gets its identity."""
 
 from __future__ import annotations
 

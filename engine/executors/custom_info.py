@@ -1,4 +1,4 @@
-"""What an executor type reports beyond the common fields (executors.md 10.4)."""
+"""What an executor type reports beyond the common fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configuration of the DCA executor (executors.md 3.6)."""
+"""Configuration of the DCA executor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The DCA executor: one position entered at several prices (executors.md 7.3)."""
+"""The DCA executor: one position entered at several prices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a DCA executor reports and shows beyond the common fields (executors.md 7.3)."""
+"""What a DCA executor reports and shows beyond the common fields."""
 
 from __future__ import annotations
 

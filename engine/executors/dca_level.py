@@ -1,4 +1,4 @@
-"""One price level of a DCA executor, with its orders and its activation (executors.md 7.3)."""
+"""One price level of a DCA executor, with its orders and its activation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Executors that open one position on one side and close it (executors.md 6.5, 8.1, 9)."""
+"""Executors that open one position on one side and close it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing executors by what their reports say (executors.md 16)."""
+"""Choosing executors by what their reports say."""
 
 from __future__ import annotations
 

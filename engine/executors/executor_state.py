@@ -1,4 +1,4 @@
-"""State that every executor has: status, orders, retries, timeline, effects (executors.md 5, 6)."""
+"""State that every executor has: status, orders, retries, timeline, effects."""
 
 from __future__ import annotations
 

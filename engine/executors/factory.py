@@ -1,4 +1,4 @@
-"""Registry of executor types and how executors are made (executors.md 10)."""
+"""Registry of executor types and how executors are made."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exact profit and loss of a directional executor, in atoms (executors.md 8.1)."""
+"""Exact profit and loss of a directional executor, in atoms."""
 
 from __future__ import annotations
 

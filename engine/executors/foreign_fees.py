@@ -1,4 +1,4 @@
-"""Fees that a venue took in another asset than the quote (executors.md 2.5, DEV-22)."""
+"""Fees that a venue took in another asset than the quote (DEV-22)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The barriers of a grid: whole mids at which they fire (executors.md 7.4)."""
+"""The barriers of a grid: whole mids at which they fire."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders of finished round trips: kept for a while, then only their sums (executors.md 8.5)."""
+"""Orders of finished round trips: kept for a while, then only their sums."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configuration and live update of the grid executor (executors.md 3.7, 10.3)."""
+"""Configuration and live update of the grid executor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The grid executor: round trips at the levels of a price range (executors.md 7.4, 8.5)."""
+"""The grid executor: round trips at the levels of a price range."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a grid reports and shows beyond the common fields (executors.md 7.4, 8.5)."""
+"""What a grid reports and shows beyond the common fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One level of a grid: its orders, its state, where its orders go (executors.md 7.4)."""
+"""One level of a grid: its orders, its state, where its orders go."""
 
 from __future__ import annotations
 

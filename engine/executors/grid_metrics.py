@@ -1,4 +1,4 @@
-"""Profit and loss of a grid, in its open and its realized part (executors.md 8.5)."""
+"""Profit and loss of a grid, in its open and its realized part."""
 
 from __future__ import annotations
 

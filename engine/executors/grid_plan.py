@@ -1,4 +1,4 @@
-"""Sizes and prices of a grid's levels (executors.md 7.4)."""
+"""Sizes and prices of a grid's levels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the levels of a grid have to do, and where the market must be for it (executors.md 7.4)."""
+"""What the levels of a grid have to do, and where the market must be for it."""
 
 from __future__ import annotations
 

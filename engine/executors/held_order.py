@@ -1,4 +1,4 @@
-"""Order snapshots that are handed between components (executors.md 2.3)."""
+"""Order snapshots that are handed between components."""
 
 from __future__ import annotations
 

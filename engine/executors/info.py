@@ -1,4 +1,4 @@
-"""ExecutorInfo: the report of one executor (executors.md 13.1)."""
+"""ExecutorInfo: the report of one executor."""
 
 from __future__ import annotations
 

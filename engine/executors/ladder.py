@@ -1,4 +1,4 @@
-"""The laddered trailing stop at work (executors.md 4.4)."""
+"""The laddered trailing stop at work."""
 
 from __future__ import annotations
 

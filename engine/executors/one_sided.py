@@ -1,4 +1,4 @@
-"""Executors on one side of one market: quotes, orders, ledger, reports (executors.md 6, 8.1)."""
+"""Executors on one side of one market: quotes, orders, ledger, reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The orchestrator: owns a session's executors and feeds them (executors.md 11)."""
+"""The orchestrator: owns a session's executors and feeds them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configuration and live update of the order executor (executors.md 3.11, 10.3)."""
+"""Configuration and live update of the order executor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order executor: works one order until it is filled, chasing if asked (executors.md 7.8)."""
+"""The order executor: works one order until it is filled, chasing if asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Performance report of a controller (executors.md 13.2)."""
+"""Performance report of a controller."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configuration and live update of the position executor (executors.md 3.4, 10.3)."""
+"""Configuration and live update of the position executor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The position executor: one entry, guarded by the triple barrier (executors.md 7.1)."""
+"""The position executor: one entry, guarded by the triple barrier."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Net positions that no executor manages any more (executors.md 12)."""
+"""Net positions that no executor manages any more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a position executor reports beyond the common fields (executors.md 7.1)."""
+"""What a position executor reports beyond the common fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All position holds of a session, by bucket (executors.md 12)."""
+"""All position holds of a session, by bucket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The progressive executor: a position that is taken off in steps (executors.md 4.3, 4.4, 7.2)."""
+"""The progressive executor: a position that is taken off in steps."""
 
 from __future__ import annotations
 

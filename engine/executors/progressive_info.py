@@ -1,4 +1,4 @@
-"""What a progressive executor reports beyond the common fields (executors.md 7.2)."""
+"""What a progressive executor reports beyond the common fields."""
 
 from __future__ import annotations
 

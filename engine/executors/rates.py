@@ -1,4 +1,4 @@
-"""Rates between assets: what one unit of an asset is in another (executors.md 2.5, 7.6, 7.7)."""
+"""Rates between assets: what one unit of an asset is in another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Performance of the executors in memory, kept up as they change (executors.md 13.2)."""
+"""Performance of the executors in memory, kept up as they change."""
 
 from __future__ import annotations
 

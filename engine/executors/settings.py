@@ -1,4 +1,4 @@
-"""Run-time parameters that all executors of a session share (executors.md 3.13, 6.5, 7.2)."""
+"""Run-time parameters that all executors of a session share."""
 
 from __future__ import annotations
 

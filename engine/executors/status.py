@@ -1,4 +1,4 @@
-"""Status, close type and lifecycle of an executor (executors.md 1.2, 1.3, 5.1)."""
+"""Status, close type and lifecycle of an executor."""
 
 from __future__ import annotations
 

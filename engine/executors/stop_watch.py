@@ -1,4 +1,4 @@
-"""Deadline of an orchestrator's stop (executors.md 11.5)."""
+"""Deadline of an orchestrator's stop."""
 
 from __future__ import annotations
 

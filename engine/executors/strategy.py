@@ -36,7 +36,7 @@ class ExecutorStrategy(Protocol):
         ...
 
     def is_affordable(self, request: OrderRequest, reference_ticks: int) -> bool:
-        """Whether the account covers *request* at *reference_ticks* (executors.md 2.6)."""
+        """Whether the account covers *request* at *reference_ticks*."""
         ...
 
     def next_order_id(self) -> str:
@@ -65,7 +65,7 @@ class SharedBudget(Protocol):
         """Return the number of the first order that the account does not cover; None if all fit.
 
         Each order, with its reference price in ticks, locks what it needs before the next one is
-        looked at (executors.md 2.6); afterwards nothing stays locked.
+        looked at; afterwards nothing stays locked.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Orders that an executor follows, whatever order their events arrive in (executors.md 6)."""
+"""Orders that an executor follows, whatever order their events arrive in."""
 
 from __future__ import annotations
 

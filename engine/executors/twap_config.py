@@ -1,4 +1,4 @@
-"""Configuration of the TWAP executor (executors.md 3.8)."""
+"""Configuration of the TWAP executor."""
 
 from __future__ import annotations
 

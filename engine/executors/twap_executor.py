@@ -1,4 +1,4 @@
-"""The TWAP executor: equal parts at equal intervals (executors.md 7.5, 8.3, DEV-09)."""
+"""The TWAP executor: equal parts at equal intervals (DEV-09)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan of a TWAP: slots in time and what has become of each (executors.md 7.5)."""
+"""The plan of a TWAP: slots in time and what has become of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What configurations of executors that trade on two venues share (executors.md 3.9, 3.10)."""
+"""What configurations of executors that trade on two venues share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Executors that buy on one venue and sell on another (executors.md 7.6, 7.7, 8.4, DEV-19)."""
+"""Executors that buy on one venue and sell on another (DEV-19)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Immutable state and report of an executor on two venues (executors.md 8.4)."""
+"""Immutable state and report of an executor on two venues."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ OrderTypeName = Annotated[OrderType, by_name(OrderType), _TO_NAME]
 """MARKET, LIMIT or LIMIT_MAKER."""
 
 BarrierSeconds = Annotated[PositiveInt | None, BeforeValidator(_zero_is_none)]
-"""Whole seconds above zero; 0 is read as None (executors.md 3.2)."""
+"""Whole seconds above zero; 0 is read as None."""
 
 OptionalSeconds = Annotated[PositiveInt | None, BeforeValidator(_blank_is_none)]
 """Whole seconds above zero, or None; blank text is None."""

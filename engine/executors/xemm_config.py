@@ -1,4 +1,4 @@
-"""Configuration of the cross-exchange market maker (executors.md 3.10)."""
+"""Configuration of the cross-exchange market maker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cross-exchange market maker: rests here, hedges there (executors.md 7.7, DEV-11)."""
+"""The cross-exchange market maker: rests here, hedges there (DEV-11)."""
 
 from __future__ import annotations
 

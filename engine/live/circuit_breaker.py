@@ -1,4 +1,4 @@
-"""Circuit breakers and trading guards (backtest.md LIVE-10, LIVE-11); pure, time is passed in."""
+"""Circuit breakers and trading guards (LIVE-10, LIVE-11); pure, time is passed in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When the row of an executor is written: at once, or once per second (executors.md 14.2)."""
+"""When the row of an executor is written: at once, or once per second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Health of a live strategy by thresholds (backtest.md LIVE-9); pure, figures are passed in."""
+"""Health of a live strategy by thresholds (LIVE-9); pure, figures are passed in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configuration of a live strategy (backtest.md section 20); paper mode now."""
+"""Configuration of a live strategy; paper mode now."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Comparison of what we know with what the venue knows (backtest.md LIVE-7); decides, does nothing.
+"""Comparison of what we know with what the venue knows (LIVE-7); decides, does nothing.
 
 The caller fetches the venue's open orders, positions, balances and fills since its cursor, and
 carries the actions out.

@@ -47,7 +47,7 @@ TICK_SAMPLES: Final = 512
 
 @unique
 class SessionState(Enum):
-    """State of a session (operations.md 2.3)."""
+    """State of a session."""
 
     CREATED = "created"
     RUNNING = "running"

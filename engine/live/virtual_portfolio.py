@@ -1,4 +1,4 @@
-"""Ledgers of strategies that trade one account (backtest.md LIVE-6)."""
+"""Ledgers of strategies that trade one account (LIVE-6)."""
 
 from __future__ import annotations
 

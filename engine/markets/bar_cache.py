@@ -1,4 +1,4 @@
-"""Bars as a directory of `.npy` files that several processes map at once (backtest.md DATA-5)."""
+"""Bars as a directory of `.npy` files that several processes map at once (DATA-5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checks of bars, V1 to V13, on whole columns (backtest.md 2.3)."""
+"""The checks of bars, V1 to V13, on whole columns."""
 
 from __future__ import annotations
 

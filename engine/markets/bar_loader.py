@@ -1,4 +1,4 @@
-"""Bars from CSV, Parquet and Arrow files as exact integer columns (backtest.md 2.2 and 2.3)."""
+"""Bars from CSV, Parquet and Arrow files as exact integer columns."""
 
 from __future__ import annotations
 

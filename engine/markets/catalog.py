@@ -1,4 +1,4 @@
-"""A catalogue of bars by symbol, timeframe and month (backtest.md DATA-6)."""
+"""A catalogue of bars by symbol, timeframe and month (DATA-6)."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ CHECKS: Final[Mapping[str, tuple[Policy, ...]]] = {
     "V12": ("fix", "error", "drop"),
     "V13": ("error", "drop"),
 }
-"""The policies of each check (backtest.md 2.3), the default first."""
+"""The policies of each check, the default first."""
 
 GAPS_KEPT: Final = 100
 """Gaps that a report lists; all of them are counted."""

@@ -1,4 +1,4 @@
-"""Funding rates and corporate actions from files (backtest.md 2.1)."""
+"""Funding rates and corporate actions from files."""
 
 from __future__ import annotations
 

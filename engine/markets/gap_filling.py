@@ -1,4 +1,4 @@
-"""Flat synthetic bars in gaps (backtest.md DATA-8)."""
+"""Flat synthetic bars in gaps (DATA-8)."""
 
 from __future__ import annotations
 

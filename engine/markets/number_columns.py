@@ -1,4 +1,4 @@
-"""Decimal text of whole columns to integers, exact (backtest.md UNIT-3)."""
+"""Decimal text of whole columns to integers, exact (UNIT-3)."""
 
 from __future__ import annotations
 

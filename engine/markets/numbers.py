@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 MAX_DECIMALS: Final = 9
-"""Decimals of an inferred tick (backtest.md UNIT-3)."""
+"""Decimals of an inferred tick (UNIT-3)."""
 
 _NUMBER: Final = re.compile(
     r"[-+]?(?:\d{1,18}(?:\.\d{0,24})?|\.\d{1,24})(?:[eE][-+]?\d{1,2})?", re.ASCII

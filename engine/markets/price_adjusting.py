@@ -1,4 +1,4 @@
-"""Prices scaled by an adjusted close (backtest.md DATA-7)."""
+"""Prices scaled by an adjusted close (DATA-7)."""
 
 from __future__ import annotations
 

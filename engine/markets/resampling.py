@@ -1,4 +1,4 @@
-"""Coarse bars from fine ones (backtest.md DATA-9)."""
+"""Coarse bars from fine ones (DATA-9)."""
 
 from __future__ import annotations
 

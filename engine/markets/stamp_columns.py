@@ -1,4 +1,4 @@
-"""Stamps of whole columns to nanoseconds (backtest.md DATA-2, DATA-3)."""
+"""Stamps of whole columns to nanoseconds (DATA-2, DATA-3)."""
 
 from __future__ import annotations
 

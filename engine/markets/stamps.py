@@ -1,4 +1,4 @@
-"""Stamps and lengths of bars (backtest.md DATA-2, DATA-3)."""
+"""Stamps and lengths of bars (DATA-2, DATA-3)."""
 
 from __future__ import annotations
 

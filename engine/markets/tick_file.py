@@ -1,4 +1,4 @@
-"""Trades and quotes from files, and bars made of trades (backtest.md 2.1)."""
+"""Trades and quotes from files, and bars made of trades."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train and test windows over bars, which never share a bar (backtest.md COORD-6)."""
+"""Train and test windows over bars, which never share a bar (COORD-6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bars of one instrument as read-only integer columns (backtest.md 2.1, DATA-10, DATA-11)."""
+"""Bars of one instrument as read-only integer columns (DATA-10, DATA-11)."""
 
 from __future__ import annotations
 

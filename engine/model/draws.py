@@ -1,4 +1,4 @@
-"""Random draws that are keyed, never drawn by call order (backtest.md DET-3)."""
+"""Random draws that are keyed, never drawn by call order (DET-3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Instruments and the grids of their prices, quantities and money (backtest.md section 1)."""
+"""Instruments and the grids of their prices, quantities and money."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Instrument:
         return self.settlement is Settlement.DERIVATIVE
 
     def is_tradable(self, lots: int, ticks: int) -> bool:
-        """Whether *lots* at *ticks* reach the minimum size and notional (executors.md 2.1)."""
+        """Whether *lots* at *ticks* reach the minimum size and notional."""
         return lots >= self.min_lots and (
             abs(ticks) * lots * self.atoms_per_tick_lot >= self.min_notional_atoms
         )

@@ -1,4 +1,4 @@
-"""Events of a market beside its prices: funding and corporate actions (backtest.md 2.1)."""
+"""Events of a market beside its prices: funding and corporate actions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders: what is asked, where it stands, which transitions are legal (backtest.md section 6)."""
+"""Orders: what is asked, where it stands, which transitions are legal."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class PositionSide(Enum):
 
 @unique
 class OrderState(Enum):
-    """State of an order as executors and reports see it (executors.md 1.2)."""
+    """State of an order as executors and reports see it."""
 
     PENDING_CREATE = 0
     OPEN = 1
@@ -87,7 +87,7 @@ class OrderState(Enum):
 
 @unique
 class OrderStatus(Enum):
-    """Place of an order in the order manager's life cycle (backtest.md 6.3)."""
+    """Place of an order in the order manager's life cycle."""
 
     RECEIVED = 0
     VALIDATED = 1
@@ -118,7 +118,7 @@ TRANSITIONS: Final[dict[OrderStatus, frozenset[OrderStatus]]] = {
 
 @unique
 class TimeInForce(Enum):
-    """How long an order works (backtest.md 6.1)."""
+    """How long an order works."""
 
     GTC = 0
     DAY = 1

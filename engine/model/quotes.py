@@ -1,4 +1,4 @@
-"""Market data records (backtest.md 2.1)."""
+"""Market data records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from engine.model.instruments import ConnectorPair
 
 @unique
 class PriceType(Enum):
-    """Kinds of reference prices (executors.md 1.2); a quote has the first three."""
+    """Kinds of reference prices; a quote has the first three."""
 
     MidPrice = 1
     BestBid = 2

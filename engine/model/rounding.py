@@ -1,4 +1,4 @@
-"""Integer rounding that the event path and the compiled kernels share (backtest.md UNIT-5, UNIT-8).
+"""Integer rounding that the event path and the compiled kernels share (UNIT-5, UNIT-8).
 
 Every function is one expression of integer arithmetic, leaf-level and without Python objects, so
 that the kernels compile the very same source for 64-bit integers that the event path runs with

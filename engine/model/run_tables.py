@@ -1,4 +1,4 @@
-"""What a run leaves behind as integer tables, and its fingerprint (backtest.md DET-4)."""
+"""What a run leaves behind as integer tables, and its fingerprint (DET-4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trades and quotes of one instrument as read-only integer columns (backtest.md 2.1)."""
+"""Trades and quotes of one instrument as read-only integer columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order in which the bars of several symbols become known (backtest.md TIME-1)."""
+"""The order in which the bars of several symbols become known (TIME-1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configuration of a study: the section ``optimization`` of a document (backtest.md section 20)."""
+"""Configuration of a study: the section ``optimization`` of a document."""
 
 from __future__ import annotations
 

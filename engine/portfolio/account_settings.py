@@ -1,4 +1,4 @@
-"""Configuration of the account of a backtest (backtest.md sections 11 and 20)."""
+"""Configuration of the account of a backtest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Account of a backtest: netting positions, cash and equity in integer atoms (backtest.md 11).
+"""Account of a backtest: netting positions, cash and equity in integer atoms.
 
 The equity is kept up with every change, so that a mark costs one multiplication; the identity of
 PF-5 is computed from other numbers (results and costs) and compared with it.

@@ -1,4 +1,4 @@
-"""Budget check: what an order needs, what is free, what open orders lock (executors.md 2.6)."""
+"""Budget check: what an order needs, what is free, what open orders lock."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Budget:
     def first_shortage(self, candidates: Sequence[tuple[OrderRequest, int]]) -> int | None:
         """Return the number of the first order that does not fit; None if all of them do.
 
-        Each locks what it needs while the next ones are looked at (executors.md 2.6): two legs
+        Each locks what it needs while the next ones are looked at: two legs
         that share a margin or a balance must fit together. Afterwards nothing stays locked.
 
         Args:

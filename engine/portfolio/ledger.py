@@ -1,4 +1,4 @@
-"""Netting ledger of one market, in ticks, lots and money atoms (backtest.md 11.1)."""
+"""Netting ledger of one market, in ticks, lots and money atoms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits on the size of what an order of a backtest opens (backtest.md RISK-3), whole numbers."""
+"""Limits on the size of what an order of a backtest opens (RISK-3), whole numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configuration of the risk manager of a backtest (backtest.md section 12)."""
+"""Configuration of the risk manager of a backtest."""
 
 from __future__ import annotations
 

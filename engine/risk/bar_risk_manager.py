@@ -1,6 +1,6 @@
 """The risk manager of a backtest: the only consumer of signals, the gate of every order.
 
-Pipeline of backtest.md RISK-1: freshness, symbol, halt, pending guard, target, delta, limits,
+Pipeline (RISK-1): freshness, symbol, halt, pending guard, target, delta, limits,
 rounding. All in whole numbers; limits read the ledger and the working orders of the moment, so
 two signals of one instant see each other's orders (RISK-5).
 """

@@ -1,4 +1,4 @@
-"""All sizers of backtest.md RISK-2, in whole numbers on the columns of a backtest.
+"""All sizers (RISK-2), in whole numbers on the columns of a backtest.
 
 Each gives unsigned lots of a position from the equity and the market at the bar of the signal.
 """

@@ -1,4 +1,4 @@
-"""The drawdown watch of a backtest: smaller sizes, then the kill switch (backtest.md RISK-4)."""
+"""The drawdown watch of a backtest: smaller sizes, then the kill switch (RISK-4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks that every order which may enlarge a position must pass (backtest.md RISK-1)."""
+"""Checks that every order which may enlarge a position must pass (RISK-1)."""
 
 from __future__ import annotations
 

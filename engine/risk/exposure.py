@@ -10,7 +10,7 @@ from engine.risk.facts import AccountFacts, WorkingOrders
 
 EXIT_ROLES: Final = frozenset({"close", "partial_close", "take_profit"})
 """Roles of orders that only undo what their owner has filled; in a netted account they may look
-like entries (executors.md 6.5)."""
+like entries."""
 
 
 @dataclass(frozen=True, slots=True)

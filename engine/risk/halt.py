@@ -1,4 +1,4 @@
-"""The kill switch: drawdown from the peak, or somebody's decision (backtest.md RISK-4)."""
+"""The kill switch: drawdown from the peak, or somebody's decision (RISK-4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configuration of the risk manager (backtest.md RISK-3, RISK-4)."""
+"""Configuration of the risk manager (RISK-3, RISK-4)."""
 
 from __future__ import annotations
 

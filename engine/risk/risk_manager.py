@@ -1,4 +1,4 @@
-"""The risk manager: sole consumer of signals and gate for every order (backtest.md RISK-1)."""
+"""The risk manager: sole consumer of signals and gate for every order (RISK-1)."""
 
 from __future__ import annotations
 

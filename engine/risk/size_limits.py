@@ -1,4 +1,4 @@
-"""Limits on the size of one order: clamped or refused (backtest.md RISK-3)."""
+"""Limits on the size of one order: clamped or refused (RISK-3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizers: how many lots a signal is worth (backtest.md RISK-2)."""
+"""Sizers: how many lots a signal is worth (RISK-2)."""
 
 from __future__ import annotations
 

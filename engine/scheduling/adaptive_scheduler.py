@@ -1,4 +1,4 @@
-"""Turns market, performance and load into the interval between two cycles (spec: scheduling 7)."""
+"""Turns market, performance and load into the interval between two cycles."""
 
 from __future__ import annotations
 

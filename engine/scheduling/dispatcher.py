@@ -61,7 +61,7 @@ class Conductor(Protocol):
 
 
 class Dispatcher:
-    """Two stages of waiting tasks and the slots they run in (spec: scheduling 3, 4, 6).
+    """Two stages of waiting tasks and the slots they run in.
 
     Belongs to one loop. Reacts to four events only: a submission, the end of a task, the timer of
     the earliest delayed task, a changed option.

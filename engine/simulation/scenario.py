@@ -133,7 +133,7 @@ class ActionStep(_Section):
 
 
 class InitialPositionSection(_Section):
-    """A position that a controller has before the scenario begins (executors.md 12.5)."""
+    """A position that a controller has before the scenario begins."""
 
     controller_id: str = "main"
     connector_name: str = "sim_perpetual"

@@ -214,7 +214,7 @@ class ScenarioVenue:
             fee_atoms = 0
         else:
             fee_atoms = instrument.fee_atoms(notional, is_maker=is_maker)
-        # What the fee's part in base is worth belongs to the fee (executors.md 8.1, example D).
+        # What the fee's part in base is worth belongs to the fee.
         fee_atoms = max(fee_atoms, instrument.notional_atoms(ticks, fee_base_lots))
         self._scripted_fills += 1
         fill = Fill(

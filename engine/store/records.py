@@ -204,7 +204,7 @@ class EquityRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PerformanceRecord:
-    """One sample of a controller's performance report (executors.md 13.2)."""
+    """One sample of a controller's performance report."""
 
     session_id: str
     controller_id: str

@@ -1,4 +1,4 @@
-"""The interface of controllers (executors.md section 16): they propose, executors trade."""
+"""The interface of controllers: they propose, executors trade."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class PositionFacts(Protocol):
 
 
 class PerformanceFacts(Protocol):
-    """What a controller knows of its own results (executors.md 13.2)."""
+    """What a controller knows of its own results."""
 
     @property
     def realized_pnl_quote(self) -> Decimal:

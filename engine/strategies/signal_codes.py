@@ -23,7 +23,7 @@ class KindCode(IntEnum):
 
 @unique
 class BarOrderType(IntEnum):
-    """Order types of bar execution (backtest.md 6.1)."""
+    """Order types of bar execution."""
 
     MARKET = 0
     LIMIT = 1

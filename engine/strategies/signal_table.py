@@ -1,4 +1,4 @@
-"""Signals of a whole run as integer columns, one row for each signal (backtest.md FAST-2 A)."""
+"""Signals of a whole run as integer columns, one row for each signal (FAST-2 A)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a strategy wants: signals, for the risk manager only (backtest.md STR-2)."""
+"""What a strategy wants: signals, for the risk manager only (STR-2)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface of strategies (backtest.md STR-1)."""
+"""The interface of strategies (STR-1)."""
 
 from __future__ import annotations
 

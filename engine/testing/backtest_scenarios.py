@@ -1,4 +1,4 @@
-"""Random backtests that both paths must play alike (backtest.md FAST-7).
+"""Random backtests that both paths must play alike (FAST-7).
 
 A scenario is a number: bars with gaps, ties, flat bars and bars without volume, a script of signals
 of every kind, and a draw of fill rules, cost models, sizers, limits and accounts.

@@ -1,6 +1,6 @@
 """Hand-made executors for the fake console engine: every lifecycle, every close type, both sides.
 
-PnL follows executors.md 8.1 with a fee of 5 bps per fill; nothing here reads a clock.
+PnL is counted as by the executors, with a fee of 5 bps per fill; nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def make_row(number: int, *, drift: int = 0) -> ExecutorRow:
 def _pnl(
     specimen: Specimen, filled: Decimal, entry: Decimal | None, mark: Decimal
 ) -> tuple[Decimal, Decimal, Decimal, Decimal]:
-    """Return net PnL, its fraction of the entry notional, fees and volume (executors.md 8.1)."""
+    """Return net PnL, its fraction of the entry notional, fees and volume."""
     if not filled or entry is None:
         return Decimal("0.0000"), Decimal("0.000000"), Decimal("0.0000"), Decimal("0.00")
     notional, left = filled * entry, filled * mark

@@ -1,4 +1,4 @@
-"""The mode of a session as a badge: a word and a shape besides the colour (console.md 6.1)."""
+"""The mode of a session as a badge: a word and a shape besides the colour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reconciliation: the account against broker, executors and orders (operations.md 6)."""
+"""Reconciliation: the account against broker, executors and orders."""
 
 from __future__ import annotations
 

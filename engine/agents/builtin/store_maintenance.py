@@ -13,7 +13,7 @@ _MB = 1_000_000
 
 
 class StoreMaintenanceParams(BaseModel):
-    """How little room on the disk is too little (operations.md 8)."""
+    """How little room on the disk is too little."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

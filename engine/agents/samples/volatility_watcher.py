@@ -37,7 +37,7 @@ class VolatilityWatcher(SessionAgent):
     """Measures the expected move over ``horizon_s`` and updates the progressive executors.
 
     The stop loss of an updated executor is 1.1 times the volatility, the other barriers scale
-    along (executors.md 10.3).
+    along.
     """
 
     summary: ClassVar[str] = "scales progressive executors to the volatility"

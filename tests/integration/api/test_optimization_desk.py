@@ -1,4 +1,4 @@
-"""Studies inside the engine: tracked, listed, cancelled, resumed (issue 7's facade)."""
+"""Studies inside the engine: tracked, listed, cancelled, resumed."""
 
 from __future__ import annotations
 

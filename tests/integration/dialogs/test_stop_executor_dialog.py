@@ -1,4 +1,4 @@
-"""Stopping executors: what it says, and that nothing stops by accident (console.md 6.3)."""
+"""Stopping executors: what it says, and that nothing stops by accident."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invariants of bar execution on random bars and scripts (backtest.md T3, T5, LOOK-2, D4)."""
+"""Invariants of bar execution on random bars and scripts (T3, T5, LOOK-2, D4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Life cycle of bar orders under random use (backtest.md 6.3, 6.4): a rule-based machine."""
+"""Life cycle of bar orders under random use: a rule-based machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Integer barrier levels decide exactly as the formulas do (executors.md 4.1, 4.2)."""
+"""Integer barrier levels decide exactly as the formulas do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invariants of executors.md 18 over random venues: partial fills, rejections, lost order."""
+"""Invariants of executors over random venues: partial fills, rejections, lost order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invariants of executors.md 18 for the order executor over random venues."""
+"""Invariants for the order executor over random venues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invariants of executors.md 18 for progressive, DCA and grid over random venues."""
+"""Invariants for progressive, DCA and grid over random venues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Invariants of executors.md 18 for the TWAP executor over random venues."""
+"""Invariants for the TWAP executor over random venues."""
 
 from __future__ import annotations
 

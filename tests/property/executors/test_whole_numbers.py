@@ -1,4 +1,4 @@
-"""Rules that are kept as whole numbers decide exactly as their formulas (executors.md 4, 7)."""
+"""Rules that are kept as whole numbers decide exactly as their formulas."""
 
 from __future__ import annotations
 

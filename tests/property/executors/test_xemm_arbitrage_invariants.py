@@ -1,4 +1,4 @@
-"""Invariants of executors.md 18 for the executors on two venues, over random venues."""
+"""Invariants for the executors on two venues, over random venues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Capital of a controller in a session file: its return is told of it (executors.md 13.2)."""
+"""Capital of a controller in a session file: its return is told of it."""
 
 from __future__ import annotations
 

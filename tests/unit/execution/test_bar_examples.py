@@ -1,4 +1,4 @@
-"""The worked micro-examples of backtest.md 8.8, to the digit."""
+"""The worked micro-examples of bar matching, to the digit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Life cycle, indexes and idempotency of the order manager (backtest.md 6.3, 6.4)."""
+"""Life cycle, indexes and idempotency of the order manager."""
 
 from __future__ import annotations
 

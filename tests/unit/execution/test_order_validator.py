@@ -1,4 +1,4 @@
-"""Every reason code of the validator, and what it lets pass (backtest.md 6.2)."""
+"""Every reason code of the validator, and what it lets pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Activation bounds (executors.md 4.5): inclusive, exact in half ticks."""
+"""Activation bounds: inclusive, exact in half ticks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The arbitrage executor: when it pays, both legs, failures, report (executors.md 7.6, 8.4)."""
+"""The arbitrage executor: when it pays, both legs, failures, report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chasing order follows the touch (executors.md 7.8, DEV-12)."""
+"""The chasing order follows the touch (DEV-12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every validation rule of the eight configurations, with what a person reads (executors.md 3)."""
+"""Every validation rule of the eight configurations, with what a person reads."""
 
 from __future__ import annotations
 

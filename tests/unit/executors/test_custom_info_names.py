@@ -1,4 +1,4 @@
-"""The names that each type reports (executors.md 7.1 to 7.8); more are allowed."""
+"""The names that each type reports; more are allowed."""
 
 from __future__ import annotations
 

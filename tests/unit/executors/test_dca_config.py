@@ -1,4 +1,4 @@
-"""Configuration of the DCA executor (executors.md 3.6, 7.3)."""
+"""Configuration of the DCA executor."""
 
 from __future__ import annotations
 

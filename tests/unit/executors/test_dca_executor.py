@@ -1,4 +1,4 @@
-"""The DCA executor: levels, bounds, barriers, stop, restart (executors.md 3.6, 7.3, 8.1)."""
+"""The DCA executor: levels, bounds, barriers, stop, restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Registration, creation, look-ups (executors.md 10)."""
+"""Registration, creation, look-ups."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Choosing executors by their reports (executors.md 16)."""
+"""Choosing executors by their reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ExecutorInfo and custom info (executors.md 10.4, 13.1)."""
+"""ExecutorInfo and custom info."""
 
 from __future__ import annotations
 

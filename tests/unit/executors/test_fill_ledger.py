@@ -1,4 +1,4 @@
-"""Profit and loss of directional executors (executors.md 8.1)."""
+"""Profit and loss of directional executors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Funding of perpetuals: beside the PnL of controllers, never in barriers (executors.md 8.7)."""
+"""Funding of perpetuals: beside the PnL of controllers, never in barriers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configuration, update and sizing of the grid executor (executors.md 3.7, 7.4, 10.3)."""
+"""Configuration, update and sizing of the grid executor."""
 
 from __future__ import annotations
 

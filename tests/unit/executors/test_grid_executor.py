@@ -1,4 +1,4 @@
-"""The grid executor: orders, round trips, barriers, stop, restart (executors.md 7.4, 8.5)."""
+"""The grid executor: orders, round trips, barriers, stop, restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laddered trailing stop (executors.md 3.3, 4.4)."""
+"""The laddered trailing stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Orders that are silent in a shutdown are asked for; unknown ones are lost (executors.md 6.4)."""
+"""Orders that are silent in a shutdown are asked for; unknown ones are lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Actions and their results (executors.md 11.1 to 11.3)."""
+"""Actions and their results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stopping the orchestrator (executors.md 11.5)."""
+"""Stopping the orchestrator."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order executor: prices, remainder, stop, update, restart (executors.md 3.11, 7.8, 8.6)."""
+"""The order executor: prices, remainder, stop, update, restart."""
 
 from __future__ import annotations
 

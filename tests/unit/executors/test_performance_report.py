@@ -1,4 +1,4 @@
-"""Performance report (executors.md 13.2)."""
+"""Performance report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Barriers of the position executor (executors.md 4.1, 4.2, 9.1)."""
+"""Barriers of the position executor."""
 
 from __future__ import annotations
 

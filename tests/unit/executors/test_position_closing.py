@@ -1,4 +1,4 @@
-"""Shutdown, retries, dust, hand-over (executors.md 5.4, 6.5, 9)."""
+"""Shutdown, retries, dust, hand-over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entry of the position executor (executors.md 5.2, 7.1.1 to 7.1.3)."""
+"""Entry of the position executor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Order events in any order, twice, or too late (executors.md 6)."""
+"""Order events in any order, twice, or too late."""
 
 from __future__ import annotations
 

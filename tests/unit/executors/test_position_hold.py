@@ -1,4 +1,4 @@
-"""Position holds (executors.md 12)."""
+"""Position holds."""
 
 from __future__ import annotations
 

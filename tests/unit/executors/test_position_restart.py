@@ -1,4 +1,4 @@
-"""State that survives a restart (executors.md 14.2, 14.3)."""
+"""State that survives a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The resting limit take profit (executors.md 5.4, 6.3, 7.1.5, 9.4)."""
+"""The resting limit take profit."""
 
 from __future__ import annotations
 

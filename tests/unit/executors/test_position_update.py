@@ -1,4 +1,4 @@
-"""Live updates of the position executor (executors.md 10.3)."""
+"""Live updates of the position executor."""
 
 from __future__ import annotations
 

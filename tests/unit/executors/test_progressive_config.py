@@ -1,4 +1,4 @@
-"""Configuration and update of the progressive executor (executors.md 3.3, 3.5, 10.3)."""
+"""Configuration and update of the progressive executor."""
 
 from __future__ import annotations
 

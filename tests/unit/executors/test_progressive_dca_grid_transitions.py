@@ -1,4 +1,4 @@
-"""From every state a stop ends a progressive, DCA or grid executor (executors.md 5.1, 9.1, 9.2)."""
+"""From every state a stop ends a progressive, DCA or grid executor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The progressive executor: yield, ladder, partial closes, update (executors.md 4.3, 4.4, 7.2)."""
+"""The progressive executor: yield, ladder, partial closes, update."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rates between assets, and what executors do without one (executors.md 2.5, 7.6)."""
+"""Rates between assets, and what executors do without one."""
 
 from __future__ import annotations
 

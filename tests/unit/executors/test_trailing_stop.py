@@ -1,4 +1,4 @@
-"""The simple trailing stop (executors.md 4.2)."""
+"""The simple trailing stop."""
 
 from __future__ import annotations
 

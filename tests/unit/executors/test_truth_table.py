@@ -1,4 +1,4 @@
-"""Transitions of all eight types: every reachable state, every move, every stop (executors.md 5.1).
+"""Transitions of all eight types: every reachable state, every move, every stop.
 
 The states are found by a search: from each new state each move is made. A state is what can be
 seen of an executor from outside; the search goes on as long as new ones are found, up to a depth.

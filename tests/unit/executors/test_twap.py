@@ -1,4 +1,4 @@
-"""The TWAP executor: plan, slots, renewal, failure, end, report (executors.md 3.8, 7.5, 8.3)."""
+"""The TWAP executor: plan, slots, renewal, failure, end, report."""
 
 from __future__ import annotations
 

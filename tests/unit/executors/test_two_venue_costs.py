@@ -1,4 +1,4 @@
-"""What two-venue executors pay besides fees, and what their legs share (executors.md 2.6, 7.6)."""
+"""What two-venue executors pay besides fees, and what their legs share."""
 
 from __future__ import annotations
 

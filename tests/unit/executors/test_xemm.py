@@ -1,4 +1,4 @@
-"""The cross-exchange maker: quote, band, hedge ledger, end, report (executors.md 7.7, 8.4)."""
+"""The cross-exchange maker: quote, band, hedge ledger, end, report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers, money, percent and time as the console shows them (console.md 8)."""
+"""Numbers, money, percent and time as the console shows them."""
 
 from __future__ import annotations
 

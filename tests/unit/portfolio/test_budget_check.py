@@ -1,4 +1,4 @@
-"""Budget check of executors.md 2.6: worked examples, sequence, reductions, locks."""
+"""Budget check: worked examples, sequence, reductions, locks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The account: worked examples of backtest.md 11.4, PF-4 to PF-6, several quote assets."""
+"""The account: worked examples, PF-4 to PF-6, several quote assets."""
 
 from __future__ import annotations
 
