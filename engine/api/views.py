@@ -64,8 +64,8 @@ __all__ = [
 class SessionRow:
     """One session.
 
-    ``mode`` is paper, live, replay or backtest; ``state`` is created, running, paused, halted,
-    stopping, stopped or failed, and interrupted for one whose process died.
+    ``mode`` is paper, live, replay or backtest; ``state`` is created, running, halted, stopping,
+    stopped or failed.
     """
 
     id: str

@@ -430,7 +430,7 @@ class Components(_Section):
 
 
 class MetricsSection(_Section):
-    """How statistics are made (section 13)."""
+    """How statistics are made."""
 
     risk_free: Rate = Field(default=Decimal(0), description="annual risk-free rate, a fraction")
     periods_per_year: Decimal | None = Field(

@@ -191,7 +191,7 @@ def match_bar(
     z: IntArray,
     symbol: int,
 ) -> None:
-    """Match the working orders of *symbol* with the bar in the registers (section 8)."""
+    """Match the working orders of *symbol* with the bar in the registers."""
     bar = q[K_BAR]
     q[K_TS] = q[K_OPEN_TS]
     q[K_CHILD_FIRST] = bar

@@ -1,4 +1,4 @@
-"""Execution of one order at one price: size, costs, funds, ledger, followers (sections 8 to 11).
+"""Execution of one order at one price: size, costs, funds, ledger, followers.
 
 Arguments of all kernels: ``q`` parameters, account, registers of the bar, counts; ``s`` symbols;
 ``o`` orders; ``x`` fills; ``w`` rows of the working orders of each symbol, and in one more row the

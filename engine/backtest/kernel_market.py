@@ -330,7 +330,7 @@ def market_order(q: IntArray, o: IntArray, side: int, lots: int, role: int, bar:
 
 @part
 def decide(q: IntArray, s: IntArray, o: IntArray, d: IntArray, r: int, bar: int) -> int:
-    """Return the row of the order that the signal *r* makes, -1 if it makes none (section 12)."""
+    """Return the row of the order that the signal *r* makes, -1 if it makes none."""
     kind, value = d[r, D_KIND], d[r, D_VALUE]
     held, scale, mark = s[0, S_LOTS], s[0, S_SCALE], s[0, S_MARK]
     q[A_SIGNALS] += 1

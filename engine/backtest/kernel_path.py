@@ -292,7 +292,7 @@ def move_trails(
 
 @unit
 def is_high_first(q: IntArray, s: IntArray, o: IntArray, w: IntArray, symbol: int) -> int:
-    """Return whether the path goes to the high before the low (section 8.3, R6)."""
+    """Return whether the path goes to the high before the low (R6)."""
     path = q[P_PATH]
     if path >= PATH_OHLC:
         return 1 if path == PATH_OHLC else 0

@@ -134,7 +134,7 @@ _PPB: Final = 1_000_000_000
 
 @unit
 def take_signal(q: IntArray, s: IntArray, o: IntArray, w: IntArray, d: IntArray, r: int) -> None:
-    """Let the signal *r* become an order, or a count of why not (section 12)."""
+    """Let the signal *r* become an order, or a count of why not."""
     symbol = d[r, D_SYMBOL]
     kind, value = d[r, D_KIND], d[r, D_VALUE]
     q[A_SIGNALS] += 1

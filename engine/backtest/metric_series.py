@@ -1,4 +1,4 @@
-"""Series that the metrics are made of: daily returns, periods per year, drawdowns (section 13).
+"""Series that the metrics are made of: daily returns, periods per year, drawdowns.
 
 All sums run from left to right in float64 (`running_sum`), so that a streaming version which adds
 one value at a time gets the very same bits.

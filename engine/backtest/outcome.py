@@ -314,7 +314,7 @@ def _flags(config: BacktestConfig, raw: RawRun) -> dict[str, Any]:
 
 
 def cost_banner(config: BacktestConfig) -> str:
-    """Return one line about the costs that a result assumes (section 21)."""
+    """Return one line about the costs that a result assumes."""
     section = config.components.broker
     if not isinstance(section, SimulatedBrokerSection):
         return "costs: fills at once, without slippage"

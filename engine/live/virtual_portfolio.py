@@ -18,7 +18,7 @@ UNATTRIBUTED: Final = "unattributed"
 
 
 class VirtualPortfolio:
-    """One strategy's ledger: the rules of section 11 over the fills that are its own."""
+    """One strategy's ledger: the rules of a portfolio over the fills that are its own."""
 
     def __init__(
         self,

@@ -13,7 +13,7 @@ from engine.optimization.trial_runner import StudyTask
 
 DEFAULT_WORKERS: Final = 8
 _MEMORY_SHARE: Final = 0.8
-"""Of the machine's memory that all workers together may be promised (section 21)."""
+"""Of the machine's memory that all workers together may be promised."""
 
 
 def worker_count(config: OptimizationConfig) -> int:

@@ -70,7 +70,7 @@ def fills(*rows: tuple[int, int, int, float], symbol: int = 0) -> Table:
 
 
 WORKED = fills((0, 100, 10, 1.0), (1, 50, 12, 0.6), (2, -60, 15, 0.9), (3, -140, 9, 1.26))
-"""The example of section 11.4."""
+"""The worked example of the trade log."""
 
 
 def gross(log: TradeLog) -> list[float]:

@@ -1,4 +1,4 @@
-"""Slippage and commission in backtests: section 10, COST-1 to COST-6, and their settings."""
+"""Slippage and commission in backtests: COST-1 to COST-6, and their settings."""
 
 from __future__ import annotations
 
