@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine.executors.wake_conditions import PriceField, PriceTrigger
 from engine.model.instruments import ConnectorPair
 from engine.model.orders import OrderType, TradeType
 
 
-@dataclass(frozen=True, slots=True)
-class ActivationWindow:
+class ActivationWindow(NamedTuple):
     """Mids, in half ticks (bid + ask), at which an order works; None is open, both inclusive."""
 
     low: int | None = None

@@ -218,7 +218,7 @@ class GridExecutor(DirectionalExecutor):
         bounds = config.activation_bounds
         self._windows = GridWindows(self.side, None if bounds is None else Fraction(bounds))
         self._known_work = None
-        self._extra_spread = Fraction(config.safe_extra_spread)
+        self._extra_spread = config.safe_extra_spread.as_integer_ratio()
         limit = barrier.time_limit
         self._end_ns = None if limit is None else self._created_ns + limit * SECOND_NS
         self._barriers.use_config(config)
@@ -335,7 +335,9 @@ class GridExecutor(DirectionalExecutor):
     def _is_trailing_hit(self, now_ns: int, signed: int) -> bool:
         """Arm or raise the trailing stop; return whether it fires."""
         move = self._barriers.trail(signed)
-        if move in {TrailingMove.ARMED, TrailingMove.RAISED}:
+        if move is TrailingMove.NONE:
+            return False
+        if move is not TrailingMove.FIRED:
             self._version += 1
         if move is TrailingMove.ARMED:
             price = self._instrument.tick * signed * self.side.sign / 2
@@ -429,9 +431,11 @@ class GridExecutor(DirectionalExecutor):
 
     def _is_staying(self, work: GridWork, mid: int) -> bool:
         """Whether no working order has to be withdrawn, and none was."""
-        return work.stay.contains(mid) and all(
-            order.cancel_sent_ns is None for order in work.orders
-        )
+        return not work.is_leaving and work.stay.contains(mid)
+
+    def _send_cancel(self, now_ns: int, order: TrackedOrder) -> None:
+        self._known_work = None
+        super()._send_cancel(now_ns, order)
 
     def _take_order_event(
         self, tracked: TrackedOrder, *, was_live: bool, figures: tuple[int, int, int, int]
@@ -562,11 +566,11 @@ class GridExecutor(DirectionalExecutor):
         if self._status is not RunnableStatus.RUNNING:
             return super()._live_times()
         # While it runs only orders of levels work: the many that are booked need no look.
-        poll = self._settings.shutdown_poll_ns
+        work, poll = self._work(), self._settings.shutdown_poll_ns
+        if not work.is_leaving:
+            return []
         return [
-            order.cancel_sent_ns + poll
-            for order in self._work().orders
-            if order.cancel_sent_ns is not None
+            order.cancel_sent_ns + poll for order in work.orders if order.cancel_sent_ns is not None
         ]
 
     def _watch_levels(self, edges: MidEdges, mid: int) -> list[PriceTrigger]:

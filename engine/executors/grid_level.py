@@ -190,14 +190,17 @@ class GridLevel:
         base_fees = sum(order.fee_base_lots for order in self.entries)
         return Fraction(fees * self.net_lots, max(executed - base_fees, 1))
 
-    def entry_ticks(self, quote: QuoteTick, extra_spread: Fraction) -> int:
-        """Return where an entry goes now, never through the best price of its own side."""
+    def entry_ticks(self, quote: QuoteTick, extra_spread: tuple[int, int]) -> int:
+        """Return where an entry goes now, never through the best price of its own side.
+
+        *extra_spread* is the fraction beyond that price, as numerator and denominator.
+        """
         ticks = self.plan.ticks
         if self.side is TradeType.BUY:
             if ticks < quote.bid_ticks:
                 return ticks
-            return max(1, floor(quote.bid_ticks * (1 - extra_spread)))
-        return ticks if ticks > quote.ask_ticks else ceil(quote.ask_ticks * (1 + extra_spread))
+            return _below(quote.bid_ticks, extra_spread)
+        return ticks if ticks > quote.ask_ticks else _above(quote.ask_ticks, extra_spread)
 
     def entry_lots(self, ticks: int | None) -> int:
         """Return the size of an entry at *ticks*: what the level may cost, rounded down.
@@ -227,13 +230,25 @@ class GridLevel:
             return ceil(reference * (1 + self.plan.take_profit))
         return max(1, floor(reference * (1 - self.plan.take_profit)))
 
-    def exit_ticks(self, quote: QuoteTick, extra_spread: Fraction) -> int:
+    def exit_ticks(self, quote: QuoteTick, extra_spread: tuple[int, int]) -> int:
         """Return where a resting exit goes now, never through the best price of its own side."""
         target = self.target_ticks
         if self.side is TradeType.BUY:
             if target > quote.ask_ticks:
                 return target
-            return ceil(quote.ask_ticks * (1 + extra_spread))
+            return _above(quote.ask_ticks, extra_spread)
         if target < quote.bid_ticks:
             return target
-        return max(1, floor(quote.bid_ticks * (1 - extra_spread)))
+        return _below(quote.bid_ticks, extra_spread)
+
+
+def _below(ticks: int, spread: tuple[int, int]) -> int:
+    """Return *ticks* less a *spread* given as numerator and denominator, rounded down."""
+    numerator, denominator = spread
+    return max(1, ticks * (denominator - numerator) // denominator)
+
+
+def _above(ticks: int, spread: tuple[int, int]) -> int:
+    """Return *ticks* plus a *spread* given as numerator and denominator, rounded up."""
+    numerator, denominator = spread
+    return -(-ticks * (denominator + numerator) // denominator)

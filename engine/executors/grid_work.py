@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from engine.executors.activation import ALWAYS, ActivationWindow
 from engine.executors.grid_level import GridLevel, GridLevelStates
@@ -54,28 +55,22 @@ class GridWindows:
         return known
 
     def keep_all(self, orders: Iterable[TrackedOrder]) -> ActivationWindow:
-        """Return where all of *orders* stay."""
-        low: int | None = None
-        high: int | None = None
-        for order in orders:
-            ticks = order.request.limit_ticks
-            if ticks is None:
-                continue
-            window = self.keep(ticks)
-            if window.low is not None and (low is None or window.low > low):
-                low = window.low
-            if window.high is not None and (high is None or window.high < high):
-                high = window.high
-        return ActivationWindow(low, high)
-
-    def entry_any(self, levels: Iterable[GridLevel]) -> ActivationWindow:
-        """Return where one of *levels* at least is opened: the nearest one; ALWAYS if none is."""
-        found = [self.entry(level.plan.ticks) for level in levels]
-        if not found or ALWAYS in found:
+        """Return where all of *orders* stay; both edges rise with the price of an order."""
+        prices = [
+            order.request.limit_ticks for order in orders if order.request.limit_ticks is not None
+        ]
+        if not prices:
             return ALWAYS
-        if self._is_buy:
-            return ActivationWindow(high=max(window.high or 0 for window in found))
-        return ActivationWindow(low=min(window.low or 0 for window in found))
+        return ActivationWindow(self.keep(max(prices)).low, self.keep(min(prices)).high)
+
+    def entry_any(self, levels: Sequence[GridLevel]) -> ActivationWindow:
+        """Return where one of *levels* (lowest price first) at least is opened: the nearest one.
+
+        ALWAYS if there is none.
+        """
+        if not levels:
+            return ALWAYS
+        return self.entry(levels[-1 if self._is_buy else 0].plan.ticks)
 
     def _entry_window(self, twice: int) -> ActivationWindow:
         if self._bounds is None:
@@ -100,9 +95,11 @@ class GridWindows:
         return ActivationWindow(-(-twice * unit // (unit + near)), high)
 
 
-@dataclass(frozen=True, slots=True)
-class GridWork:
-    """The levels by what is to be done with them; read again only when an order has changed."""
+class GridWork(NamedTuple):
+    """The levels by what is to be done with them; read again only when an order has changed.
+
+    A tuple, because an order that is placed or filled makes a new one.
+    """
 
     idle: tuple[GridLevel, ...] = ()
     """Nothing open and no order: an entry may be placed."""
@@ -114,6 +111,8 @@ class GridWork:
     """Levels whose entry works."""
     orders: tuple[TrackedOrder, ...] = ()
     """The orders that work, entries first."""
+    is_leaving: bool = False
+    """Whether one of these orders is being withdrawn."""
     stay: ActivationWindow = ALWAYS
     """The mids at which all of these orders stay."""
     opens: ActivationWindow = ALWAYS
@@ -144,9 +143,12 @@ class GridWork:
                 exits.append(leaving)
         orders = (*entries, *exits)
         stay = opens = ALWAYS
+        is_leaving = any(order.cancel_sent_ns is not None for order in orders)
         if windows.has_bounds:
             stay, opens = windows.keep_all(orders), windows.entry_any(idle)
-        return cls(tuple(idle), tuple(filled), tuple(complete), working, orders, stay, opens)
+        return cls(
+            tuple(idle), tuple(filled), tuple(complete), working, orders, is_leaving, stay, opens
+        )
 
 
 @dataclass(slots=True)
