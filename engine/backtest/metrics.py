@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from engine.backtest import metric_series as series
+from engine.backtest.curve_facts import CurveFacts, curve_facts
 from engine.backtest.overfitting import (
     deflated_sharpe,
     per_period_sharpe,
@@ -101,18 +102,17 @@ ANNUALISED: Final = frozenset(
 _LEAST_YEARS: Final = 30 / 365.25
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class MetricInputs:
-    """What a run leaves for its metrics.
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class RunFacts:
+    """What a run leaves for its metrics beside its curve.
 
-    ``ts_close`` and ``equity_atoms`` are the equity samples. ``turnover_atoms`` is the sum of the
-    absolute notionals of all fills. ``exposed_bars`` counts bars with a position at any time.
-    ``benchmark_ts`` and ``benchmark_close`` are the first symbol's bars as float64 prices;
-    ``decision_ns`` is the end of the first decision bar. ``bar_ns`` is the nominal bar length.
+    ``turnover_atoms`` is the sum of the absolute notionals of all fills. ``exposed_bars`` counts
+    bars with a position at any time. ``benchmark_ts`` and ``benchmark_close`` are the first
+    symbol's bars as float64 prices; ``decision_ns`` is the end of the first decision bar.
+    ``bar_ns`` is the nominal bar length. Of ``trades`` the columns ``pnl_atoms``, ``entry_atoms``,
+    ``entry_ts`` and ``exit_ts`` are read.
     """
 
-    ts_close: IntArray
-    equity_atoms: IntArray
     initial_atoms: int
     money_precision: int = 8
     trades: Table = field(default_factory=lambda: np.zeros(0, dtype=TRADE_DTYPE))
@@ -126,6 +126,14 @@ class MetricInputs:
     benchmark_ts: IntArray | None = None
     benchmark_close: FloatArray | None = None
     decision_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class MetricInputs(RunFacts):
+    """The same with the equity samples, ``ts_close`` and ``equity_atoms``."""
+
+    ts_close: IntArray
+    equity_atoms: IntArray
     calendar: SessionCalendar | None = None
 
 
@@ -189,26 +197,35 @@ class MetricDraft:
 
 def compute_metrics(inputs: MetricInputs, settings: MetricSettings | None = None) -> Metrics:
     """Return all metrics of `METRIC_NAMES`."""
+    curve = curve_facts(
+        inputs.ts_close,
+        inputs.equity_atoms,
+        money_precision=inputs.money_precision,
+        bar_ns=inputs.bar_ns,
+        calendar=inputs.calendar,
+    )
+    return metrics_of(curve, inputs, settings)
+
+
+def metrics_of(curve: CurveFacts, run: RunFacts, settings: MetricSettings | None = None) -> Metrics:
+    """Return all metrics of `METRIC_NAMES` from the facts of a curve, whoever found them."""
     settings = settings or MetricSettings()
     draft = MetricDraft()
-    equity = series.equity_values(inputs.equity_atoms, inputs.money_precision)
-    years = series.years_between(inputs.ts_close)
-    ends = series.period_ends(inputs.ts_close, inputs.bar_ns, inputs.calendar)
-    returns = series.simple_returns(equity[ends])
-    periods = _periods(inputs, settings, ends, returns, years)
-    _put_growth(draft, inputs, equity, years)
+    returns = series.simple_returns(curve.period_values)
+    periods = _periods(curve, run, settings, len(returns))
+    _put_growth(draft, curve, run)
     _put_returns(draft, returns, periods, settings.risk_free)
-    _put_drawdowns(draft, equity, inputs.ts_close)
-    _put_benchmark(draft, inputs, equity, ends, settings.risk_free)
+    _put_drawdowns(draft, curve)
+    _put_benchmark(draft, curve, run, settings.risk_free)
     _put_tail(draft, returns)
     _put_luck(draft, returns, periods, settings)
-    trade_metrics(draft, inputs.trades, inputs.money_precision)
-    _put_totals(draft, inputs, equity, years)
-    if years < _LEAST_YEARS and not settings.annualise_short:
+    trade_metrics(draft, run.trades, run.money_precision)
+    _put_totals(draft, curve, run)
+    if curve.years < _LEAST_YEARS and not settings.annualise_short:
         for name in ANNUALISED:
             draft.put(name, None, draft.reasons.get(name, SHORT_SAMPLE))
     basis: dict[str, float | int] = {
-        "years": years,
+        "years": curve.years,
         "periods_per_year": periods,
         "returns": len(returns),
         "risk_free": settings.risk_free,
@@ -216,32 +233,26 @@ def compute_metrics(inputs: MetricInputs, settings: MetricSettings | None = None
     return Metrics({name: draft.values[name] for name in METRIC_NAMES}, draft.reasons, basis)
 
 
-def _periods(
-    inputs: MetricInputs,
-    settings: MetricSettings,
-    ends: IntArray,
-    returns: FloatArray,
-    years: float,
-) -> int:
+def _periods(curve: CurveFacts, run: RunFacts, settings: MetricSettings, returns: int) -> int:
     given = settings.periods_per_year or settings.sessions_per_year
     if given:
         return given
-    days = (inputs.ts_close[ends] - 1) // DAY_NS
-    return series.periods_per_year(len(returns), years, sample_days=days, bar_ns=inputs.bar_ns)
+    days = (curve.period_ns - 1) // DAY_NS
+    return series.periods_per_year(returns, curve.years, sample_days=days, bar_ns=run.bar_ns)
 
 
-def _put_growth(draft: MetricDraft, inputs: MetricInputs, equity: FloatArray, years: float) -> None:
-    initial = float(inputs.initial_atoms) / float(10**inputs.money_precision)
-    if not len(equity) or not initial:
+def _put_growth(draft: MetricDraft, curve: CurveFacts, run: RunFacts) -> None:
+    initial = float(run.initial_atoms) / float(10**run.money_precision)
+    if not curve.samples or not initial:
         for name in ("total_return", "cagr"):
             draft.put(name, None, NO_DATA)
         return
-    growth = float(equity[-1]) / initial
+    growth = curve.last / initial
     draft.put("total_return", growth - 1.0)
-    if not years:
+    if not curve.years:
         draft.put("cagr", None, ZERO_TIME)
     else:
-        draft.put("cagr", -1.0 if growth <= 0 else _power(growth, 1.0 / years) - 1.0)
+        draft.put("cagr", -1.0 if growth <= 0 else _power(growth, 1.0 / curve.years) - 1.0)
 
 
 def _power(base: float, exponent: float) -> float:
@@ -295,46 +306,32 @@ def geometric_mean(returns: FloatArray) -> float:
     return math.exp(series.running_sum(np.log(growth)) / len(returns)) - 1.0
 
 
-def _put_drawdowns(draft: MetricDraft, equity: FloatArray, ts_close: IntArray) -> None:
+def _put_drawdowns(draft: MetricDraft, curve: CurveFacts) -> None:
     names = ("max_drawdown", "max_drawdown_duration", "avg_drawdown", "ulcer")
-    if not len(equity):
+    if not curve.samples:
         for name in (*names, "calmar"):
             draft.put(name, None, NO_DATA)
         return
-    drawdown = series.drawdowns(equity)
-    deepest = float(drawdown.max())
-    draft.put("max_drawdown", deepest)
-    spells = series.drawdown_spells(drawdown)
-    spans = [int(ts_close[spell.end]) - int(ts_close[spell.peak]) for spell in spells]
-    draft.put("max_drawdown_duration", max(spans, default=0) / DAY_NS)
-    depths = [
-        float(drawdown[spell.peak : spell.end + 1].max())
-        for spell in spells
-        if spell.end > spell.peak + 1
-    ]
-    draft.put("avg_drawdown", math.fsum(depths) / len(depths) if depths else 0.0)
-    draft.put("ulcer", math.sqrt(series.running_square_sum(drawdown) / len(drawdown)))
+    draft.put("max_drawdown", curve.deepest)
+    draft.put("max_drawdown_duration", curve.longest_ns / DAY_NS)
+    draft.put("avg_drawdown", curve.depths / curve.spells if curve.spells else 0.0)
+    draft.put("ulcer", math.sqrt(curve.square_depths / curve.samples))
     annual = draft.values["ann_return"]
     if annual is None:
         draft.put("calmar", None, draft.reasons["ann_return"])
     else:
-        draft.put("calmar", float(annual) / deepest if deepest else None, "NO_DRAWDOWN")
+        calmar = float(annual) / curve.deepest if curve.deepest else None
+        draft.put("calmar", calmar, "NO_DRAWDOWN")
 
 
-def _put_benchmark(
-    draft: MetricDraft,
-    inputs: MetricInputs,
-    equity: FloatArray,
-    ends: IntArray,
-    risk_free: float,
-) -> None:
-    stamps, prices = inputs.benchmark_ts, inputs.benchmark_close
-    if stamps is None or prices is None or not len(prices) or not len(ends):
+def _put_benchmark(draft: MetricDraft, curve: CurveFacts, run: RunFacts, risk_free: float) -> None:
+    stamps, prices = run.benchmark_ts, run.benchmark_close
+    if stamps is None or prices is None or not len(prices) or not curve.samples:
         draft.put("alpha", None, "NO_BENCHMARK")
         draft.put("beta", None, "NO_BENCHMARK")
         return
-    place = np.searchsorted(stamps, inputs.ts_close[ends], side="right") - 1
-    values, marks = equity[ends][place >= 0], prices[place[place >= 0]]
+    place = np.searchsorted(stamps, curve.period_ns, side="right") - 1
+    values, marks = curve.period_values[place >= 0], prices[place[place >= 0]]
     if len(values) < 3 or bool((values <= 0).any()) or bool((marks <= 0).any()):
         reason = "TOO_FEW_RETURNS" if len(values) < 3 else "NOT_POSITIVE"
         draft.put("alpha", None, reason)
@@ -342,8 +339,8 @@ def _put_benchmark(
         return
     beta = _slope(np.diff(np.log(values)), np.diff(np.log(marks)))
     draft.put("beta", beta, ZERO_VARIANCE)
-    first = 0 if inputs.decision_ns is None else int(np.searchsorted(stamps, inputs.decision_ns))
-    last = int(np.searchsorted(stamps, inputs.ts_close[-1], side="right")) - 1
+    first = 0 if run.decision_ns is None else int(np.searchsorted(stamps, run.decision_ns))
+    last = int(np.searchsorted(stamps, curve.last_ns, side="right")) - 1
     total = draft.values["total_return"]
     if beta is None or total is None or not 0 <= first <= last:
         draft.put("alpha", None, ZERO_VARIANCE)
@@ -391,17 +388,17 @@ def _put_luck(
     draft.put("dsr", deflated_sharpe(returns, settings.sr_trials), "NO_TRIALS")
 
 
-def _put_totals(draft: MetricDraft, inputs: MetricInputs, equity: FloatArray, years: float) -> None:
-    draft.put("exposure", inputs.exposed_bars / inputs.bars if inputs.bars else None, NO_DATA)
-    mean = series.running_sum(equity) / len(equity) if len(equity) else 0.0
-    if not mean or not years:
+def _put_totals(draft: MetricDraft, curve: CurveFacts, run: RunFacts) -> None:
+    draft.put("exposure", run.exposed_bars / run.bars if run.bars else None, NO_DATA)
+    mean = curve.total / curve.samples if curve.samples else 0.0
+    if not mean or not curve.years:
         draft.put("turnover", None, NO_DATA if not mean else ZERO_TIME)
     else:
-        traded = float(inputs.turnover_atoms) / float(10**inputs.money_precision)
-        draft.put("turnover", traded / mean / years)
+        traded = float(run.turnover_atoms) / float(10**run.money_precision)
+        draft.put("turnover", traded / mean / curve.years)
     for name, atoms in (
-        ("fees_total", inputs.fees_atoms),
-        ("slippage_total", inputs.slippage_atoms),
-        ("funding_total", inputs.funding_atoms),
+        ("fees_total", run.fees_atoms),
+        ("slippage_total", run.slippage_atoms),
+        ("funding_total", run.funding_atoms),
     ):
-        draft.put(name, Decimal(atoms).scaleb(-inputs.money_precision))
+        draft.put(name, Decimal(atoms).scaleb(-run.money_precision))
