@@ -9,7 +9,7 @@ from engine.containers.context import ContainerContext
 from engine.containers.data_handler import DataHandler
 from engine.execution.order_manager import OrderManager
 from engine.execution.reports import OrderFilled, OrderReport
-from engine.execution.simulated_broker import SimulatedBroker
+from engine.execution.tick_broker import TickBroker
 from engine.model.clock import Clock
 from engine.model.orders import CancelRequest, Order, OrderRequest
 from engine.model.quotes import QuoteTick
@@ -33,7 +33,7 @@ class OrderDesk:
         data_handler: DataHandler,
         risk_manager: RiskManager,
         order_manager: OrderManager,
-        broker: SimulatedBroker,
+        broker: TickBroker,
         portfolio: Portfolio,
         budget: Budget,
     ) -> None:
@@ -74,6 +74,10 @@ class OrderDesk:
     def land(self, bus: EventBus, now_ns: int) -> None:
         """Let orders arrive whose latency is over."""
         self._publish(bus, self._broker.on_time(now_ns))
+
+    def take_reports(self, bus: EventBus, reports: Iterable[OrderReport]) -> None:
+        """Take what became of orders that are carried out outside."""
+        self._publish(bus, reports)
 
     def teardown(self) -> None:
         """Take no further orders."""

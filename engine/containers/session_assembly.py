@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from engine.containers.controller_host import ControllerHost
@@ -11,9 +12,10 @@ from engine.containers.executor_desk import ExecutorDesk
 from engine.containers.order_desk import OrderDesk
 from engine.containers.scoped_container import ScopedContainer
 from engine.containers.session_container import SessionContainer
-from engine.containers.strategy_host import StrategyHost
+from engine.containers.strategy_host import StrategyGuard, StrategyHost
 from engine.execution.order_manager import OrderManager
 from engine.execution.settings import BrokerSettings, build_commission, build_simulated_broker
+from engine.execution.tick_broker import TickBroker
 from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.rates import MarketRates
 from engine.model.clock import SimulatedClock
@@ -24,6 +26,21 @@ from engine.risk.limits import RiskSettings
 from engine.risk.risk_manager import RiskManager
 from engine.strategies.controller import Controller
 from engine.strategies.strategy import Strategy
+
+
+@dataclass(frozen=True, slots=True)
+class OutsideParts:
+    """What a container gets whose orders are carried out outside of it.
+
+    Args:
+        broker: where it puts them.
+        next_order_id: gives client order ids that are never used twice, over restarts too.
+        guard: takes what its strategies raise.
+    """
+
+    broker: TickBroker
+    next_order_id: Callable[[], str]
+    guard: StrategyGuard
 
 
 def assemble_session(
@@ -42,6 +59,7 @@ def assemble_session(
     strategies: Sequence[tuple[ConnectorPair, Strategy]] = (),
     money_precision: int = 8,
     capital: Mapping[str, Decimal] | None = None,
+    outside: OutsideParts | None = None,
 ) -> SessionContainer:
     """Return a started container; nothing in it touches the outside.
 
@@ -60,6 +78,7 @@ def assemble_session(
         strategies: what gives signals, with its market.
         money_precision: decimals of one atom.
         capital: of each controller that has one, in its quote asset.
+        outside: what takes the orders out of the container, if they are not matched inside.
     """
     clock = SimulatedClock(start_ns)
     data_handler = DataHandler(instruments=instruments, bar_ns=bar_ns)
@@ -72,9 +91,11 @@ def assemble_session(
     )
     commission = build_commission(broker.commission_model, money_precision=money_precision)
     budget = Budget(portfolio=portfolio, fees=commission)
-    order_manager = OrderManager(instruments=instruments)
-    simulated = build_simulated_broker(
-        broker, instruments=instruments, commission=commission, seed=seed
+    order_manager = OrderManager(instruments=instruments, is_live=outside is not None)
+    matching: TickBroker = (
+        build_simulated_broker(broker, instruments=instruments, commission=commission, seed=seed)
+        if outside is None
+        else outside.broker
     )
     rates = MarketRates(
         instruments=instruments.values(),
@@ -94,7 +115,8 @@ def assemble_session(
         markets=data_handler,
         account=portfolio,
         orders=order_manager,
-        next_order_id=desk.next_order_id,
+        next_order_id=desk.next_order_id if outside is None else outside.next_order_id,
+        bars=data_handler,
     )
     orchestrator = ExecutorOrchestrator(strategy=desk, capital_by_controller=capital)
     container = SessionContainer(
@@ -103,14 +125,14 @@ def assemble_session(
         portfolio=portfolio,
         budget=budget,
         order_manager=order_manager,
-        broker=simulated,
+        broker=matching,
         risk_manager=risk_manager,
         order_desk=OrderDesk(
             clock=clock,
             data_handler=data_handler,
             risk_manager=risk_manager,
             order_manager=order_manager,
-            broker=simulated,
+            broker=matching,
             portfolio=portfolio,
             budget=budget,
         ),
@@ -127,6 +149,7 @@ def assemble_session(
             data_handler=data_handler,
             portfolio=portfolio,
             risk_manager=risk_manager,
+            guard=None if outside is None else outside.guard,
         ),
     )
     container.start()

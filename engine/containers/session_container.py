@@ -7,7 +7,7 @@ The two routes to an order:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, assert_never
 
@@ -39,7 +39,8 @@ from engine.containers.reconciliation import (
 from engine.containers.scoped_container import ScopedContainer
 from engine.containers.strategy_host import StrategyHost
 from engine.execution.order_manager import OrderManager
-from engine.execution.simulated_broker import SimulatedBroker
+from engine.execution.reports import OrderReport
+from engine.execution.tick_broker import TickBroker
 from engine.executors.actions import ActionCode, ActionResult, StopExecutorAction
 from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.step import Level, Notice
@@ -86,7 +87,7 @@ class SessionContainer:
         portfolio: Portfolio,
         budget: Budget,
         order_manager: OrderManager,
-        broker: SimulatedBroker,
+        broker: TickBroker,
         risk_manager: RiskManager,
         order_desk: OrderDesk,
         orchestrator: ExecutorOrchestrator,
@@ -221,14 +222,65 @@ class SessionContainer:
         self._settle()
         return self._take_effects()
 
-    def flatten(self, request_id: str) -> Effects:
-        """Close every position by a market order, reduce-only."""
+    def take_reports(self, reports: Iterable[OrderReport], *, now_ns: int) -> Effects:
+        """Take what became of orders that are carried out outside of the container."""
+        self.clock.advance_to(now_ns)
+        self._order_desk.take_reports(self._bus, reports)
+        self._settle()
+        return self._take_effects()
+
+    def adopt_order(self, request: OrderRequest, *, now_ns: int) -> Effects:
+        """Take in an order that a venue has already."""
+        self.clock.advance_to(now_ns)
+        order = self.order_manager.adopt(request, now_ns=now_ns)
+        self._bus.publish(BusKind.ORDER_UPDATE, order, market=request.market)
+        self._settle()
+        return self._take_effects()
+
+    def amend_order(
+        self, client_order_id: str, *, lots: int, limit_ticks: int | None, now_ns: int
+    ) -> Effects:
+        """Take over what the venue says of an open order.
+
+        Raises:
+            NotFoundError: no order has this client id.
+            IllegalTransitionError: the order is over.
+        """
+        self.clock.advance_to(now_ns)
+        order = self.order_manager.amend(
+            client_order_id, lots=lots, limit_ticks=limit_ticks, now_ns=now_ns
+        )
+        self._bus.publish(BusKind.ORDER_UPDATE, order, market=order.request.market)
+        self._settle()
+        return self._take_effects()
+
+    def bar_strategies(self, reason: str) -> None:
+        """Refuse every signal of the strategies, exits too, because of *reason*."""
+        self._strategies.bar(reason)
+
+    def admit_strategies(self) -> None:
+        """Let the strategies' signals pass again."""
+        self._strategies.bar("")
+
+    def flatten(
+        self, request_id: str, *, next_order_id: Callable[[], str] | None = None
+    ) -> Effects:
+        """Close every position by a market order, reduce-only.
+
+        Args:
+            request_id: makes the client order ids of this call differ from those of another one.
+            next_order_id: gives the client order ids instead.
+        """
         for market, ledger in self.portfolio.ledgers.items():
             if ledger.net_lots:
                 self._order_desk.send(
                     self._bus,
                     OrderRequest(
-                        client_order_id=f"{self.id}-{request_id}-{market.trading_pair}",
+                        client_order_id=(
+                            f"{self.id}-{request_id}-{market.trading_pair}"
+                            if next_order_id is None
+                            else next_order_id()
+                        ),
                         market=market,
                         side=TradeType.SELL if ledger.net_lots > 0 else TradeType.BUY,
                         order_type=OrderType.MARKET,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from engine.containers.bus import BusEvent, BusKind, EventBus
 from engine.containers.context import ContainerContext
@@ -15,16 +15,21 @@ from engine.model.orders import STRATEGY_ROLE, Fill, Order, OrderRequest
 from engine.model.quotes import Bar, QuoteTick
 from engine.portfolio.portfolio import Portfolio
 from engine.risk.risk_manager import RiskManager
-from engine.risk.verdicts import Denied
+from engine.risk.verdicts import DenialCode, Denied
 from engine.strategies.indicators import find_indicator, indicator_types
 from engine.strategies.signals import Signal
 from engine.strategies.strategy import Strategy
+
+StrategyGuard: TypeAlias = Callable[[str, Exception], None]
+"""Takes the name of a strategy's hook and what it raised."""
 
 
 class StrategyHost:
     """Binds strategies to the bus; each sees the bars, quotes and fills of its own market.
 
     A signal is published as a SIGNAL event, whose only consumer is the risk manager (RISK-1).
+    With a *guard* what a strategy raises is given to it and the event is skipped; without one it
+    goes through.
     """
 
     def __init__(
@@ -35,7 +40,10 @@ class StrategyHost:
         data_handler: DataHandler,
         portfolio: Portfolio,
         risk_manager: RiskManager,
+        guard: StrategyGuard | None = None,
     ) -> None:
+        self._guard = guard
+        self._barred = ""
         self._strategies = tuple(strategies)
         self._clock = clock
         self._data_handler = data_handler
@@ -67,14 +75,18 @@ class StrategyHost:
         """Bind the strategies and let them prepare."""
         for market, strategy in self._strategies:
             strategy.bind(StrategySeat(self, market, strategy))
-            strategy.on_start()
+            self._call(strategy.on_start)
 
     def stop(self) -> None:
         """Let the strategies clean up; they see nothing more."""
         if not self._is_stopped:
             self._is_stopped = True
             for _, strategy in self._strategies:
-                strategy.on_stop()
+                self._call(strategy.on_stop)
+
+    def bar(self, reason: str) -> None:
+        """Refuse all signals because of *reason*; an empty one lets them pass again."""
+        self._barred = reason
 
     @property
     def data_handler(self) -> DataHandler:
@@ -98,6 +110,15 @@ class StrategyHost:
         """Return the signed position of *market*."""
         return self._portfolio.net_lots(market)
 
+    def _call(self, hook: Callable[..., None], *arguments: object) -> None:
+        if self._guard is None:
+            hook(*arguments)
+            return
+        try:
+            hook(*arguments)
+        except Exception as error:  # noqa: BLE001 (boundary: the strategy's code runs here)
+            self._guard(hook.__name__, error)
+
     def _of(self, market: ConnectorPair | None) -> tuple[Strategy, ...]:
         if self._is_stopped:
             return ()
@@ -111,21 +132,27 @@ class StrategyHost:
         self._bars_seen[bar.market] = index + 1
         for strategy in self._of(event.market):
             if index >= strategy.warmup:
-                strategy.on_bar(bar)
+                self._call(strategy.on_bar, bar)
 
     def _on_quote(self, event: BusEvent) -> None:
         if isinstance(event.payload, QuoteTick):
             for strategy in self._of(event.market):
-                strategy.on_quote(event.payload)
+                self._call(strategy.on_quote, event.payload)
 
     def _on_timer(self, event: BusEvent) -> None:
         if not self._is_stopped:
             for _, strategy in self._strategies:
-                strategy.on_timer(event.ts_ns)
+                self._call(strategy.on_timer, event.ts_ns)
 
     def _on_signal(self, event: BusEvent) -> None:
         signal, bus = event.payload, self._bus
         if not isinstance(signal, Signal) or bus is None:
+            return
+        if self._barred:
+            text = f"signal denied: {self._barred}"
+            bus.publish(
+                BusKind.RISK_LIMIT, Denied(DenialCode.RISK_HALTED, text), market=signal.market
+            )
             return
         answer = self._risk_manager.on_signal(
             signal, owner_id="strategy", now_ns=self._clock.now_ns()
@@ -138,12 +165,12 @@ class StrategyHost:
     def _on_fill(self, event: BusEvent) -> None:
         if isinstance(event.payload, Fill) and event.payload.role == STRATEGY_ROLE:
             for strategy in self._of(event.market):
-                strategy.on_fill(event.payload)
+                self._call(strategy.on_fill, event.payload)
 
     def _on_order(self, event: BusEvent) -> None:
         if isinstance(event.payload, Order) and event.payload.request.role == STRATEGY_ROLE:
             for strategy in self._of(event.market):
-                strategy.on_order(event.payload)
+                self._call(strategy.on_order, event.payload)
 
 
 class StrategySeat:

@@ -39,10 +39,19 @@ class OrderManager:
 
     An order enters by `admit`, which validates it; every report of the broker goes through
     `apply`. Done orders stay until `forget`. All look-ups and moves are O(1).
+
+    Args:
+        instruments: the markets.
+        is_live: reports come from a venue: repeated, late and out of order. A fill is then never
+            discarded: one of an order that is over is booked with the flag ``late_fill``, one
+            that is too large with the flag ``overfill`` (ORD-5).
     """
 
-    def __init__(self, *, instruments: Mapping[ConnectorPair, Instrument]) -> None:
+    def __init__(
+        self, *, instruments: Mapping[ConnectorPair, Instrument], is_live: bool = False
+    ) -> None:
         self._instruments = instruments
+        self._is_live = is_live
         self._orders: dict[str, Order] = {}
         self._fill_ids: dict[str, set[str]] = {}
         self._open = OpenOrderIndex()
@@ -172,13 +181,16 @@ class OrderManager:
     def apply(self, report: OrderReport) -> Order | None:
         """Apply a broker's report; return the changed order, None if nothing changed.
 
-        A repeated fill id and a repeated acceptance change nothing, and the fill is counted.
+        A repeated fill id and a repeated acceptance change nothing, and the fill is counted. In
+        live a step that the order is past changes nothing either.
 
         Raises:
             NotFoundError: the report is about an order that was never admitted.
             IllegalTransitionError: the order cannot make that step; it is unchanged.
             OverFillError: a fill is larger than what is left; the order is unchanged.
         """
+        if self._is_live and self._is_past(report):
+            return None
         match report:
             case OrderFilled():
                 return self._fill(report.fill)
@@ -201,6 +213,51 @@ class OrderManager:
                 return self._forget_cancel(report)
             case _:
                 assert_never(report)
+
+    def adopt(self, request: OrderRequest, *, now_ns: int) -> Order:
+        """Take in an order that a venue has already: it is ROUTED, nothing of it is validated.
+
+        The same request again returns the order as it stands.
+
+        Raises:
+            ExistsError: another order has the client id.
+        """
+        known = self._orders.get(request.client_order_id)
+        if known is not None:
+            if known.request == request:
+                return known
+            raise ExistsError(f"order {request.client_order_id!r} exists and is another one")
+        order = Order(request, self._next_seq, OrderStatus.ROUTED, now_ns, now_ns)
+        self._next_seq += 1
+        self._enter(order)
+        return self._keep(order)
+
+    def amend(
+        self, client_order_id: str, *, lots: int, limit_ticks: int | None, now_ns: int
+    ) -> Order:
+        """Take over the size and the price that the venue says an open order has.
+
+        Raises:
+            NotFoundError: no order has this client id.
+            IllegalTransitionError: the order is over.
+        """
+        order = self.get_order(client_order_id)
+        if not order.is_open:
+            raise IllegalTransitionError(
+                f"order {client_order_id} is {order.status.name} and cannot be amended"
+            )
+        request = replace(order.request, lots=lots, limit_ticks=limit_ticks)
+        self._open.fill(order.request, order.remaining_lots)
+        self._open.discard(order.request)
+        self._open.add(request)
+        self._open.fill(request, order.filled_lots)
+        amended = replace(order, request=request, updated_ns=now_ns)
+        if amended.remaining_lots > 0:
+            return self._keep(amended)
+        self._open.fill(request, amended.remaining_lots)
+        filled = replace(amended, status=OrderStatus.FILLED)
+        self._leave(filled)
+        return self._keep(filled)
 
     def stop(self) -> None:
         """Refuse further orders with CONTAINER_STOPPED; open ones can still fill and end."""
@@ -238,6 +295,8 @@ class OrderManager:
             self.duplicate_fills += 1
             return None
         left = order.remaining_lots - fill.lots
+        if self._is_live and (left < 0 or not order.is_open):
+            return self._fill_beyond(order, fill)
         if left < 0:
             raise OverFillError(
                 f"fill {fill.fill_id} of {fill.lots} lots exceeds the {order.remaining_lots} lots "
@@ -258,6 +317,50 @@ class OrderManager:
         if not left:
             self._leave(filled)
         return self._keep(filled)
+
+    def _fill_beyond(self, order: Order, fill: Fill) -> Order:
+        """Book a fill that its order should not have had (ORD-5): flagged, never discarded."""
+        self._fill_ids[fill.client_order_id].add(fill.fill_id)
+        filled_lots = order.filled_lots + fill.lots
+        is_full = filled_lots >= order.request.lots
+        filled = replace(
+            order,
+            status=OrderStatus.FILLED if is_full else order.status,
+            updated_ns=fill.ts_ns,
+            filled_lots=filled_lots,
+            filled_atoms=order.filled_atoms + fill.notional_atoms,
+            fee_atoms=order.fee_atoms + fill.fee_atoms,
+            late_fill=order.late_fill or not order.is_open,
+            overfill=order.overfill or filled_lots > order.request.lots,
+        )
+        if order.is_open:
+            self._open.fill(order.request, order.remaining_lots)
+            self._leave(filled)
+        elif filled.status is not order.status:
+            self._count_ending(order, -1)
+            self._count_ending(filled, 1)
+        return self._keep(filled)
+
+    def _is_past(self, report: OrderReport) -> bool:
+        """Bring an order to where *report* finds it; whether it is past that already."""
+        order = self._orders.get(report.client_order_id)
+        if order is None:
+            return False
+        if order.status is OrderStatus.VALIDATED and not isinstance(
+            report, OrderAccepted | OrderRejected | CancelRejected
+        ):
+            # The acknowledgement was lost or overtaken: what it says follows from the report.
+            self._move(order, OrderStatus.ROUTED, now_ns=report.ts_ns)
+            return False
+        match report:
+            case OrderAccepted():
+                return order.status is not OrderStatus.VALIDATED
+            case OrderRejected():
+                return not order.is_open or order.filled_lots > 0
+            case OrderCancelled() | OrderExpired():
+                return not order.is_open
+            case _:
+                return False
 
     def _forget_cancel(self, report: CancelRejected) -> Order | None:
         order = self._orders.get(report.client_order_id)
@@ -294,9 +397,15 @@ class OrderManager:
 
     def _leave(self, order: Order) -> None:
         self._open.discard(order.request)
-        code = order.reason.partition(":")[0]
-        key = (order.status, code)
-        self._endings[key] = self._endings.get(key, 0) + 1
+        self._count_ending(order, 1)
+
+    def _count_ending(self, order: Order, change: int) -> None:
+        key = (order.status, order.reason.partition(":")[0])
+        count = self._endings.get(key, 0) + change
+        if count:
+            self._endings[key] = count
+        else:
+            self._endings.pop(key, None)
 
 
 def _reason(problem: OrderProblem) -> str:

@@ -201,6 +201,10 @@ class Order:
     filled_atoms: int = 0
     fee_atoms: int = 0
     is_cancel_requested: bool = False
+    late_fill: bool = False
+    """A fill came when the order was over already (live only)."""
+    overfill: bool = False
+    """More was filled than was ordered (live only)."""
 
     @property
     def remaining_lots(self) -> int:

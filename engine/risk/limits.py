@@ -69,6 +69,14 @@ class RiskSettings(BaseModel):
     max_quote_age_s: int | None = Field(
         default=None, ge=1, description="oldest quote on which an entry may rely"
     )
+    max_portfolio_risk: SizeLimitField | None = Field(
+        default=None, description="most one-bar 95 % value at risk, a fraction of the equity"
+    )
+    default_vol: Decimal = Field(
+        default=Decimal("0.01"),
+        gt=0,
+        description="volatility of a bar for max_portfolio_risk while fewer than 20 are known",
+    )
     one_pending_per_symbol: bool = Field(
         default=True, description="a direction signal waits while orders of its market work"
     )

@@ -11,13 +11,14 @@ from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import STRATEGY_ROLE, OrderRequest, OrderType, PositionAction, TradeType
 from engine.model.quotes import QuoteTick
 from engine.risk.entry_checks import EntryChecks, price_ticks
-from engine.risk.exposure import exposure_of
+from engine.risk.exposure import Exposure, exposure_of
 from engine.risk.facts import AccountFacts, MarketFacts, WorkingOrders
 from engine.risk.halt import KillSwitch
 from engine.risk.limits import RiskSettings
 from engine.risk.order_rate import OrderRate
-from engine.risk.size_limits import limit_size
+from engine.risk.size_limits import SizeAnswer, SizeGrant, cut_size, limit_size, number
 from engine.risk.sizers import sized_lots, weighted_lots
+from engine.risk.value_at_risk import BarFacts, ValueAtRisk
 from engine.risk.verdicts import (
     Approved,
     DenialCode,
@@ -44,6 +45,7 @@ class RiskManager:
         account: equity and positions.
         orders: what is working.
         next_order_id: gives a fresh client order id for an order made from a signal.
+        bars: the markets with their bars; `max_portfolio_risk` needs them.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class RiskManager:
         account: AccountFacts,
         orders: WorkingOrders,
         next_order_id: Callable[[], str],
+        bars: BarFacts | None = None,
     ) -> None:
         self._settings = settings
         self._markets = markets
@@ -63,6 +66,11 @@ class RiskManager:
         self._rate = OrderRate(window_ns=_MINUTE_NS)
         self.kill_switch: Final = KillSwitch(
             max_drawdown=settings.max_drawdown, equity_atoms=account.equity_atoms
+        )
+        self._value_at_risk = (
+            None
+            if bars is None or settings.max_portfolio_risk is None
+            else ValueAtRisk(bars=bars, account=account, default_vol=settings.default_vol)
         )
         self._entry_checks = EntryChecks(
             settings=settings,
@@ -150,11 +158,40 @@ class RiskManager:
             exposure=exposure,
             price_ticks=price_ticks(request, self._markets.quote(request.market)),
         )
+        if isinstance(answer, SizeGrant):
+            answer = self._limit_risk(request, answer, instrument, exposure)
         if isinstance(answer, Objection):
             return _denied(request, answer.code, answer.text)
         if answer.lots == request.lots:
             return Approved(request)
         return Approved(replace(request, lots=answer.lots), answer.note)
+
+    def _limit_risk(
+        self, request: OrderRequest, grant: SizeGrant, instrument: Instrument, exposure: Exposure
+    ) -> SizeAnswer:
+        """Cut *grant* to what `max_portfolio_risk` allows."""
+        limit = self._settings.max_portfolio_risk
+        if self._value_at_risk is None or limit is None:
+            return grant
+        ticks = price_ticks(request, self._markets.quote(request.market))
+        if ticks is None:
+            text = f"{request.market} has no quote to value it by (risk.max_portfolio_risk)"
+            return Objection(DenialCode.NO_QUOTE, text)
+        sign = request.side.sign
+        held = sign * (exposure.held_lots + exposure.working_lots)
+        allowed = self._value_at_risk.most_lots(
+            request.market, sign=sign, held=held, lots=grant.lots, ticks=ticks, limit=limit.value
+        )
+        if allowed == grant.lots:
+            return grant
+        risk = self._value_at_risk.value(request.market, held + sign * grant.lots, ticks)
+        text = (
+            f"value at risk {risk:.6f} of the equity is above {number(limit.value)} "
+            "(risk.max_portfolio_risk)"
+        )
+        # What only reduces the position is never held up by a limit on sizes.
+        allowed = max(allowed, exposure.reducible_lots)
+        return cut_size(grant, allowed, limit, instrument, DenialCode.MAX_PORTFOLIO_RISK, text)
 
     def _find_instrument(self, market: ConnectorPair) -> Instrument | None:
         try:

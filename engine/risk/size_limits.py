@@ -88,7 +88,28 @@ def _by_notional(
         f"notional {number(instrument.money(notional))} is above {number(limit.value)} "
         "(risk.max_order_notional)"
     )
-    answer = _cut(grant.lots, allowed, limit, instrument, DenialCode.MAX_ORDER_NOTIONAL, text)
+    return cut_size(grant, allowed, limit, instrument, DenialCode.MAX_ORDER_NOTIONAL, text)
+
+
+def cut_size(
+    grant: SizeGrant,
+    allowed: int,
+    limit: SizeLimit,
+    instrument: Instrument,
+    code: DenialCode,
+    text: str,
+) -> SizeAnswer:
+    """Return *grant* cut to *allowed* lots, or an objection if *limit* rejects or leaves nothing.
+
+    Args:
+        grant: what the limits before have left.
+        allowed: what this limit leaves, in lots.
+        limit: the bound with its mode.
+        instrument: what is traded.
+        code: of the objection.
+        text: what is above which bound.
+    """
+    answer = _cut(grant.lots, allowed, limit, instrument, code, text)
     if isinstance(answer, SizeGrant) and grant.note:
         return SizeGrant(answer.lots, f"{grant.note}; {answer.note}")
     return answer
