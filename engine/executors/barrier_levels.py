@@ -30,6 +30,15 @@ class BarrierLevels(NamedTuple):
     trailing_raise: int | None = None
     """At or above it the trailing trigger is armed or raised."""
 
+    def with_stop_at(self, level: int | None) -> BarrierLevels:
+        """Return these levels with one more stop at the signed mark *level*: the nearer one fires.
+
+        None adds none.
+        """
+        if level is None or (self.stop_loss is not None and self.stop_loss >= level):
+            return self
+        return self._replace(stop_loss=level)
+
     def triggers(
         self, market: ConnectorPair, *, is_take_profit_monitored: bool
     ) -> tuple[PriceTrigger, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 from engine.executors.plain import JsonValue, to_plain
@@ -23,8 +23,19 @@ class CustomInfo:
 
     @classmethod
     def from_executor(cls, executor: Any) -> Self:  # noqa: ANN401 (each type reads its own executor)
-        """Build the info of *executor*."""
-        return cls(side=getattr(executor, "side", None))
+        """Build the info of *executor*: each field from its attribute of the same name.
+
+        What the executor has not is taken from its configuration.
+
+        Raises:
+            AttributeError: neither has a field of the info.
+        """
+        config = getattr(executor, "config", None)
+        names = (item.name for item in fields(cls) if item.init and item.name != "side")
+        found = {
+            name: getattr(executor if hasattr(executor, name) else config, name) for name in names
+        }
+        return cls(side=getattr(executor, "side", None), **found)
 
     def to_plain(self) -> dict[str, JsonValue]:
         """Return the fields as plain JSON, Decimals as text."""

@@ -7,16 +7,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
 
 from engine.executors.barriers import TripleBarrierConfig
 from engine.executors.config import ExecutorConfigBase
+from engine.executors.config_update import ConfigUpdate
 from engine.executors.form_hints import DURATION, IN_QUOTE, PERCENT
 from engine.executors.position_config import NotEmpty, TradingPair
 from engine.executors.validation import (
@@ -24,7 +22,6 @@ from engine.executors.validation import (
     OptionalDecimal,
     PositiveDecimal,
     PositiveInt,
-    describe_errors,
     read_decimal,
 )
 from engine.model.instruments import ConnectorPair
@@ -143,29 +140,11 @@ class GridExecutorConfig(ExecutorConfigBase):
         return ConnectorPair(self.connector_name, self.trading_pair)
 
 
-class GridExecutorUpdate(BaseModel):
+class GridExecutorUpdate(ConfigUpdate):
     """Change of a running grid: only the fields that are given change."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     limit_price: ZeroOrMore = Field(
         default=Decimal(0), description="0 switches it off", json_schema_extra=IN_QUOTE
     )
     max_open_orders: PositiveInt = 5
     order_frequency: ZeroOrMoreSeconds = Field(default=0, json_schema_extra=DURATION)
-
-    def validate(self) -> bool:  # type: ignore[override]  # pydantic's own is a deprecated class method
-        """Whether the update changes anything."""
-        return bool(self.model_fields_set)
-
-    def applied_to(self, config: GridExecutorConfig) -> GridExecutorConfig:
-        """Return *config* with the given fields replaced.
-
-        Raises:
-            ValueError: the result is no valid configuration; the message names field and value.
-        """
-        given = {name: getattr(self, name) for name in self.model_fields_set}
-        try:
-            return GridExecutorConfig.model_validate(config.model_dump() | given)
-        except ValidationError as error:
-            raise ValueError("; ".join(map(str, describe_errors(error)))) from error

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from decimal import Decimal
+from fractions import Fraction
+from math import floor
 
 from engine.executors.barrier_levels import NO_LEVELS, BarrierLevels
 from engine.executors.base import ExecutorBase
@@ -99,6 +101,10 @@ class OneSidedExecutor(ExecutorBase):
             return self._frozen_mark_ticks
         quote = self._valid_quote()
         return None if quote is None else self._mark_of(quote)
+
+    def stop_level(self, price: Decimal) -> int:
+        """Return the signed mark that says exactly: the mark is at *price*, or worse."""
+        return floor(self.side.sign * Fraction(price) / Fraction(self._instrument.tick))
 
     def open_lots(self, market: ConnectorPair) -> int:
         """Return the signed lots that it has open on *market*."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, unique
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -11,11 +11,11 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
-    ValidationError,
     model_validator,
 )
 
 from engine.executors.config import ExecutorConfigBase
+from engine.executors.config_update import ConfigUpdate
 from engine.executors.form_hints import IN_BASE, IN_QUOTE, PERCENT
 from engine.executors.position_config import NotEmpty, TradingPair
 from engine.executors.validation import (
@@ -24,10 +24,11 @@ from engine.executors.validation import (
     PositiveDecimal,
     PositiveInt,
     by_name,
-    describe_errors,
 )
 from engine.model.instruments import ConnectorPair
 from engine.model.orders import OrderType, PositionAction
+
+_Config = TypeVar("_Config", bound=ExecutorConfigBase)
 
 
 @unique
@@ -127,27 +128,18 @@ class OrderExecutorConfig(ExecutorConfigBase):
         return ConnectorPair(self.connector_name, self.trading_pair)
 
 
-class OrderExecutorUpdate(BaseModel):
+class OrderExecutorUpdate(ConfigUpdate):
     """Change of a running order executor: another limit price."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     price: PositiveDecimal = Field(description="new limit", json_schema_extra=IN_QUOTE)
 
-    def validate(self) -> bool:  # type: ignore[override]  # pydantic's own is a deprecated class method
-        """Whether the update changes anything: it always names a price."""
-        return True
-
-    def applied_to(self, config: OrderExecutorConfig) -> OrderExecutorConfig:
+    def applied_to(self, config: _Config) -> _Config:
         """Return *config* with the new price.
 
         Raises:
             ValueError: the strategy has no price, or the result is no valid configuration.
         """
-        strategy = config.execution_strategy
-        if not strategy.takes_price:
+        strategy = getattr(config, "execution_strategy", None)
+        if isinstance(strategy, ExecutionStrategy) and not strategy.takes_price:
             raise ValueError(f"price: {strategy.name} has no limit price to change")
-        try:
-            return OrderExecutorConfig.model_validate(config.model_dump() | {"price": self.price})
-        except ValidationError as error:
-            raise ValueError("; ".join(map(str, describe_errors(error)))) from error
+        return super().applied_to(config)

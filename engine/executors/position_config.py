@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from engine.executors.barriers import OptionalTrailingStop, TripleBarrierConfig
 from engine.executors.config import ExecutorConfigBase
+from engine.executors.config_update import ConfigUpdate, revalidated
 from engine.executors.form_hints import DURATION, IN_BASE, IN_QUOTE, PERCENT
 from engine.executors.validation import (
     BarrierSeconds,
@@ -19,10 +20,11 @@ from engine.executors.validation import (
     OrderTypeName,
     PositiveDecimal,
     PositiveInt,
-    describe_errors,
 )
 from engine.model.instruments import ConnectorPair
 from engine.model.orders import OrderType
+
+_Config = TypeVar("_Config", bound=ExecutorConfigBase)
 
 
 def _not_empty(text: str) -> str:
@@ -98,13 +100,11 @@ class PositionExecutorConfig(ExecutorConfigBase):
         return ConnectorPair(self.connector_name, self.trading_pair)
 
 
-class PositionExecutorUpdate(BaseModel):
+class PositionExecutorUpdate(ConfigUpdate):
     """Change of a running position executor: only the fields that are given change.
 
     A field that is given as None disables its barrier.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     stop_loss: OptionalDecimal = Field(
         default=None, description="empty switches it off", json_schema_extra=PERCENT
@@ -140,11 +140,7 @@ class PositionExecutorUpdate(BaseModel):
             raise ValueError(f"{', '.join(twice)}: given beside and in triple_barrier_config")
         return {**rest, **barriers}
 
-    def validate(self) -> bool:  # type: ignore[override]  # pydantic's own is a deprecated class method
-        """Whether the update changes anything."""
-        return bool(self.model_fields_set)
-
-    def applied_to(self, config: PositionExecutorConfig) -> PositionExecutorConfig:
+    def applied_to(self, config: _Config) -> _Config:
         """Return *config* with the given fields replaced.
 
         Raises:
@@ -155,7 +151,4 @@ class PositionExecutorUpdate(BaseModel):
         if "activation_bounds" in given:
             fields["activation_bounds"] = given.pop("activation_bounds")
         fields["triple_barrier_config"] |= given
-        try:
-            return PositionExecutorConfig.model_validate(fields)
-        except ValidationError as error:
-            raise ValueError("; ".join(map(str, describe_errors(error)))) from error
+        return revalidated(config, fields)

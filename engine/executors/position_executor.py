@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
-from typing import cast
+from typing import TypeGuard, cast
 
 from engine.executors.activation import ActivationWindow, activation_window
-from engine.executors.barrier_levels import barrier_levels, trailed
+from engine.executors.barrier_levels import BarrierLevels, barrier_levels, trailed
 from engine.executors.barriers import TrailingStopState, TrailingTrigger
 from engine.executors.base import UpdateRejectedError
+from engine.executors.config_update import ConfigUpdate
 from engine.executors.factory import ExecutorFactory
 from engine.executors.fill_ledger import to_decimal
 from engine.executors.order_roles import ENTRY, TAKE_PROFIT
@@ -96,6 +97,8 @@ class PositionExecutor(SingleEntryExecutor):
     def update_live(self, payload: object) -> Step:
         """Change barriers or activation bounds while running, all or nothing (10.3).
 
+        A type of its own with this base takes the update type that it is registered with.
+
         Raises:
             UpdateRejectedError: not running, a foreign payload, or the result is not valid.
         """
@@ -103,7 +106,7 @@ class PositionExecutor(SingleEntryExecutor):
             raise UpdateRejectedError(
                 f"executor {self.executor_id} is {self._status.name}; only RUNNING ones change"
             )
-        if not isinstance(payload, PositionExecutorUpdate) or not payload.validate():
+        if not self._is_update(payload) or not payload.validate():
             raise UpdateRejectedError(
                 f"executor {self.executor_id}: the update must change something, got {payload!r}"
             )
@@ -119,6 +122,20 @@ class PositionExecutor(SingleEntryExecutor):
         )
         self._tell(now_ns, "info", f"updated: {changed}")
         return self._advance(now_ns)
+
+    def own_levels(self, levels: BarrierLevels) -> BarrierLevels:
+        """Return the levels in force: *levels* of the configuration, and what the type adds.
+
+        The hook for types of their own that derive from this one (the progressive executor has
+        moving levels and does not ask). It is asked after each fill and each update; prices that
+        reach a level wake the executor, and the console shows them.
+        """
+        return levels
+
+    def _is_update(self, payload: object) -> TypeGuard[ConfigUpdate]:
+        wanted = ExecutorFactory.get_update_type(type(self._config))
+        is_wanted = wanted is not None and isinstance(payload, wanted)
+        return is_wanted and isinstance(payload, ConfigUpdate)
 
     def runtime_state(self) -> dict[str, JsonValue]:
         """Return the blob of 14.2: with the order and fill rows, all that ``restore`` needs."""
@@ -352,7 +369,7 @@ class PositionExecutor(SingleEntryExecutor):
         resting = self._take_profit_wanted = self._find_take_profit()
         if resting is not None and levels.take_profit is not None:
             levels = levels._replace(take_profit=self.side.sign * resting)
-        self._levels = levels
+        self._levels = self.own_levels(levels)
 
     def _wake_conditions(self, now_ns: int) -> WakeConditions:
         if self._status is RunnableStatus.SHUTTING_DOWN:
