@@ -26,10 +26,18 @@ class AgentAlerts:
         self._tell = tell
         self._wall_ns = wall_ns
         self._active: dict[str, AlertRow] = {}
+        self._standing: set[str] = set()
         self._over: list[AlertRow] = []
 
-    def raise_alert(self, key: str, text: str, level: AlertLevel) -> None:
-        """Say *text* if *key* is not raised already; renew the text if it is."""
+    def raise_alert(
+        self, key: str, text: str, level: AlertLevel, *, is_standing: bool = False
+    ) -> None:
+        """Say *text* if *key* is not raised already; renew the text if it is.
+
+        A standing one is in the headline as long as it goes on, whatever its level.
+        """
+        if is_standing:
+            self._standing.add(key)
         known = self._active.get(key)
         if known is None:
             self._active[key] = AlertRow(self._wall_ns(), level, text)
@@ -39,6 +47,7 @@ class AgentAlerts:
 
     def clear_alert(self, key: str) -> None:
         """Say that *key* is over."""
+        self._standing.discard(key)
         known = self._active.pop(key, None)
         if known is not None:
             self._over.append(replace(known, is_active=False))
@@ -51,6 +60,11 @@ class AgentAlerts:
         return tuple(rows[:KEPT])
 
     def headline(self) -> str:
-        """Return the newest alert that goes on and that nobody may overlook; empty if none."""
-        errors = [row for row in self._active.values() if row.level == "error"]
-        return errors[-1].text if errors else ""
+        """Return what goes on and what nobody may overlook; empty if nothing.
+
+        That is the newest error, and every standing alert.
+        """
+        errors = [key for key, row in self._active.items() if row.level == "error"]
+        standing = [key for key in self._active if key in self._standing]
+        shown = dict.fromkeys([*errors[-1:], *standing])
+        return " · ".join(self._active[key].text for key in shown)

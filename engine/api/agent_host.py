@@ -36,10 +36,12 @@ from engine.config.session_plan import SessionPlan
 from engine.executors.actions import ActionResult
 from engine.live.published import PublishedSession
 from engine.scheduling.agent_factory import AgentFactory
+from engine.scheduling.agent_log import is_told
 from engine.scheduling.agent_registry import AgentRegistry
 from engine.scheduling.alerts import Alert
 from engine.scheduling.base_agent import BaseAgent
 from engine.scheduling.clock import Clock
+from engine.scheduling.control_settings import is_loopback
 from engine.scheduling.execution_engine import ExecutionEngine
 from engine.scheduling.health import HealthReport
 from engine.scheduling.settings import FULL_PROFILE, SchedulingSettings
@@ -259,6 +261,9 @@ class AgentHost:
             self._note("error", error.message)
             return
         if server is not None:
+            if not is_loopback(settings.host):
+                text = f"control API is open beyond this machine: {server.url} (allow_remote)"
+                self.alerts.raise_alert("control-api", text, "warning", is_standing=True)
             self._control_api = server.url
             where = "" if server.token_path is None else f", token in {server.token_path}"
             self._note("info", f"control API at {server.url}{where}")
@@ -327,6 +332,7 @@ class AgentHost:
     async def refresh(self) -> None:
         """Publish the agents, the engine's figures and the counts of its tasks."""
         await self.tasks.catch_up()
+        self._watch_guards()
         known = self.registry.agents
         for gone in self._board.agents.keys() - known.keys():
             self._rows.forget(gone)
@@ -360,6 +366,18 @@ class AgentHost:
             return self._board.agents.get(agent_id)
         self.alerts.clear_alert(f"shown:{agent_id}")
         return detail
+
+    def _watch_guards(self) -> None:
+        """Say so, where nobody can overlook it, while an agent that guards stops does not run."""
+        for agent_id, agent in self.registry.agents.items():
+            if not agent.is_protected:
+                continue
+            is_alive = agent.status.value in {"running", "starting", "stopping"}
+            if is_alive or self._stop_wanted.is_set():
+                self.alerts.clear_alert(f"guard:{agent_id}")
+            else:
+                text = f"{agent_id} is {agent.status.value}: the stops have no second guard"
+                self.alerts.raise_alert(f"guard:{agent_id}", text, "error", is_standing=True)
 
     def headline(self) -> str:
         """Return what nobody may overlook; empty if nothing."""
@@ -441,7 +459,9 @@ class _Forwarder(logging.Handler):
         self._target = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Pass on one line."""
+        """Pass on one line, unless an alert tells it already."""
+        if is_told(record):
+            return
         level = record.levelname.lower()
         write = getattr(self._target, level, self._target.info)
         write(record.getMessage(), logger=record.name, exc_info=record.exc_info or None)

@@ -411,12 +411,13 @@ class Engine:
     def _publish(self, published: PublishedSession) -> None:
         self.board.publish_session(published)
         agents = self._agents
+        headline = "" if agents is None else agents.headline()
         if agents is not None:
             agents.on_picture()
         if self.board.health.state in (EngineState.RUNNING, EngineState.STOPPING):
             self.board.health = HealthView(
                 self.board.health.state,
-                message=published.problem or ("" if agents is None else agents.headline()),
+                message=" · ".join(filter(None, (published.problem, headline))),
                 tick_ms=published.tick_ms,
                 lag_ms=published.lag_ms,
                 store_ms=self._store.write_ms,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 LINES: Final = 1000
+TOLD: Final = {"is_told": True}
+"""``extra`` of a log line whose text an alert tells as well."""
 _PARENT: Final = logging.getLogger("engine.scheduling.agents")
 
 
@@ -55,6 +57,11 @@ class AgentLog(logging.Handler):
             raise ValueError(f"limit and offset must be >= 0, not {limit} and {offset}")
         newest = (line for number, line in reversed(self._lines.copy()) if number >= lowest)
         return tuple(itertools.islice(newest, offset, offset + limit))[::-1]
+
+
+def is_told(record: logging.LogRecord) -> bool:
+    """Return whether an alert tells the text of *record* too: who tells alerts leaves it out."""
+    return bool(getattr(record, "is_told", False))
 
 
 def to_level(level: str | int | None) -> int:

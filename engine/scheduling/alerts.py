@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from engine.scheduling.agent_log import TOLD
 from engine.scheduling.clock import Clock
 from engine.scheduling.option import check_keys
 
@@ -149,8 +150,11 @@ class AlertMonitor:
         self._alerts[self._serial] = alert
         self._order.append((self._clock.monotonic(), self._serial))
         self._open[kind] = self._serial
-        # A stopped engine was stopped by somebody: worth a line, but no one has to act on it.
-        LOG.log(logging.INFO if kind == "engine_not_running" else logging.WARNING, "%s", text)
+        if kind == "engine_not_running":
+            # It was stopped by somebody: worth a line, but no one has to act on it.
+            LOG.info("%s", text)
+        else:
+            LOG.warning("%s", text, extra=TOLD)
         self._tell(alert)
 
     def _clear(self, kind: str) -> None:

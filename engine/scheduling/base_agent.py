@@ -6,7 +6,7 @@ import contextlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import anyio
 
@@ -43,6 +43,9 @@ class BaseAgent(ABC):
         AgentConfigError: `config` is no mapping.
         ValueError: the id cannot be one.
     """
+
+    is_protected: ClassVar[bool] = False
+    """Whether programs may not stop, change or delete it over HTTP; a person at the console may."""
 
     def __init__(self, agent_id: str, config: Mapping[str, Any] | None = None) -> None:
         self.agent_id: Final = check_name(agent_id, "agent id")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from engine.agents.ports import EngineAgent
+from engine.scheduling.agent_log import TOLD
 
 
 class Reconciliation(EngineAgent):
@@ -26,7 +27,7 @@ class Reconciliation(EngineAgent):
         for subject, text in now.items():
             self.context.raise_alert(text, key=subject, level="error")
             if subject not in self._told:
-                self.logger.error("%s", text)
+                self.logger.error("%s", text, extra=TOLD)
         for subject in self._told - now.keys():
             self.context.clear_alert(subject)
             self.logger.info("%s agrees again", subject)

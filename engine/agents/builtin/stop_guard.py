@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine.agents.ports import EngineAgent
 from engine.executors.stop_check import StopFault, protective_level
+from engine.scheduling.agent_log import TOLD
 
 _AT_ONCE: Final = 100
 """Executors looked at before others get their turn on the loop."""
@@ -34,6 +35,7 @@ class StopGuard(EngineAgent):
 
     summary: ClassVar[str] = "checks that every stop is armed and that none was passed"
     params_model: ClassVar[type[BaseModel]] = StopGuardParams
+    is_protected: ClassVar[bool] = True
     defaults: ClassVar[Mapping[str, Any]] = {
         "interval": 2.0,
         "priority": "critical",
@@ -70,7 +72,7 @@ class StopGuard(EngineAgent):
         for fault in faults:
             self.context.raise_alert(fault.text, key=fault.executor_id, level="error")
             if fault.executor_id not in self._told:
-                self.logger.error("%s", fault.text)
+                self.logger.error("%s", fault.text, extra=TOLD)
         self._told = now
         self.increment("faults", len(faults))
         if not params.ask_for_stop:

@@ -100,7 +100,7 @@ class AgentRoutes:
 
     async def change(self, request: Request) -> Response:
         """PUT /agents/{id}."""
-        agent = self._steady_agent(request)
+        agent = self._changeable_agent(request)
         wanted = await read_model(request, AgentChange)
         config = _with_name(_without_masks(wanted.config), wanted.name)
         try:
@@ -111,7 +111,7 @@ class AgentRoutes:
 
     async def delete(self, request: Request) -> Response:
         """DELETE /agents/{id}."""
-        agent = self._steady_agent(request)
+        agent = self._changeable_agent(request)
         await read_body(request)
         await self._registry.unregister_agent(agent.agent_id)
         return answer({"agent_id": agent.agent_id, "status": agent.status.value, "deleted": True})
@@ -126,7 +126,7 @@ class AgentRoutes:
 
     async def stop(self, request: Request) -> Response:
         """POST /agents/{id}/stop."""
-        agent = self._steady_agent(request)
+        agent = self._changeable_agent(request)
         await read_body(request)
         await self._registry.stop_agent(agent.agent_id)
         return answer(self.status_of(agent))
@@ -200,6 +200,14 @@ class AgentRoutes:
         if agent.is_changing:
             raise Refusal(409, f"agent {agent.agent_id} is changing: {agent.status.value}")
         return agent
+
+    def _changeable_agent(self, request: Request) -> BaseAgent:
+        """Return the agent, unless it guards something that a program may not switch off."""
+        agent = self._agent(request)
+        if agent.is_protected:
+            reason = "guards the stops: only the console stops or changes it"
+            raise Refusal(403, f"agent {agent.agent_id} {reason}")
+        return self._steady_agent(request)
 
     def _require_engine(self) -> None:
         if not self._registry.engine.running:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -28,6 +29,7 @@ from engine.scheduling.settings import SchedulingSettings
 from tests.integration.agents.conftest import OpenStage, Stage, wait_until
 
 pytestmark = pytest.mark.anyio
+CERTIFICATE = Path(__file__).parents[1] / "resource_pool" / "self_signed.pem"
 BUILTIN = ("stop-guard", "health", "feed", "reconcile", "performance", "snapshot", "maintenance")
 
 
@@ -318,6 +320,49 @@ async def test_an_error_of_the_guard_is_the_headline(open_stage: OpenStage) -> N
         assert stage.alerts[0][0] == "error"
 
 
+async def test_a_guard_that_does_not_run_is_the_headline_until_it_does(
+    open_stage: OpenStage,
+) -> None:
+    async with open_stage() as stage:
+        await stage.host.perform(command(StopAgent, "stop-guard:main"))
+        text = "stop-guard:main is stopped: the stops have no second guard"
+        assert stage.host.headline() == text
+        await stage.run_for(3)
+        assert stage.host.headline() == text
+        assert stage.alerts.count(("error", text)) == 1
+        await stage.host.perform(command(StartAgent, "stop-guard:main"))
+        assert stage.host.headline() == ""
+
+
+async def test_the_end_of_a_session_is_no_alert(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        await stage.run_for(1)
+    assert stage.alerts == []
+    assert stage.host.headline() == ""
+
+
+async def test_an_alert_of_the_engine_is_told_once(open_stage: OpenStage) -> None:
+    async with open_stage() as stage:
+        stage.host.engine.alerts.evaluate({"cpu": 0.93})
+        text = "cpu 93% busy, over 80%"
+        assert stage.notes.count(("warning", text)) == 1  # which is console and log file
+        assert [line for line in stage.log.lines if line[1] == text] == []
+
+
+async def test_a_fault_of_a_stop_is_told_once_and_in_the_log_of_its_guard(
+    open_stage: OpenStage,
+) -> None:
+    async with open_stage() as stage:
+        executor_id = stage.session.create()
+        stage.session.container.orchestrator._roster._wakes.remove(executor_id)
+        await stage.host.perform(command(RunAgentNow, "stop-guard:main"))
+        fault = f"the stop of executor {executor_id}"
+        assert len([text for _, text in stage.alerts if fault in text]) == 1
+        assert [text for _, text in stage.log.lines if fault in text] == []
+        guard = stage.host.registry.agents["stop-guard:main"]
+        assert len([line for line in guard.log_lines() if fault in line.text]) == 1
+
+
 # --- control API ---------------------------------------------------------------------------------
 
 
@@ -354,6 +399,45 @@ async def test_the_control_api_steers_the_same_agents(open_stage: OpenStage) -> 
         (more,) = [row for row in stage.board.agents.values() if row.row.origin == "operator"]
         assert more.row.interval is not None
         assert more.row.interval.base_s == 9
+
+
+async def test_programs_do_not_switch_the_guard_of_the_stops_off(open_stage: OpenStage) -> None:
+    async with open_stage(sections={"control_api": {"enabled": True, "port": 0}}) as stage:
+        assert stage.board.scheduling is not None
+        token = await anyio.Path(stage.host._ports.data_dir / "control_api.token").read_text()
+        headers = {"Authorization": f"Bearer {token.strip()}"}
+        base_url = stage.board.scheduling.control_api
+        async with AsyncClient(base_url=base_url, headers=headers) as client:
+            path = "/agents/stop-guard:main"
+            for refused in (
+                await client.post(f"{path}/stop"),
+                await client.delete(path),
+                await client.put(path, json={"config": {"repeat": False}}),
+            ):
+                assert refused.status_code == 403
+                assert "only the console" in refused.json()["detail"]
+            assert (await client.post(f"{path}/start")).status_code == 200
+            assert (await client.get(path)).json()["status"] == "running"
+
+
+async def test_an_api_beyond_this_machine_is_warned_of_as_long_as_it_is_open(
+    open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTROL_TOKEN", "t" * 32)
+    settings = {
+        "enabled": True,
+        "host": "0.0.0.0",  # noqa: S104 (what is warned of)
+        "port": 0,
+        "allow_remote": True,
+        "certificate": str(CERTIFICATE),
+        "token": "env:CONTROL_TOKEN",
+    }
+    async with open_stage(sections={"control_api": settings}) as stage:
+        await stage.run_for(2)
+        assert "control API is open beyond this machine" in stage.host.headline()
+        await stage.host.perform(command(StopAgent, "stop-guard:main"))
+        assert "beyond this machine" in stage.host.headline()
+        assert "no second guard" in stage.host.headline()
 
 
 async def test_a_port_that_is_taken_is_told_and_the_agents_run(open_stage: OpenStage) -> None:
