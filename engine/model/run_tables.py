@@ -74,7 +74,7 @@ ORDER_DTYPE: Final = np.dtype(
 
 NO_PRICE: Final = -(2**63)
 
-_FILL_BYTES: Final = np.dtype(
+FILL_BYTES: Final = np.dtype(
     [
         ("ts", "<i8"),
         ("order_seq", "<u4"),
@@ -86,16 +86,19 @@ _FILL_BYTES: Final = np.dtype(
         ("fee_atoms", "<i8"),
     ]
 )
-_EQUITY_BYTES: Final = np.dtype([("ts", "<i8"), ("equity_atoms", "<i8")])
-_ORDER_BYTES: Final = np.dtype([("seq", "<u4"), ("state", "<u1")])
+EQUITY_BYTES: Final = np.dtype([("ts", "<i8"), ("equity_atoms", "<i8")])
+ORDER_BYTES: Final = np.dtype([("seq", "<u4"), ("state", "<u1")])
+HEADER: Final = b"BTRES1\n"
+"""What a fingerprint is made of: this, then the rows of the three tables, packed."""
+
 _MASK: Final = (1 << 64) - 1
 _HASHED_AT_ONCE: Final = 1 << 16
 
 
 def fingerprint(fills: Table, equity: Table, orders: Table) -> str:
     """Return the SHA-256 that identifies a result, hexadecimal (DET-4)."""
-    digest = hashlib.sha256(b"BTRES1\n")
-    for table, dtype in ((fills, _FILL_BYTES), (equity, _EQUITY_BYTES), (orders, _ORDER_BYTES)):
+    digest = hashlib.sha256(HEADER)
+    for table, dtype in ((fills, FILL_BYTES), (equity, EQUITY_BYTES), (orders, ORDER_BYTES)):
         for start in range(0, len(table), _HASHED_AT_ONCE):
             digest.update(_only(table[start : start + _HASHED_AT_ONCE], dtype).tobytes())
     return digest.hexdigest()
@@ -104,7 +107,7 @@ def fingerprint(fills: Table, equity: Table, orders: Table) -> str:
 def digest64(fills: Table, equity: Table, orders: Table) -> int:
     """Return the 64-bit digest over the same integers, as kernels compute it (DET-4)."""
     state = 0
-    for table, dtype in ((fills, _FILL_BYTES), (equity, _EQUITY_BYTES), (orders, _ORDER_BYTES)):
+    for table, dtype in ((fills, FILL_BYTES), (equity, EQUITY_BYTES), (orders, ORDER_BYTES)):
         for row in _only(table, dtype).tolist():
             for value in row:
                 state = mix(state ^ (value & _MASK))

@@ -1,0 +1,522 @@
+"""Many columns of parameters over the same bars in one pass: a summary of each (FAST-5, FAST-6).
+
+The columns are shared among threads; kernels run without the GIL. A thread keeps the tables of one
+run and uses them again for its next column, so memory is O(bars * threads + columns) however many
+columns there are. What a summary holds is, to the bit, what a single run would have.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count as counting
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.backtest import kernel_layout as at
+from engine.backtest import metric_series as series
+from engine.backtest.compiled_run import CompiledRun, LedgerOverflowError, run_compiled
+from engine.backtest.curve_facts import CurveFacts
+from engine.backtest.kernel_inputs import KernelRequest, is_market_only, kernel_inputs
+from engine.backtest.metrics import RunFacts
+from engine.flow.errors import OperationError
+from engine.model.bar_columns import BarColumns, FloatArray, IntArray
+from engine.model.run_tables import EQUITY_BYTES, FILL_BYTES, HEADER, ORDER_BYTES, Table
+from engine.portfolio.account_settings import TradeMatching
+
+Result = TypeVar("Result")
+
+TRIP_DTYPE: Final = np.dtype(
+    [("pnl_atoms", "<i8"), ("entry_atoms", "<i8"), ("entry_ts", "<i8"), ("exit_ts", "<i8")]
+)
+"""What the metrics read of a round trip."""
+
+_FILL_COLUMNS: Final = (
+    ("ts", at.X_TS),
+    ("order_seq", at.X_ORDER),
+    ("symbol", at.X_SYMBOL),
+    ("side", at.X_SIDE),
+    ("liquidity", at.X_LIQUIDITY),
+    ("lots", at.X_LOTS),
+    ("ticks", at.X_TICKS),
+    ("fee_atoms", at.X_FEE),
+)
+
+
+class InconsistentColumnError(OperationError):
+    """Trades and equity of a column do not agree (COORD-7)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GridRequest:
+    """One column: what its run is made of, and the first bar of the first symbol that decides."""
+
+    kernel: KernelRequest
+    decision_bar: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GridColumn:
+    """The summary of one column.
+
+    ``curve`` and ``facts`` are what the metrics are computed of; the round trips in ``facts`` are
+    valid while the column is being finished, because their memory is used again. Money is atoms.
+    ``digest64`` and ``fingerprint`` are None unless they were asked for, and so is ``run``.
+    """
+
+    number: int
+    curve: CurveFacts
+    facts: RunFacts
+    final_equity_atoms: int
+    fills: int
+    orders: int
+    signals: int
+    ambiguous_fills: int
+    liquidations: int
+    is_bankrupt: bool
+    digest64: int | None = None
+    fingerprint: str | None = None
+    run: CompiledRun | None = None
+
+
+def never() -> bool:
+    """Return False: nobody cancels."""
+    return False
+
+
+class GridRunner:
+    """Runs columns on threads of its own.
+
+    Args:
+        workers: threads; 1 runs on the caller's.
+        matching: how exits find their entries.
+        has_fingerprints: compute the SHA-256 of each column.
+        has_digests: compute the 64-bit digest of each column.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int = 1,
+        matching: TradeMatching = TradeMatching.FIFO,
+        has_fingerprints: bool = False,
+        has_digests: bool = True,
+    ) -> None:
+        self._axes = _Axes()
+        self._workers = [
+            _Worker(
+                self._axes,
+                matching,
+                has_fingerprints=has_fingerprints,
+                has_digests=has_digests,
+            )
+            for _ in range(workers)
+        ]
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="grid") if workers > 1 else None
+
+    def run(
+        self,
+        columns: int,
+        request_of: Callable[[int], GridRequest],
+        finish: Callable[[GridColumn], Result],
+        *,
+        is_cancelled: Callable[[], bool] = never,
+        keep: Collection[int] = (),
+    ) -> list[Result | Exception | None]:
+        """Return for each number below *columns* what *finish* makes of it.
+
+        *request_of* and *finish* are called on the threads. What one of them, or the run, raises
+        takes the place of the result; None stands for columns that a cancellation left out. Columns
+        in *keep* are handed over with their whole run.
+        """
+        results: list[Result | Exception | None] = [None] * columns
+        numbers = counting()
+
+        def work(worker: _Worker) -> None:
+            for number in numbers:
+                if number >= columns or is_cancelled():
+                    return
+                try:
+                    request = request_of(number)
+                    results[number] = finish(worker.play(number, request, is_kept=number in keep))
+                except Exception as error:  # noqa: BLE001 (boundary: strategies compute signals)
+                    results[number] = error
+
+        if self._pool is None or columns == 1:
+            work(self._workers[0])
+        else:
+            busy = self._workers[: min(columns, len(self._workers))]
+            for future in [self._pool.submit(work, worker) for worker in busy]:
+                future.result()
+        return results
+
+    def close(self) -> None:
+        """End the threads; more than once is harmless."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+        self._workers.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+# --- what columns share --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Axis:
+    """What depends on the bars only."""
+
+    columns: tuple[BarColumns, ...]
+    bar_ns: int
+    closes: FloatArray
+    single: IntArray
+    """Stamps of a run of one symbol."""
+    ends: IntArray
+
+    def ends_of(self, samples: int) -> IntArray:
+        """Return the ends of the periods of the first *samples* of a run of one symbol."""
+        if samples == len(self.single):
+            return self.ends
+        return series.period_ends(self.single[:samples], self.bar_ns)
+
+
+class _Axes:
+    """The axes of the last windows."""
+
+    _KEPT: Final = 4
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._axes: dict[tuple[object, ...], _Axis] = {}
+
+    def of(self, request: KernelRequest) -> _Axis:
+        columns, starts, stops = request.columns, request.starts, request.stops
+        key = (*map(id, columns), *starts, *stops)
+        with self._lock:
+            axis = self._axes.get(key)
+            if axis is None:
+                while len(self._axes) >= self._KEPT:
+                    del self._axes[next(iter(self._axes))]
+                bar_ns = min(one.duration_ns for one in columns)
+                single = _read_only(columns[0].ts_close[starts[0] : stops[0]])
+                ends = series.period_ends(single, bar_ns)
+                # The columns are kept, so no other object can take their ids.
+                axis = _Axis(columns, bar_ns, columns[0].close_prices(), single, ends)
+                self._axes[key] = axis
+        return axis
+
+
+def _read_only(values: IntArray) -> IntArray:
+    """Return *values* in one piece of memory, read-only: one type for the kernels."""
+    view = np.ascontiguousarray(values).view(np.ndarray)
+    view.flags.writeable = False
+    return view
+
+
+# --- one thread ----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Tables:
+    """What a run left: the first rows of tables that the next run uses again."""
+
+    x: IntArray
+    fills: int
+    order_rows: IntArray
+    e: IntArray
+    exposed: NDArray[np.uint8]
+    stamps: IntArray
+    ends: IntArray
+    symbols: IntArray
+    slippage_atoms: int = 0
+    """Of fills whose raw price is not in *x*."""
+    signals: int = 0
+    ambiguous: int = 0
+    liquidations: int = 0
+    is_bankrupt: bool = False
+    final_equity_atoms: int = 0
+    run: CompiledRun | None = None
+
+
+class _Buffer:
+    """Rows of integers that grow and are used again."""
+
+    def __init__(self, width: int) -> None:
+        self._rows = np.zeros((0, width), dtype=np.int64)
+
+    def rows(self, count: int, *, dirty: int = 0) -> IntArray:
+        """Return *count* rows; the first *dirty* were written before and are cleared."""
+        if len(self._rows) < count:
+            self._rows = np.zeros((2 * count, self._rows.shape[1]), dtype=np.int64)
+        else:
+            self._rows[:dirty] = 0
+        return self._rows
+
+
+class _Worker:
+    """The tables of one thread."""
+
+    def __init__(
+        self,
+        axes: _Axes,
+        matching: TradeMatching,
+        *,
+        has_fingerprints: bool,
+        has_digests: bool,
+    ) -> None:
+        from engine.backtest import kernel_grid
+
+        self._axes = axes
+        self._has_fingerprints = has_fingerprints
+        self._has_digests = has_digests
+        self._kernels = kernel_grid
+        self._mode = {
+            TradeMatching.FIFO: kernel_grid.MATCH_FIFO,
+            TradeMatching.AVERAGE: kernel_grid.MATCH_AVERAGE,
+            TradeMatching.FLAT: kernel_grid.MATCH_FLAT,
+        }[matching]
+        self._orders, self._fills = _Buffer(at.O_COUNT), _Buffer(at.X_COUNT)
+        self._used = (0, 0)
+        self._entries = _Buffer(kernel_grid.E_COUNT)
+        self._trips = _Buffer(kernel_grid.T_COUNT)
+        self._samples = np.zeros((2, 0), dtype=np.int64)
+        self._exposed = np.zeros(0, dtype=np.uint8)
+        self._pairs = np.zeros((0, 2), dtype=np.int64)
+
+    def play(self, number: int, request: GridRequest, *, is_kept: bool) -> GridColumn:
+        """Run one column.
+
+        Raises:
+            LedgerOverflowError: it belongs on the event path.
+            InconsistentColumnError: its trades do not explain its equity.
+        """
+        axis = self._axes.of(request.kernel)
+        played = None if is_kept else self._play_market(request.kernel, axis)
+        if played is None:
+            played = self._play_whole(request.kernel, axis)
+        return self._summary(number, request, axis, played, is_kept=is_kept)
+
+    def _play_market(self, request: KernelRequest, axis: _Axis) -> _Tables | None:
+        """Run *request* on the small kernel; None if it needs the whole ones."""
+        if not is_market_only(request):
+            return None
+        from engine.backtest.kernel_market import run_market
+
+        inputs = kernel_inputs(request, market_only=True)
+        q, s, steps = inputs.numbers, inputs.symbols, inputs.steps
+        most = len(inputs.decisions) + 2
+        orders = self._orders.rows(most, dirty=self._used[0])
+        fills = self._fills.rows(most, dirty=self._used[1])
+        if self._samples.shape[1] < steps:
+            self._samples = np.zeros((2, steps), dtype=np.int64)
+            self._exposed = np.zeros(steps, dtype=np.uint8)
+        e, cash = self._samples
+        waiting = np.zeros((2, 1), dtype=np.int64)
+        exposed = self._exposed
+        run_market(
+            q, s, orders, fills, waiting, inputs.bars, inputs.decisions, e, cash, exposed, steps, 1
+        )
+        self._used = (int(q[at.A_ORDERS]), int(q[at.A_FILLS]))
+        if q[at.A_STATUS] == at.STATUS_OVERFLOW:
+            raise LedgerOverflowError("a position or the cash came near 2**62 (UNIT-7)")
+        if q[at.A_STATUS] == at.STATUS_WHOLE:
+            return None
+        samples = int(q[at.A_SAMPLES])
+        return _Tables(
+            x=fills,
+            fills=self._used[1],
+            order_rows=orders[: self._used[0]],
+            e=e[:samples],
+            exposed=exposed[:samples],
+            stamps=axis.single[:samples],
+            ends=axis.ends_of(samples),
+            symbols=s,
+            signals=int(q[at.A_SIGNALS]),
+            final_equity_atoms=int(q[at.A_EQUITY]),
+        )
+
+    def _play_whole(self, request: KernelRequest, axis: _Axis) -> _Tables:
+        run = run_compiled(request)
+        samples = len(run.stamps)
+        stamps = axis.single[:samples] if request.is_single else _read_only(run.stamps)
+        fills = run.fills
+        x = np.zeros((len(fills), at.X_COUNT), dtype=np.int64)
+        for name, column in (*_FILL_COLUMNS, ("ticks", at.X_RAW)):
+            x[:, column] = fills[name]
+        return _Tables(
+            x=x,
+            fills=len(fills),
+            order_rows=run.order_rows,
+            e=run.equity_atoms,
+            exposed=run.exposed,
+            stamps=stamps,
+            ends=axis.ends_of(samples)
+            if request.is_single
+            else series.period_ends(stamps, axis.bar_ns),
+            symbols=run.inputs.symbols,
+            slippage_atoms=int(fills["slippage_atoms"].sum()),
+            signals=run.signals,
+            ambiguous=run.ambiguous_fills,
+            liquidations=run.liquidations,
+            is_bankrupt=run.is_bankrupt,
+            final_equity_atoms=run.final_equity_atoms,
+            run=run,
+        )
+
+    def _summary(
+        self, number: int, request: GridRequest, axis: _Axis, played: _Tables, *, is_kept: bool
+    ) -> GridColumn:
+        kernels, account = self._kernels, request.kernel.account
+        initial = int(account.initial_cash.scaleb(account.money_precision))
+        curve, exposed_bars = self._walk(played, account.money_precision)
+        totals = np.zeros(kernels.N_COUNT, dtype=np.int64)
+        books = np.zeros((len(played.symbols), kernels.B_COUNT), dtype=np.int64)
+        trips = self._trips.rows(played.fills)
+        kernels.match_fills(
+            played.x,
+            played.fills,
+            played.symbols,
+            self._mode,
+            self._entries.rows(played.fills),
+            books,
+            trips,
+            totals,
+        )
+        if not played.is_bankrupt:
+            self._check(played, books, totals, played.final_equity_atoms - initial)
+        first = axis.columns[0]
+        decision = min(request.decision_bar, len(first) - 1)
+        facts = RunFacts(
+            initial_atoms=initial,
+            money_precision=account.money_precision,
+            trades=_trips(trips[: int(totals[kernels.N_TRADES])]),
+            turnover_atoms=int(totals[kernels.N_TURNOVER])
+            + kernels.CARRY * int(totals[kernels.N_TURNOVER_CARRY]),
+            fees_atoms=int(totals[kernels.N_FEES]),
+            slippage_atoms=int(totals[kernels.N_SLIPPAGE]) + played.slippage_atoms,
+            bars=curve.samples,
+            exposed_bars=exposed_bars,
+            bar_ns=axis.bar_ns,
+            benchmark_ts=first.ts_close,
+            benchmark_close=axis.closes,
+            decision_ns=int(first.ts_close[decision]) if len(first) else None,
+        )
+        return GridColumn(
+            number=number,
+            curve=curve,
+            facts=facts,
+            final_equity_atoms=int(played.e[-1]) if len(played.e) else initial,
+            fills=played.fills,
+            orders=len(played.order_rows),
+            signals=played.signals,
+            ambiguous_fills=played.ambiguous,
+            liquidations=played.liquidations,
+            is_bankrupt=played.is_bankrupt,
+            digest64=self._digest(played) if self._has_digests else None,
+            fingerprint=self._fingerprint(played) if self._has_fingerprints or is_kept else None,
+            run=played.run if is_kept else None,
+        )
+
+    def _walk(self, played: _Tables, precision: int) -> tuple[CurveFacts, int]:
+        kernels, samples, ends = self._kernels, len(played.e), played.ends
+        if len(self._pairs) < samples and self._has_fingerprints:
+            self._pairs = np.zeros((samples, 2), dtype=np.int64)
+        values = np.empty(len(ends), dtype=np.float64)
+        facts = np.zeros(kernels.C_COUNT, dtype=np.float64)
+        numbers = np.zeros(kernels.I_COUNT, dtype=np.int64)
+        kernels.walk_curve(
+            played.e,
+            played.exposed,
+            played.stamps,
+            samples,
+            float(10**precision),
+            ends,
+            values,
+            self._pairs,
+            facts,
+            numbers,
+        )
+        stamps = played.stamps
+        curve = CurveFacts(
+            samples=samples,
+            first_ns=int(stamps[0]) if samples else 0,
+            last_ns=int(stamps[-1]) if samples else 0,
+            last=float(facts[kernels.C_LAST]),
+            total=float(facts[kernels.C_TOTAL]),
+            deepest=float(facts[kernels.C_DEEPEST]),
+            square_depths=float(facts[kernels.C_SQUARE_DEPTHS]),
+            longest_ns=int(numbers[kernels.I_LONGEST]),
+            spells=int(numbers[kernels.I_SPELLS]),
+            depths=float(facts[kernels.C_DEPTHS]),
+            period_ns=stamps[ends],
+            period_values=values,
+        )
+        return curve, int(numbers[kernels.I_EXPOSED])
+
+    def _check(self, played: _Tables, books: IntArray, totals: IntArray, change: int) -> None:
+        """Refuse a column whose trades do not explain its equity (COORD-7)."""
+        kernels, s = self._kernels, played.symbols
+        explained = int(totals[kernels.N_PNL])
+        for symbol in range(len(s)):
+            side = int(books[symbol, kernels.B_SIDE])
+            if not side:
+                continue
+            lots, scale = int(s[symbol, at.S_LOTS]), int(s[symbol, at.S_SCALE])
+            worth = abs(lots) * int(s[symbol, at.S_MARK]) * scale
+            explained += side * (worth - int(books[symbol, kernels.B_COST]))
+            explained -= int(books[symbol, kernels.B_FEES])
+        if explained != change:
+            raise InconsistentColumnError(
+                f"trades and equity differ by {change - explained} atoms: the column cannot be "
+                "trusted (COORD-7)"
+            )
+
+    def _digest(self, played: _Tables) -> int:
+        found = self._kernels.digest_run(
+            played.x,
+            played.fills,
+            played.stamps,
+            played.e,
+            len(played.e),
+            played.order_rows,
+            len(played.order_rows),
+        )
+        return int(found) & 0xFFFF_FFFF_FFFF_FFFF
+
+    def _fingerprint(self, played: _Tables) -> str:
+        digest = hashlib.sha256(HEADER)
+        fills = np.empty(played.fills, dtype=FILL_BYTES)
+        for name, column in _FILL_COLUMNS:
+            fills[name] = played.x[: played.fills, column]
+        digest.update(fills.data)
+        if self._has_fingerprints:
+            digest.update(self._pairs[: len(played.e)].reshape(-1).data)
+        else:
+            samples = np.empty(len(played.e), dtype=EQUITY_BYTES)
+            samples["ts"], samples["equity_atoms"] = played.stamps, played.e
+            digest.update(samples.data)
+        orders = np.empty(len(played.order_rows), dtype=ORDER_BYTES)
+        orders["seq"] = np.arange(len(orders))
+        orders["state"] = played.order_rows[:, at.O_STATE]
+        digest.update(orders.data)
+        return digest.hexdigest()
+
+
+def _trips(rows: IntArray) -> Table:
+    """Return *rows* as a table, the same memory."""
+    return rows.view(TRIP_DTYPE).reshape(len(rows))
