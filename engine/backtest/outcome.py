@@ -140,7 +140,7 @@ def make_result(
         _check_consistency(raw, log, columns, initial)
     metrics = compute_metrics(
         _metric_inputs(raw, log, columns, initial, first_decision_bar, account.money_precision),
-        _metric_settings(config),
+        metric_settings(config),
     )
     mark = fingerprint(raw.fills, raw.equity, raw.orders)
     states = Counter(OrderStatus(int(state)).name for state in raw.orders["state"])
@@ -256,7 +256,8 @@ def _metric_inputs(
     )
 
 
-def _metric_settings(config: BacktestConfig) -> MetricSettings:
+def metric_settings(config: BacktestConfig) -> MetricSettings:
+    """Return how the metrics of a run of *config* are annualised."""
     section = config.metrics
     sessions = config.data[0].sessions_per_year
     return MetricSettings(

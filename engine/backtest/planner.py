@@ -111,6 +111,35 @@ def plan_engine(
     return EnginePlan("events", tuple(refusals))
 
 
+def standing_refusals(
+    config: BacktestConfig, columns: Sequence[BarColumns], strategies: Sequence[PlannedStrategy]
+) -> tuple[str, ...]:
+    """Return the reasons against the compiled path that no parameter of a strategy changes."""
+    found = list(_static_refusals(config, columns, strategies))
+    if config.engine is EngineChoice.EVENTS:
+        found.insert(0, "engine: events was asked for")
+    return tuple(found)
+
+
+def plan_column(
+    config: BacktestConfig,
+    *,
+    columns: Sequence[BarColumns],
+    windows: Sequence[Window],
+    strategies: Sequence[PlannedStrategy],
+) -> tuple[KernelRequest | None, tuple[str, ...]]:
+    """Return what the compiled path runs for one column of a grid, or None and every reason.
+
+    The `standing_refusals` were asked before.
+    """
+    signals, refusals = _signals(columns, windows, strategies)
+    if refusals:
+        return None, tuple(refusals)
+    request = kernel_request(config, columns=columns, windows=windows, signals=signals)
+    refusals = _table_refusals(request)
+    return (None, tuple(refusals)) if refusals else (request, ())
+
+
 def kernel_request(
     config: BacktestConfig,
     *,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,14 @@ OPTIONAL_COLUMNS: Final = ("vwap", "trades", "spread")
 FLAG_COLUMNS: Final = ("is_synthetic", "starts_session", "ends_session")
 
 
+class ColumnMemo(Protocol):
+    """Keeps columns that were computed of bars, for others that want the same."""
+
+    def get(self, key: Hashable, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """Return the column *key*, read-only; *compute* makes it the first time. Any thread."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BarColumns:
     """Bars of one instrument in the order of time.
@@ -39,7 +47,8 @@ class BarColumns:
     bar stands for one that the source does not have: nothing fills on it. ``vwap`` and ``spread``
     are in ticks, ``trades`` is a count; `MISSING` marks a bar without one. ``features`` are the
     further numeric columns of the source, NaN where blank. ``duration_ns`` is the nominal length.
-    ``is_closed`` marks bars outside of the sessions of a calendar; None without one.
+    ``is_closed`` marks bars outside of the sessions of a calendar; None without one. ``memo`` keeps
+    what is computed of exactly these bars while many runs share them.
 
     All arrays are made non-writable: a write raises ValueError at once. The columns may be
     memory-mapped. Equality is identity; compare `data_hash`.
@@ -63,6 +72,7 @@ class BarColumns:
     spread: IntArray | None = None
     features: Mapping[str, FloatArray] = field(default_factory=dict)
     is_closed: BoolArray | None = None
+    memo: ColumnMemo | None = field(default=None, repr=False)
     _hash: list[str] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
@@ -93,11 +103,18 @@ class BarColumns:
 
     def with_columns(self, **changes: Any) -> BarColumns:  # noqa: ANN401 (columns by name)
         """Return the bars with other columns of the same names."""
-        return replace(self, **changes)
+        return replace(self, **{"memo": None, **changes})
 
     def prefix(self, length: int) -> BarColumns:
         """Return the first *length* bars."""
         return self.slice(0, length)
+
+    def shared(self, key: Hashable, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+        """Return the column that *compute* makes of these bars; from the memo if there is one.
+
+        *key* says everything that it depends on beside the bars. What comes of a memo is read-only.
+        """
+        return compute() if self.memo is None else self.memo.get(key, compute)
 
     def row(self, index: int) -> Bar:
         """Return bar *index* as a record."""

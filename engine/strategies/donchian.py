@@ -83,17 +83,21 @@ class Donchian(Strategy):
         params = self._params
         first = max(start, self.warmup)
         is_open = np.arange(len(bars)) >= first
-        above_entry = is_open & (bars.close > _before(bars.high, params.entry, highest=True))
-        below_entry = is_open & (bars.close < _before(bars.low, params.entry, highest=False))
-        above_exit = is_open & (bars.close > _before(bars.high, params.exit, highest=True))
-        below_exit = is_open & (bars.close < _before(bars.low, params.exit, highest=False))
+        above_entry = is_open & (bars.close > _before(bars, params.entry, highest=True))
+        below_exit = is_open & (bars.close < _before(bars, params.exit, highest=False))
         regime = regime_column(above_entry, below_exit & ~above_entry, 1)
         if params.direction is SmaCrossDirection.BOTH:
+            below_entry = is_open & (bars.close < _before(bars, params.entry, highest=False))
+            above_exit = is_open & (bars.close > _before(bars, params.exit, highest=True))
             regime += regime_column(below_entry, above_exit & ~below_entry, -1)
         return regime_signals(regime)
 
 
-def _before(values: Column, length: int, *, highest: bool) -> Column:
-    """Return the extreme of the *length* rows before each row."""
-    extreme = rolling_extreme(values, length, highest=highest)
-    return np.concatenate((extreme[:1], extreme[:-1]))
+def _before(bars: BarColumns, length: int, *, highest: bool) -> Column:
+    """Return the highest high, or the lowest low, of the *length* bars before each bar."""
+
+    def compute() -> Column:
+        extreme = rolling_extreme(bars.high if highest else bars.low, length, highest=highest)
+        return np.concatenate((extreme[:1], extreme[:-1]))
+
+    return bars.shared(("extreme before", length, highest), compute)

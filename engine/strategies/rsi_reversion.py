@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.model.bar_columns import BarColumns
 from engine.model.bar_view import AnyBar
-from engine.strategies.indicators import indicator_types
+from engine.strategies.indicators import Column, indicator_types
 from engine.strategies.regime import regime_column, regime_signal, regime_signals
 from engine.strategies.signal_table import SignalTable
 from engine.strategies.sma_cross import SmaCrossDirection
@@ -86,10 +86,8 @@ class RsiReversion(Strategy):
 
     def signals(self, bars: BarColumns, *, start: int = 0) -> SignalTable:
         """Return the signals at all changes of the regime."""
-        params, kinds = self._params, indicator_types()
-        length = {"length": params.length}
-        gains = kinds["gains"].compute(bars, length)
-        losses = kinds["losses"].compute(bars, length)
+        params = self._params
+        gains, losses = (_moves(bars, name, params.length) for name in ("gains", "losses"))
         still = (gains == 0) & (losses == 0)
         level = 100 * np.where(still, 1, gains)
         moved = np.where(still, 2, gains + losses)
@@ -100,3 +98,9 @@ class RsiReversion(Strategy):
             strong = is_open & (level > params.overbought * moved)
             regime += regime_column(strong, is_open & (level <= params.exit * moved), -1)
         return regime_signals(regime)
+
+
+def _moves(bars: BarColumns, name: str, length: int) -> Column:
+    """Return the sum of the gains, or losses, of the last *length* bars."""
+    compute = indicator_types()[name].compute
+    return bars.shared((name, length), lambda: compute(bars, {"length": length}))

@@ -55,13 +55,18 @@ def crosses(bars: BarColumns, params: Mapping[str, Any]) -> Column:
     means are on neither side. Means are compared as integer sums, exactly.
     """
     fast, slow = int(params["fast"]), int(params["slow"])
-    lead = rolling_sum(bars.close, fast) * slow - rolling_sum(bars.close, slow) * fast
-    side = np.sign(lead).astype(np.int8)
+    lead = _sum_of(bars, fast) * slow
+    lead -= _sum_of(bars, slow) * fast
+    above, below = lead > 0, lead < 0
     crossed = np.zeros(len(bars), dtype=np.int8)
-    turned = side[1:] * side[:-1] < 0
-    crossed[1:][turned] = side[1:][turned]
+    up, down = above[1:] & below[:-1], below[1:] & above[:-1]
+    np.subtract(up.view(np.int8), down.view(np.int8), out=crossed[1:])
     crossed[:slow] = 0
     return crossed
+
+
+def _sum_of(bars: BarColumns, length: int) -> Column:
+    return bars.shared(("close sum", length), lambda: rolling_sum(bars.close, length))
 
 
 CROSS: Final = IndicatorType(
