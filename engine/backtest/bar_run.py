@@ -14,10 +14,13 @@ from typing import Any, Final, TypeAlias
 
 from engine.backtest.control import Progress, RunControl
 from engine.backtest.run_events import (
+    due_facts,
+    due_kind,
     fill_facts,
     is_exit,
     news_facts,
     order_facts,
+    position_facts,
     range_problem,
     signal_facts,
     update_count,
@@ -30,7 +33,9 @@ from engine.execution.bar_broker import BarBroker
 from engine.execution.bar_order import (
     BarFill,
     BarOrder,
+    DueNews,
     OrderNews,
+    PositionNews,
 )
 from engine.model.bar_view import BarView, reader
 from engine.model.timeline import Timeline
@@ -89,13 +94,16 @@ class BarRun:
         self._tags = TagIndex()
         self._position = 0
         self._silent = 0
+        self._counted = 0
         self._bar_seq = -1
         self._signal_seq = -1
+        self._fill_seq = -1
         self._order_seqs: dict[int, int] = {}
         """ORDER event by the identity of its order, which the broker keeps."""
         self._instant_ns = 0
         self._is_closing = False
         self._has_fine_bars = any(feed.is_fine for feed in feeds)
+        self._has_slices = False
         self._hear: Callable[[int, object], None] | None = None
         self.total = len(self._bars)
         self.finished = not self.total
@@ -114,6 +122,8 @@ class BarRun:
         """Arrange who hears what; called when the container has started."""
         self.is_loud = self._bus.subscription_count > 0
         host = self._host
+        self._has_slices = len(self._feeds) > 1 or bool(host.sees_slices)
+        self._broker.tells_all = self.is_loud
         self._broker.listening = bool(
             self.is_loud or host.hears_fills or host.hears_orders or self._risk.needs_fills
         )
@@ -213,13 +223,14 @@ class BarRun:
                 if broker.news:
                     self._give_news(index + 1 - offset)
                     due_ns = broker.due_ns
-            if position.lots or not samples:
+            equity = account.equity
+            if position.lots or equity <= 0 or not samples:
                 mark_one(0, index)
             else:
                 # What `mark_one` does without a position: a call costs more than all of it.
                 book.cursor = index + 1
                 position.mark = close[index]
-                samples.append(account.equity)
+                samples.append(equity)
             if watch is not None:
                 self._watch(watch.observe(account.equity), ts_close[index], index)
             if book.orders and ends[index]:
@@ -273,14 +284,15 @@ class BarRun:
     def _instant(self, pairs: list[tuple[int, int]], done: int) -> None:
         broker, feeds = self._broker, self._feeds
         self._match(pairs, done)
-        if self.is_loud:
-            self._publish_bars(pairs)
         seen = self._seen_bars(pairs) if self._has_fine_bars else pairs
         for one, index in seen:
             feeds[one].cursor.index = index
-        for one, index in seen:
-            self._call(one, index, done)
-        if seen and self._host.sees_slices:
+        if self.is_loud:
+            self._publish_and_call(pairs, dict(seen), done)
+        else:
+            for one, index in seen:
+                self._call(one, index, done)
+        if seen and self._has_slices:
             self._slice(seen, done)
         if self._fills_this_close:
             broker.fill_this_close(pairs)
@@ -311,6 +323,10 @@ class BarRun:
         if broker.news:
             self._give_news(done)
         broker.mark(pairs)
+        if self.is_loud:
+            self._clock.advance_to(ts_close)
+            equity = self._account.equity
+            self._tell(BusKind.EQUITY, lambda: {"equity_atoms": equity}, None)
         self._counters.bar_index = bar
         if self._risk.watch is not None:
             self._watch(self._risk.observe(self._account.equity), ts_close, bar)
@@ -334,6 +350,16 @@ class BarRun:
                 self._take_signals(done)
 
     def _slice(self, pairs: list[tuple[int, int]], done: int) -> None:
+        if self.is_loud:
+            self._bar_seq = self._tell(
+                BusKind.SLICE,
+                lambda: {"bars": {self._feeds[one].columns.symbol: bar for one, bar in pairs}},
+                None,
+            )
+        else:
+            self._silent += 1
+        if not self._host.sees_slices:
+            return
         bars = {one: BarView(self._feeds[one].lists, index) for one, index in pairs}
         try:
             self._host.give_slice(bars)
@@ -428,7 +454,17 @@ class BarRun:
         self, symbol: int, owner: str, row: SignalRow, cancel: str, replace: str, now_ns: int
     ) -> None:
         """Cancel or replace the strategy's own orders by their tag."""
+        kind = BusKind.CANCEL if cancel else BusKind.REPLACE
         for order in own_orders(self._broker, symbol, owner, cancel or replace):
+            if self.is_loud:
+                self._tell(
+                    kind,
+                    partial(order_facts, order),
+                    symbol,
+                    cause=self._signal_seq,
+                )
+            else:
+                self._silent += 1
             if cancel:
                 self._broker.cancel(order, now_ns=now_ns)
             else:
@@ -461,11 +497,22 @@ class BarRun:
             broker.news.clear()
             for item in news:
                 self._clock.advance_to(item.ts)
+                if isinstance(item, PositionNews):
+                    self._tell(
+                        BusKind.POSITION,
+                        partial(position_facts, item),
+                        item.symbol,
+                        cause=self._fill_seq,
+                    )
+                    continue
+                if isinstance(item, DueNews):
+                    self._tell(due_kind(item), partial(due_facts, item), item.symbol)
+                    continue
                 if isinstance(item, BarFill):
                     if self._risk.needs_fills:
                         self._risk.on_fill(item)
                     if self.is_loud:
-                        self._tell(
+                        self._fill_seq = self._tell(
                             BusKind.FILL,
                             partial(fill_facts, item),
                             item.symbol,
@@ -536,10 +583,11 @@ class BarRun:
 
     # --- events ----------------------------------------------------------------------------------
 
-    def _tell(self, kind: BusKind, facts: Facts, symbol: int, *, cause: int = -1) -> int:
+    def _tell(self, kind: BusKind, facts: Facts, symbol: int | None, *, cause: int = -1) -> int:
         """Make an event that somebody hears, caused by the event *cause*; return its seq."""
         self._bus.begin(cause)
-        event = self._bus.publish(kind, facts(), market=self._feeds[symbol].market)
+        market = None if symbol is None else self._feeds[symbol].market
+        event = self._bus.publish(kind, facts(), market=market)
         self._bus.drain()
         return event.seq
 
@@ -551,25 +599,31 @@ class BarRun:
     def _count_events(self) -> None:
         """Number the events that nobody heard, as if they had been published.
 
-        EQUITY and BAR of each bar, signals, orders, refusals, fills, changes of orders.
+        BAR of each bar, EQUITY of each instant, FILL and POSITION of each fill, what fell due,
+        changes of orders; signals, orders, refusals and the like are counted as they come.
         """
         if self.is_loud:
             return
-        updates = sum(update_count(order) for order in self._broker.orders)
-        total = 2 * self._position + self._silent + len(self._broker.fill_log) + updates
-        self._bus.count(max(0, total - self._bus.events_published))
+        broker = self._broker
+        updates = sum(update_count(order) for order in broker.orders)
+        fills = 2 * len(broker.fill_log)
+        total = self._position + self._instants_done() + fills + broker.dues_settled + updates
+        total += self._silent
+        self._bus.count(max(0, total - self._counted))
+        self._counted = max(self._counted, total)
 
-    def _publish_bars(self, pairs: list[tuple[int, int]]) -> None:
-        symbol, bar = pairs[0]
-        ts_close = self._feeds[symbol].ts_close[bar]
-        self._clock.advance_to(ts_close)
-        bus, equity = self._bus, self._account.equity
+    def _instants_done(self) -> int:
+        """Return how many instants have begun, the current one with them."""
+        return _instant_at(self._instants, self._position)
+
+    def _publish_and_call(
+        self, pairs: list[tuple[int, int]], seen: dict[int, int], done: int
+    ) -> None:
+        """Publish each symbol's BAR and let its strategies answer before the next (TIME-2)."""
         for symbol, bar in pairs:
-            market = self._feeds[symbol].market
-            bus.publish(BusKind.EQUITY, {"equity_atoms": equity}, market=market)
-            event = bus.publish(BusKind.BAR, {"bar": bar, "symbol": symbol}, market=market)
-            bus.drain()
-            self._bar_seq = event.seq
+            self._bar_seq = self._tell(BusKind.BAR, partial(_bar_facts, bar, symbol), symbol)
+            if symbol in seen:
+                self._call(symbol, seen[symbol], done)
 
     def _strategy_failed(self, error: Exception, done: int, hook: str) -> None:
         """Count what a strategy raised, or end the run (EVT-6)."""
@@ -581,6 +635,8 @@ class BarRun:
             seq=self._bus.events_published - 1,
             kind=BusKind.BAR,
         )
+        self._bus.drain()
+        self._container.tell_health()
         self._host.outbox.clear()
 
     def _report(self, done: int, now_ns: int) -> None:
@@ -607,6 +663,10 @@ class BarRun:
             self._control.elapsed_s(),
             status,
         )
+
+
+def _bar_facts(bar: int, symbol: int) -> dict[str, int]:
+    return {"bar": bar, "symbol": symbol}
 
 
 def _instant_at(instants: Sequence[int], position: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from engine.containers.bus import BusKind
 from engine.execution.bar_order import (
     FILLED,
     REJECTED,
@@ -11,8 +12,11 @@ from engine.execution.bar_order import (
     ROLE_LIQUIDATION,
     BarFill,
     BarOrder,
+    DueNews,
     OrderNews,
+    PositionNews,
 )
+from engine.model.market_events import Funding
 from engine.strategies.signal_rows import SignalRow
 from engine.strategies.signal_table import NO_PRICE
 
@@ -73,6 +77,36 @@ def order_facts(order: BarOrder) -> dict[str, Any]:
 def news_facts(news: OrderNews) -> dict[str, Any]:
     """Return the payload of an ORDER_UPDATE."""
     return {"order": news.order.seq, "state": news.state, "reason": news.reason}
+
+
+def position_facts(news: PositionNews) -> dict[str, Any]:
+    """Return the payload of a POSITION; money in atoms, lots signed."""
+    return {
+        "lots": news.lots,
+        "cost_atoms": news.cost_atoms,
+        "realised_atoms": news.realised_atoms,
+        "cash_atoms": news.cash_atoms,
+    }
+
+
+def due_kind(news: DueNews) -> BusKind:
+    """Return FUNDING or CORPORATE_ACTION."""
+    return BusKind.FUNDING if isinstance(news.event, Funding) else BusKind.CORPORATE_ACTION
+
+
+def due_facts(news: DueNews) -> dict[str, Any]:
+    """Return the payload of a FUNDING or CORPORATE_ACTION."""
+    event = news.event
+    if isinstance(event, Funding):
+        return {"stamp": event.ts_ns, "rate_ppb": event.rate_ppb, "lots": news.lots}
+    return {
+        "stamp": event.ts_ns,
+        "kind": event.kind.value,
+        "ratio_num": event.ratio_num,
+        "ratio_den": event.ratio_den,
+        "amount_atoms": event.amount_atoms,
+        "lots": news.lots,
+    }
 
 
 def fill_facts(fill: BarFill) -> dict[str, Any]:

@@ -109,6 +109,7 @@ class EventBus:
         self._cause_seq = -1
         self.error_count = 0
         self.error_texts: list[str] = []
+        self.is_draining = False
 
     @property
     def events_published(self) -> int:
@@ -181,6 +182,13 @@ class EventBus:
         self._next_seq += events
         return self._next_seq - 1
 
+    def tell(self, kind: BusKind, facts: Callable[[], object]) -> None:
+        """Publish what *facts* returns if anybody hears *kind*, else only number the event."""
+        if kind in self._handlers:
+            self.publish(kind, facts())
+        else:
+            self._next_seq += 1
+
     def begin(self, cause_seq: int) -> None:
         """Let what is published next be caused by the event *cause_seq*; -1: from outside."""
         self._cause_seq = cause_seq
@@ -206,17 +214,23 @@ class EventBus:
             ComponentFailedError: a handler raised and the policy says stop.
         """
         queue = self._queue
-        while queue:
-            event = queue.popleft()
-            self._cause_seq = event.seq
-            for _, _, handler, component in self._handlers.get(event.kind, ()):
-                if self._errors is None:
-                    handler(event)
-                    continue
-                try:
-                    handler(event)
-                except Exception as error:  # noqa: BLE001 (boundary: a component's code runs here)
-                    self.record_error(error, component=component, seq=event.seq, kind=event.kind)
+        self.is_draining = True
+        try:
+            while queue:
+                event = queue.popleft()
+                self._cause_seq = event.seq
+                for _, _, handler, component in self._handlers.get(event.kind, ()):
+                    if self._errors is None:
+                        handler(event)
+                        continue
+                    try:
+                        handler(event)
+                    except Exception as error:  # noqa: BLE001 (boundary: a component's code runs here)
+                        self.record_error(
+                            error, component=component, seq=event.seq, kind=event.kind
+                        )
+        finally:
+            self.is_draining = False
         self._cause_seq = -1
 
     def record_error(self, error: Exception, *, component: str, seq: int, kind: BusKind) -> None:
@@ -235,6 +249,16 @@ class EventBus:
         )
         if len(self.error_texts) < policy.max_errors:
             self.error_texts.append(text)
+        if kind is not BusKind.ERROR:
+            self._cause_seq = seq
+            self.tell(
+                BusKind.ERROR,
+                lambda: {
+                    "component": component,
+                    "kind": kind.value,
+                    "error": f"{type(error).__name__}: {error}",
+                },
+            )
         too_many = self.error_count > policy.max_errors
         if policy.stop_on_error or too_many:
             more = f"; that is error {self.error_count} of this run (max_errors)"
@@ -252,6 +276,7 @@ class EventBus:
     def reset(self) -> None:
         """Start the numbers again; subscriptions stay."""
         self._queue.clear()
+        self.is_draining = False
         self._next_seq = 0
         self._cause_seq = -1
         self.error_count = 0

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from enum import Enum, unique
 from graphlib import CycleError, TopologicalSorter
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, runtime_checkable
 
 from engine import flow
-from engine.containers.bus import ErrorPolicy, EventBus
+from engine.containers.bus import BusKind, ComponentFailedError, ErrorPolicy, EventBus
 from engine.containers.component_registry import ComponentRegistry
 from engine.containers.container_metrics import ContainerMetrics
 from engine.containers.context import ContainerContext, LogLine
@@ -19,6 +21,26 @@ from engine.containers.shared_services import shared_service
 from engine.model.clock import SECOND_NS, SimulatedClock
 
 LOG_LINES_KEPT: Final = 10_000
+
+_TOLD_STATES: Final = frozenset(
+    {
+        ContainerState.RUNNING,
+        ContainerState.PAUSED,
+        ContainerState.STOPPED,
+        ContainerState.ERROR,
+        ContainerState.DISPOSING,
+    }
+)
+"""States whose beginning is an event; before them no component listens yet."""
+
+
+@unique
+class HealthLevel(Enum):
+    """How well a container is."""
+
+    HEALTHY = "HEALTHY"
+    DEGRADED = "DEGRADED"
+    UNHEALTHY = "UNHEALTHY"
 
 
 class UnresolvedComponent(flow.NotFoundError):
@@ -98,6 +120,7 @@ class ContainerHealth:
     events: int
     queued: bool
     components: Mapping[str, object]
+    level: HealthLevel = HealthLevel.HEALTHY
 
 
 @dataclass(slots=True)
@@ -172,6 +195,7 @@ class ScopedContainer:
         self._monotonic_ns = monotonic_ns
         self._timeouts = timeouts or Timeouts()
         self._state = ContainerState.CREATED
+        self._told_level: HealthLevel | None = None
         self._held = _Held()
         self._context: ContainerContext | None = self._new_context()
 
@@ -236,6 +260,29 @@ class ScopedContainer:
             events=self.bus.events_published,
             queued=not self.bus.is_idle,
             components=told,
+            level=self.health_level,
+        )
+
+    @property
+    def health_level(self) -> HealthLevel:
+        """Return UNHEALTHY in ERROR, DEGRADED after an error that was skipped, else HEALTHY."""
+        if self._state is ContainerState.ERROR:
+            return HealthLevel.UNHEALTHY
+        return HealthLevel.DEGRADED if self.bus.error_count else HealthLevel.HEALTHY
+
+    def tell_health(self) -> None:
+        """Publish HEALTH if the level has changed since it was last told."""
+        level = self.health_level
+        if level is self._told_level:
+            return
+        self._told_level = level
+        self._tell(
+            BusKind.HEALTH,
+            lambda: {
+                "level": level.value,
+                "errors": self.bus.error_count,
+                "last_error": self.last_error or (self.bus.error_texts or [""])[-1],
+            },
         )
 
     def register_shared_service(self, name: str, service: object) -> None:
@@ -361,6 +408,7 @@ class ScopedContainer:
         self.bus.reset()
         self.counters = Counters()
         self.log_lines = []
+        self._told_level = None
         self._context = self._new_context()
         for name in self._held.initialized:
             component = self.resolve(name)
@@ -461,7 +509,25 @@ class ScopedContainer:
 
     def _enter(self, state: ContainerState) -> None:
         check_transition(self.id, self._state, state)
-        self._state = state
+        before, self._state = self._state, state
+        if state not in _TOLD_STATES:
+            return
+        self._tell(BusKind.LIFECYCLE, lambda: {"from": before.name, "to": state.name})
+        if state in (ContainerState.RUNNING, ContainerState.ERROR):
+            self.tell_health()
+
+    def _tell(self, kind: BusKind, facts: Callable[[], object]) -> None:
+        """Publish an event of the container itself; within a handler it waits for its turn."""
+        bus = self.bus
+        bus.tell(kind, facts)
+        if bus.is_draining or bus.is_idle:
+            return
+        if self._state not in (ContainerState.ERROR, ContainerState.DISPOSING):
+            bus.drain()
+            return
+        # A listener that fails on the way out must not hide why the run ended.
+        with suppress(ComponentFailedError):
+            bus.drain()
 
     def _now(self) -> int:
         return 0 if self._monotonic_ns is None else self._monotonic_ns()

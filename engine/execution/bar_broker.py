@@ -21,7 +21,7 @@ from engine.execution.bar_order import (
     VALIDATED,
     BarFill,
     BarOrder,
-    OrderNews,
+    News,
 )
 from engine.execution.bar_settings import BarBrokerSettings
 from engine.execution.bar_tables import equity_table, fill_table, order_table
@@ -123,7 +123,9 @@ class BarBroker(BarIntake):
         else:
             position.mark = close
             position.has_mark = True
-            equity = 0 if self.is_bankrupt else account.equity
+            equity = account.equity
+            if equity <= 0 or self.is_bankrupt:
+                equity = self._test_account(book.ts_close[bar])
         if self._first_sample is None:
             self._first_sample = (symbol, bar)
         try:
@@ -317,7 +319,7 @@ class BarBroker(BarIntake):
     def _sample_count(self) -> int:
         return len(self.samples)
 
-    def on_market(self, data: Sequence[tuple[int, int]]) -> list[BarFill | OrderNews]:
+    def on_market(self, data: Sequence[tuple[int, int]]) -> list[News]:
         """Do `before` and `match` of the bars of one instant; return what happened.
 
         Only a broker that is listening reports.

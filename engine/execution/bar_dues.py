@@ -17,6 +17,7 @@ from engine.execution.bar_order import (
     PHASE_LIMIT,
     BarOrder,
     Bracket,
+    DueNews,
 )
 from engine.execution.reasons import ReasonCode
 from engine.model.market_events import CorporateAction, CorporateActionKind, Funding
@@ -104,6 +105,9 @@ class BarDues(BarMatching):
             if event.ts_ns > now_ns:
                 return
             self._next_event[index] += 1
+            self.dues_settled += 1
+            if self.tells_all:
+                self.news.append(DueNews(index, now_ns, event, book.position.lots))
             if isinstance(event, Funding):
                 self.account.pay_funding(index, event.rate_ppb)
             elif event.kind is CorporateActionKind.DIVIDEND:

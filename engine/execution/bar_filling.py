@@ -17,6 +17,7 @@ from engine.execution.bar_order import (
     BarFill,
     BarOrder,
     OrderNews,
+    PositionNews,
 )
 from engine.execution.order_manager import OverFillError
 from engine.execution.reasons import ReasonCode
@@ -337,8 +338,23 @@ class BarFilling(BarContingent):
                 self.unknown_volume_fills += 1
             if self.listening:
                 self.news.append(fill)
+            if self.tells_all:
+                self._tell_position(book)
         self._advance_filled(book, order)
         self._follow_up(book, order, held, lots=lots, ticks=ticks)
+
+    def _tell_position(self, book: SymbolBook) -> None:
+        position = book.position
+        self.news.append(
+            PositionNews(
+                book.index,
+                self._ts,
+                lots=position.lots,
+                cost_atoms=position.cost,
+                realised_atoms=position.realised,
+                cash_atoms=self.account.cash,
+            )
+        )
 
     def _sample_count(self) -> int:
         """Return how many equity samples there are."""

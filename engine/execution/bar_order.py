@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Final
+from typing import Final, TypeAlias
 
 from engine.execution.order_manager import IllegalTransitionError
+from engine.model.market_events import CorporateAction, Funding
 from engine.model.orders import TRANSITIONS, OrderStatus
 
 MARKET: Final = 0
@@ -409,6 +410,42 @@ class BarFill:
         self.is_ambiguous = False
 
 
+class PositionNews:
+    """What a symbol's position became by a fill; money in atoms (PF-1)."""
+
+    __slots__ = ("cash_atoms", "cost_atoms", "lots", "realised_atoms", "symbol", "ts")
+
+    def __init__(
+        self,
+        symbol: int,
+        ts: int,
+        *,
+        lots: int,
+        cost_atoms: int,
+        realised_atoms: int,
+        cash_atoms: int,
+    ) -> None:
+        self.symbol = symbol
+        self.ts = ts
+        self.lots = lots
+        self.cost_atoms = cost_atoms
+        self.realised_atoms = realised_atoms
+        self.cash_atoms = cash_atoms
+
+
+class DueNews:
+    """A funding payment or a corporate action that was settled (EVT-4 a)."""
+
+    __slots__ = ("event", "lots", "symbol", "ts")
+
+    def __init__(self, symbol: int, ts: int, event: CorporateAction | Funding, lots: int) -> None:
+        self.symbol = symbol
+        self.ts = ts
+        self.event = event
+        self.lots = lots
+        """Signed lots that were held when it fell due."""
+
+
 class OrderNews:
     """An order's change of state that somebody should hear of (ORD-7)."""
 
@@ -419,3 +456,7 @@ class OrderNews:
         self.state = state
         self.reason = reason
         self.ts = ts
+
+
+News: TypeAlias = BarFill | OrderNews | PositionNews | DueNews
+"""What a broker reports."""

@@ -15,6 +15,7 @@ from engine.execution.bar_order import (
     REJECTED,
     BarFill,
     BarOrder,
+    News,
     OrderNews,
 )
 from engine.execution.bar_settings import (
@@ -68,6 +69,10 @@ class BarState:
         container_id: prefix of the client ids.
         first_bars: first bar of each symbol that is matched; 0 by default.
         listening: whether fills and order changes are reported in `news`.
+
+    Attributes:
+        tells_all: whether positions and what fell due are reported in `news`, too.
+        dues_settled: how many funding payments and corporate actions there were.
     """
 
     def __init__(
@@ -112,7 +117,9 @@ class BarState:
         self._read_settings(self.settings)
         self.orders: list[BarOrder] = []
         self.fill_log: list[BarFill] = []
-        self.news: list[BarFill | OrderNews] = []
+        self.news: list[News] = []
+        self.tells_all = False
+        self.dues_settled = 0
         self.oco: dict[Hashable, OcoGroup] = {}
         self._client_ids: dict[str, BarOrder] = {}
         self.endings: dict[tuple[int, str], int] = {}
@@ -184,9 +191,13 @@ class BarState:
             book.is_dirty = True
         self._count_end(order, reason, ts_ns)
         group = order.group
-        if group is None or order.is_child:
+        if group is None:
             return
-        self._settle_group(book, order, ts_ns)
+        if not order.is_child:
+            self._settle_group(book, order, ts_ns)
+        elif group in book.groups and all(child.state >= FILLED for child in group.children):
+            # Nothing protects what is left to exits that all ended, such as rejected ones.
+            book.groups.remove(group)
 
     def _count_end(self, order: BarOrder, reason: str, ts_ns: int) -> None:
         self.open_count -= 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import StrEnum, unique
 from typing import Protocol
 
-from engine.execution.bar_order import BarFill, BarOrder, OrderNews
+from engine.execution.bar_order import BarFill, BarOrder, News
 
 
 @unique
@@ -41,7 +41,7 @@ class Broker(Protocol):
         """Change an order; False if it cannot be changed."""
         ...
 
-    def on_market(self, data: Sequence[tuple[int, int]]) -> list[BarFill | OrderNews]:
+    def on_market(self, data: Sequence[tuple[int, int]]) -> list[News]:
         """Take market data (symbol, bar); return what it caused."""
         ...
 

@@ -68,6 +68,27 @@ def test_pf_13_a_liquidation_that_waits_is_not_ordered_twice() -> None:
     assert played.fills[1].bar == 4
 
 
+@pytest.mark.parametrize("is_single", [True, False], ids=["mark_one", "mark"])
+def test_pf_14_a_flat_account_below_zero_is_bankrupt(is_single: bool) -> None:
+    # The stop closes at the gap: 200,000 of value lose 120,000 of the 100,000 that there were.
+    order = BarOrder(0, 1, MARKET, 2000, bracket=Bracket(sl=9000))
+    played = BarRun(bar_columns(bars(100, 100, 40, 41)), script={}, account={"leverage": 2})
+    broker = played.broker
+    for bar in range(3):
+        if is_single:
+            broker.advance_one(0, bar)
+            broker.close_one(0, bar)
+        else:
+            broker.match(((0, bar),))
+            broker.mark(((0, bar),))
+        if not bar:
+            broker.submit(order, now_ns=broker.books[0].ts_close[bar])
+    assert not broker.books[0].position.lots
+    assert broker.is_bankrupt
+    assert played.money(broker.shortfall_atoms) == 20_000
+    assert list(broker.samples)[-1] == 0
+
+
 @pytest.mark.parametrize(
     ("low", "fills"), [(79, [10000]), (78, [10000, 7800])], ids=["fine", "below"]
 )
