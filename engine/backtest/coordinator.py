@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,10 +18,17 @@ from engine.backtest.handle import BacktestHandle
 from engine.backtest.market_data import MarketDataStore
 from engine.backtest.results import BacktestResult
 from engine.backtest.runner import Runner
-from engine.backtest.thread_models import run_all
+from engine.backtest.thread_models import (
+    THREADS_NOTE,
+    has_interpreter_lock,
+    run_all,
+    threads_are_in_vain,
+)
 from engine.containers.lifecycle import ContainerState
 from engine.live.clock import SystemClock
 from engine.strategies.catalogue import StrategyType
+
+LOG: Final = logging.getLogger("engine.backtest")
 
 ConfigLike: TypeAlias = BacktestConfig | Mapping[str, Any]
 
@@ -61,6 +69,7 @@ class BacktestCoordinator:
         store: loaded bars, shared read-only by all containers.
         strategies: strategy types by name instead of the shipped ones.
         clock: reads the wall; only for figures that are in no hash.
+        has_lock: whether Python runs one thread at a time; found out by default.
     """
 
     def __init__(
@@ -70,7 +79,10 @@ class BacktestCoordinator:
         store: MarketDataStore | None = None,
         strategies: Mapping[str, StrategyType] | None = None,
         clock: SystemClock | None = None,
+        has_lock: bool | None = None,
     ) -> None:
+        self._has_lock = has_interpreter_lock() if has_lock is None else has_lock
+        self._has_told_of_threads = False
         self._base_dir = base_dir or Path()
         self._store = store or MarketDataStore()
         self._strategies = strategies
@@ -148,11 +160,16 @@ class BacktestCoordinator:
         """
         checked = [as_config(one) for one in configs]
         model = thread_model or (checked[0].threads if checked else ThreadModel.SINGLE_THREADED)
+        workers = worker_count(max_workers)
+        is_in_vain = threads_are_in_vain(checked, model, workers, has_lock=self._has_lock)
+        if is_in_vain and not self._has_told_of_threads:
+            self._has_told_of_threads = True
+            LOG.info(THREADS_NOTE)
         return run_all(
             self,
             checked,
             model=model,
-            max_workers=worker_count(max_workers),
+            max_workers=workers,
             base_dir=base_dir or self._base_dir,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from typing import Final, Protocol, TypeAlias, assert_never
 import anyio
 from anyio import to_thread
 
-from engine.backtest.config import BacktestConfig, ThreadModel
+from engine.backtest.config import BacktestConfig, EngineChoice, ThreadModel
 from engine.backtest.control import RunControl
 from engine.backtest.results import BacktestResult
 from engine.backtest.worker import run_in_worker
@@ -20,6 +21,12 @@ from engine.flow.errors import OperationError
 
 QUEUE_SIZE: Final = 4
 """Jobs that wait between two stages; the stage before blocks when it is full."""
+
+THREADS_NOTE: Final = (
+    "MULTI_THREADED: strategies in Python share the interpreter's lock, so threads make them no "
+    "faster; PROCESS_PARALLEL does, and what runs compiled is faster on threads too"
+)
+"""What is logged once when threads cannot help (MODE-1)."""
 
 _Run: TypeAlias = Callable[[BacktestConfig], BacktestResult]
 
@@ -47,6 +54,24 @@ class ManyRunsError(OperationError):
         super().__init__(
             f"{len(self.errors)} of {total} runs failed: {lines}", cause=self.errors[0][1]
         )
+
+
+def has_interpreter_lock() -> bool:
+    """Return whether this Python runs one thread at a time: False in free-threaded builds."""
+    asks: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
+    return asks()
+
+
+def threads_are_in_vain(
+    configs: Sequence[BacktestConfig], model: ThreadModel, workers: int, *, has_lock: bool
+) -> bool:
+    """Return whether threads give no speed-up: Python code under the interpreter's lock."""
+    return (
+        has_lock
+        and model in (ThreadModel.MULTI_THREADED, ThreadModel.ASYNC_MULTI)
+        and min(workers, len(configs)) > 1
+        and any(config.engine is not EngineChoice.COMPILED for config in configs)
+    )
 
 
 def run_all(

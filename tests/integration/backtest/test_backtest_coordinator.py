@@ -16,7 +16,7 @@ from engine.backtest.results import ResultStatus
 from engine.backtest.results_io import load_result, save_result
 from engine.backtest.run_hash import effective_config, plain, run_hash
 from engine.backtest.strategy_loading import type_of_class
-from engine.backtest.thread_models import ManyRunsError
+from engine.backtest.thread_models import THREADS_NOTE, ManyRunsError
 from engine.config.backtest_file import load_backtest_file
 from engine.model.bar_view import AnyBar
 from engine.model.run_tables import digest64, fingerprint
@@ -51,6 +51,24 @@ def test_every_mode_has_its_thread_model() -> None:
     }
     assert 1 <= worker_count(None) <= 8
     assert worker_count(3) == 3
+
+
+@pytest.mark.parametrize(
+    ("has_lock", "engine", "lines"),
+    [(True, "events", 1), (False, "events", 0), (True, "compiled", 0)],
+    ids=["lock", "free-threaded", "compiled"],
+)
+def test_mode_1_threads_that_cannot_help_are_logged_once(
+    caplog: pytest.LogCaptureFixture, has_lock: bool, engine: str, lines: int
+) -> None:
+    config = load_backtest_file(SAMPLES / "backtest.yaml", overrides=[f"engine={engine}"]).config
+    coordinator = BacktestCoordinator(base_dir=SAMPLES, has_lock=has_lock)
+    with caplog.at_level("INFO", logger="engine.backtest"):
+        for _ in range(2):
+            coordinator.run_many(
+                [config] * 2, thread_model=ThreadModel.MULTI_THREADED, max_workers=2
+            )
+    assert [one.message for one in caplog.records] == [THREADS_NOTE] * lines
 
 
 @pytest.mark.parametrize("model", list(ThreadModel), ids=lambda one: one.value)
