@@ -7,8 +7,10 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, TextIO
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from tui import backtest_command, optimize_command, paths
 
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
     from engine.api.views import StopReport
     from tui.app import ConsoleApp
 
+_SIGNS: Final = "quarterdeck-signs"
 _EXAMPLES: Final = """\
 examples:
   quarterdeck                                   open the console on the built-in paper session
   quarterdeck run my-session.yaml               open it on your own session
+  quarterdeck --theme nord --read-only          with options of run
   quarterdeck run deterministic.yaml --headless --json
   quarterdeck run paper.yaml --headless --for 30
   quarterdeck check my-session.yaml             say what is wrong with a file, or nothing
@@ -48,6 +52,7 @@ def _run_command(arguments: Sequence[str]) -> int:
         options = parser.parse_args(arguments)
     except SystemExit as stop:
         return int(stop.code or 0)
+    _write_what_is_known(only_ascii=options.ascii)
     try:
         match options.command:
             case "check":
@@ -66,6 +71,22 @@ def _run_command(arguments: Sequence[str]) -> int:
         return 130
     except BrokenPipeError:
         return 1
+
+
+def _write_what_is_known(*, only_ascii: bool) -> None:
+    """Let an encoding that lacks our signs show others, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        encoding = "ascii" if only_ascii else str(stream.encoding or "ascii")
+        if encoding.lower().replace("-", "") in ("utf8", "utf16") or not isinstance(
+            stream, TextIOWrapper
+        ):
+            continue
+        import codecs
+
+        from tui.formatting.ascii_text import replace_unknown
+
+        codecs.register_error(_SIGNS, replace_unknown)
+        stream.reconfigure(encoding=encoding, errors=_SIGNS)
 
 
 def _flush(stream: TextIO) -> bool:
@@ -88,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     _add_data_dir(parser, default=None)
+    _add_console_options(parser)
     commands = parser.add_subparsers(dest="command", metavar="command")
     run_parser = commands.add_parser("run", help="run a session (the default command)")
     run_parser.add_argument(
@@ -102,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     run_parser.add_argument(
         "--json", action="store_true", help="headless: print one JSON object at the end"
     )
-    run_parser.add_argument("--theme", metavar="NAME", help="theme of the console, this time")
+    _add_console_options(run_parser, is_sub=True)
     check = commands.add_parser("check", help="validate a session file")
     check.add_argument("config", metavar="CONFIG", help="session file or bundled sample")
     sessions = commands.add_parser("sessions", help="list past sessions from the store")
@@ -124,6 +146,31 @@ def _add_data_dir(parser: argparse.ArgumentParser, *, default: str | None) -> No
         default=default,
         help=f"where the state lives (also {paths.DATA_DIR_VARIABLE})",
     )
+
+
+def _add_console_options(parser: argparse.ArgumentParser, *, is_sub: bool = False) -> None:
+    """Add what changes the console, this time; the help of ``run`` lists it.
+
+    A sub-command leaves alone what stands before it.
+    """
+    group = parser.add_argument_group("console, this time") if is_sub else parser
+    value: dict[str, Any] = {"default": argparse.SUPPRESS} if is_sub else {}
+
+    def add(name: str, text: str, **more: Any) -> None:  # noqa: ANN401 (argparse's own arguments)
+        group.add_argument(name, help=text if is_sub else argparse.SUPPRESS, **more, **value)
+
+    add("--theme", "colours, as the settings (,) list them", metavar="NAME")
+    add("--fps", "how often a second the engine is asked, 1 to 30", metavar="N", type=_frames)
+    add("--read-only", "look only: nothing that acts works", action="store_true")
+    add("--no-color", "no colours, as NO_COLOR=1", action="store_true")
+    add("--ascii", "letters in place of lines and symbols", action="store_true")
+    add("--no-mouse", "leave the mouse to the terminal", action="store_true")
+
+
+def _frames(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 30:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 30")
+    return int(text)
 
 
 class _Version(argparse.Action):
@@ -219,7 +266,7 @@ def _run(options: argparse.Namespace) -> int:
         from tui.headless import run_headless
 
         return run_headless(config, data_dir, seconds=seconds, as_json=as_json)
-    return _run_console(config, data_dir, seconds=seconds, theme=getattr(options, "theme", None))
+    return _run_console(config, data_dir, seconds=seconds, options=options)
 
 
 def _no_terminal_reason() -> str | None:
@@ -232,7 +279,9 @@ def _no_terminal_reason() -> str | None:
     return None
 
 
-def _run_console(config: Path, data_dir: Path, *, seconds: float | None, theme: str | None) -> int:
+def _run_console(
+    config: Path, data_dir: Path, *, seconds: float | None, options: argparse.Namespace
+) -> int:
     if not config.is_file():
         # Said before the screen is touched; everything else about the file is said by its loader.
         sys.stderr.write(f"{config}: no such file\n")
@@ -243,25 +292,32 @@ def _run_console(config: Path, data_dir: Path, *, seconds: float | None, theme: 
     from tui.app import ConsoleApp
     from tui.settings import load_usable_settings, save_settings
 
+    if options.no_color:
+        os.environ["NO_COLOR"] = "1"  # Textual reads it when the app is made
     settings, problem = load_usable_settings(paths.config_dir())
+    settings = replace(
+        settings,
+        fps=options.fps or settings.fps,
+        read_only=options.read_only or settings.read_only,
+    )
     engine = EngineThread(config=config, data_dir=data_dir, seconds=seconds)
     app = ConsoleApp(
         engine,
         on_first_paint=engine.start,
         settings=settings,
-        theme=theme,
+        theme=options.theme,
         settings_problem=problem,
         save=None if problem else partial(save_settings, paths.config_dir()),
         themes_dir=paths.asset_dir("themes"),
     )
     try:
-        anyio.run(_console_and_signals, app)
+        anyio.run(partial(_console_and_signals, app, mouse=not options.no_mouse))
     finally:
         report = engine.stop()
     return _say_goodbye(app, report)
 
 
-async def _console_and_signals(app: ConsoleApp) -> None:
+async def _console_and_signals(app: ConsoleApp, *, mouse: bool) -> None:
     """Run the console beside one task that turns signals into a clean exit."""
     import signal
 
@@ -276,7 +332,7 @@ async def _console_and_signals(app: ConsoleApp) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch, name="signals")
         try:
-            await app.run_async()
+            await app.run_async(mouse=mouse)
         finally:
             tasks.cancel_scope.cancel()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import IO, Any
 
@@ -41,9 +42,14 @@ class LosableFile:
 
 
 class ConsoleDriver(LinuxDriver):
-    """Textual's driver over a terminal that may be lost."""
+    """Textual's driver over a terminal that may be lost.
+
+    It paints on standard output, which is known to be a terminal; Textual takes standard error,
+    where ``2>file`` would leave the screen dark.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 (Textual's own)
         super().__init__(*arguments, **options)
-        if self._file is not None:
-            self._file = LosableFile(self._file)  # type: ignore[assignment]  # it does what is used
+        file = sys.__stdout__ or self._file
+        if file is not None:
+            self._file = LosableFile(file)  # type: ignore[assignment]  # it does what is used

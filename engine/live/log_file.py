@@ -136,6 +136,12 @@ class LogFile:
         self._listener.start()
 
     def close(self) -> None:
-        """Write what is left and end the thread; blocks until then."""
+        """Write what is left and end the thread; blocks until then.
+
+        Never raises: a full disk must not hide how the engine ended.
+        """
         self._listener.stop()
-        self._handler.close()
+        try:
+            self._handler.close()
+        except OSError:  # what is still buffered finds no room either
+            self._handler.failed += 1

@@ -29,15 +29,24 @@ class Terminal:
     """A pseudo-terminal with the command in it, and what its screen shows."""
 
     def __init__(
-        self, arguments: list[str], *, environment: dict[str, str], columns: int, lines: int
+        self,
+        arguments: list[str],
+        *,
+        environment: dict[str, str],
+        columns: int,
+        lines: int,
+        errors: Path | None = None,
     ) -> None:
+        called, given = str(COMMAND), arguments
+        if errors is not None:
+            called, given = "/bin/sh", ["-c", f'exec "$0" "$@" 2>{errors}', called, *given]
         self._screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self._screen)
         self.output = bytearray()
         self._is_open = True
         self.child: pexpect.spawn[bytes] = pexpect.spawn(
-            str(COMMAND),
-            arguments,
+            called,
+            given,
             env=environment,
             dimensions=(lines, columns),
             timeout=None,
@@ -198,8 +207,12 @@ def open_terminal(environment: dict[str, str]) -> Iterator[Callable[..., Termina
     """Return a function that starts the command in a terminal of its own."""
     terminals: list[Terminal] = []
 
-    def start(*arguments: str, columns: int = 120, lines: int = 40) -> Terminal:
-        terminal = Terminal(list(arguments), environment=environment, columns=columns, lines=lines)
+    def start(
+        *arguments: str, columns: int = 120, lines: int = 40, errors: Path | None = None
+    ) -> Terminal:
+        terminal = Terminal(
+            list(arguments), environment=environment, columns=columns, lines=lines, errors=errors
+        )
         terminals.append(terminal)
         return terminal
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -40,6 +41,38 @@ def test_a_storm_of_resizes_leaves_a_console_that_works(
     terminal.press_until("q", lambda text: "Quit quarterdeck" in text, why="the dialog")
     assert terminal.press_until_ended("f") == 0
     assert [row["status"] for row in store_rows("SELECT status FROM session")] == ["stopped"]
+
+
+def test_standard_error_in_a_file_leaves_the_screen_where_it_is(
+    open_terminal: Callable[..., Terminal], tmp_path: Path
+) -> None:
+    errors = tmp_path / "errors"
+    terminal = open_terminal(errors=errors)
+    terminal.wait_for("● running")
+    assert not errors.read_bytes()
+    terminal.press_until("q", lambda text: "Quit quarterdeck" in text, why="the dialog")
+    assert terminal.press_until_ended("k") == 0
+    assert " paper paper stopped " in errors.read_text(encoding="utf-8")
+
+
+def test_plain_letters_do_where_asked_or_where_nothing_else_is_known(
+    open_terminal: Callable[..., Terminal], environment: dict[str, str]
+) -> None:
+    terminal = open_terminal("--ascii", "--read-only", "--no-color", "--no-mouse", "--fps", "5")
+    terminal.wait_for("* running")
+    terminal.wait_for("+= Executors")
+    terminal.press("n")
+    terminal.wait_for("This console is read only.")
+    terminal.press_until("q", lambda text: "Quit quarterdeck" in text, why="the dialog")
+    assert terminal.press_until_ended("k") == 0
+    assert terminal.output.isascii()
+    assert b"?1000h" not in terminal.output  # the mouse
+    environment["PYTHONIOENCODING"] = "ascii"
+    plain = open_terminal("run", "--theme", "quarterdeck-light")
+    plain.wait_for("* running")
+    plain.press_until("q", lambda text: "Quit quarterdeck" in text, why="the dialog")
+    assert plain.press_until_ended("k") == 0
+    assert plain.output.isascii()
 
 
 def test_without_a_terminal_it_says_so_and_draws_nothing(

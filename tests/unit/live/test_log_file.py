@@ -127,3 +127,13 @@ async def test_two_engines_do_not_share_a_log(tmp_path: Path) -> None:
         second.log.info("yours")
     assert [line["event"] for line in lines(first.path)] == ["mine"]
     assert [line["event"] for line in lines(second.path)] == ["yours"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
+async def test_a_full_disk_does_not_hide_how_the_engine_ended(tmp_path: Path) -> None:
+    (tmp_path / "quarterdeck.log").symlink_to("/dev/full")
+
+    async with LogFile.open(tmp_path) as log_file:
+        log_file.log.info("finds no room")
+
+    assert log_file.lost_lines == 2  # the line, and what was buffered at the end
