@@ -14,7 +14,7 @@ from engine.config.session_plan import SessionPlan, load_session_plan
 from engine.containers.effects import Effects
 from engine.containers.inputs import ActionInput
 from engine.containers.session_container import SessionContainer
-from engine.markets.merged_feed import MergedFeed, TimerTick
+from engine.markets.merged_feed import MergedFeed
 from engine.model.clock import from_iso
 from engine.model.quotes import QuoteTick
 
@@ -121,5 +121,5 @@ class Crowd:
 
 def _quotes_only(plan: SessionPlan) -> Iterator[QuoteTick]:
     for item in MergedFeed(plan.sources, start_ns=START_NS):
-        if not isinstance(item, TimerTick):
+        if isinstance(item, QuoteTick):
             yield item

@@ -54,6 +54,7 @@ def build_container(plan: SessionPlan, *, container_id: str, start_ns: int) -> S
             for section in plan.config.controllers
             if section.total_amount_quote is not None
         },
+        initial_positions=plan.initial_positions,
     )
 
 
@@ -122,7 +123,7 @@ def build_session(
     )
     runner = SessionRunner(
         container=container,
-        feed=MergedFeed(sources, start_ns=start_ns),
+        feed=MergedFeed(sources, start_ns=start_ns, funding=plan.funding),
         pace=Pace(clock=clock, start_ns=start_ns, speed=speed),
         writer=writer,
         recorder=recorder,

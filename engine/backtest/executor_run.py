@@ -6,6 +6,7 @@ journal hash that a paper session with the same inputs has.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -41,9 +42,10 @@ from engine.executors.archive import ArchivedExecutor
 from engine.executors.factory import load_builtin_executors
 from engine.flow.errors import ConfigurationError
 from engine.live.clock import SystemClock
-from engine.markets.merged_feed import MergedFeed, TimerTick
+from engine.markets.merged_feed import FeedItem, MergedFeed, TimerTick
 from engine.model.bar_columns import BarColumns
 from engine.model.clock import SECOND_NS
+from engine.model.funding import FundingRate
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import Fill, Order, OrderStatus
 from engine.model.quotes import QuoteTick
@@ -198,8 +200,10 @@ class ExecutorRun:
         ends = sorted({int(ns) for one in columns for ns in one.ts_close.tolist()})
         place, total = 0, len(ends)
         self._give(container, StartInput(start_ns))
-        wishes = self._wishes()
+        wishes, funding = self._wishes(), self._funding()
         for item in feed:
+            while funding and funding[0].ts_ns < item.ts_ns:
+                self._give(container, funding.popleft())
             while place < total and item.ts_ns >= ends[place]:
                 samples.append((ends[place], container.portfolio.equity_atoms))
                 place += 1
@@ -226,6 +230,15 @@ class ExecutorRun:
         else:
             samples[-1] = (end_ns, container.portfolio.equity_atoms)
         return samples
+
+    def _funding(self) -> deque[FundingRate]:
+        """Return the payments of all perpetuals in the order of their time (PF-9)."""
+        due = [
+            FundingRate(instrument.market, one.ts_ns, one.rate_ppb)
+            for entry, instrument in zip(self._request.config.data, self._instruments, strict=True)
+            for one in entry.funding_events()
+        ]
+        return deque(sorted(due, key=lambda one: one.ts_ns))
 
     def _wishes(self) -> list[Callable[[int], ActionInput]]:
         """Return what creates the planned executors, once every market has a quote."""
@@ -304,8 +317,8 @@ class ExecutorRun:
             rejections=dict(sorted(rejections.items())),
             status=ResultStatus.CANCELLED if cancelled else ResultStatus.COMPLETED,
             bars_done=sum(len(one) for one in self._columns),
-            costs_atoms=0,
-            funding_atoms=0,
+            costs_atoms=-container.portfolio.funding_atoms,
+            funding_atoms=-container.portfolio.funding_atoms,
             shortfall_atoms=0,
             final_equity_atoms=container.portfolio.equity_atoms,
             open_marks=tuple(
@@ -320,7 +333,7 @@ def _creation(request_id: str, arguments: Mapping[str, Any], ts_ns: int) -> Acti
     return ActionInput(ts_ns, request_id, "plan", "create", arguments)
 
 
-def _input(item: QuoteTick | TimerTick) -> SessionInput:
+def _input(item: FeedItem) -> SessionInput:
     return TimerInput(item.ts_ns) if isinstance(item, TimerTick) else item
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from engine.agents.config import AgentSection
 from engine.execution.settings import BrokerSettings
+from engine.executors.validation import DirectionalSide, PositiveDecimal
 from engine.markets.config import MarketConfig, VenueConfig
 from engine.model.clock import SECOND_NS, from_iso
 from engine.model.durations import parse_duration_ns
@@ -105,6 +106,18 @@ class ControllerSection(_Section):
     )
 
 
+class InitialPositionSection(_Section):
+    """A position that a controller begins with, at the first mid of its market (12.5)."""
+
+    controller_id: str = Field(
+        default="main", description="whose it is: main, or the id of a controller"
+    )
+    connector_name: str
+    trading_pair: str
+    amount: PositiveDecimal = Field(description="in base, a whole number of the market's lots")
+    side: DirectionalSide = Field(description="BUY for a long position, SELL for a short one")
+
+
 class StrategySection(_Section):
     """A strategy: gives signals, the risk manager makes orders of them."""
 
@@ -127,6 +140,9 @@ class SessionConfig(_Section):
     risk: RiskSettings = RiskSettings()
     strategies: tuple[StrategySection, ...] = ()
     controllers: tuple[ControllerSection, ...] = ()
+    initial_positions: tuple[InitialPositionSection, ...] = Field(
+        default=(), description="positions that exist before the session"
+    )
     agents: tuple[AgentSection, ...] = ()
     scheduling: SchedulingSettings = SchedulingSettings()
     control_api: ControlApiSettings = ControlApiSettings()

@@ -6,7 +6,7 @@ import hashlib
 import json
 import pathlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import BaseModel, ValidationError
@@ -20,10 +20,13 @@ from engine.config.session import SessionConfig
 from engine.config.yaml_tree import Path, Plain
 from engine.executors.config import ExecutorConfigBase
 from engine.executors.factory import ExecutorFactory, load_builtin_executors
+from engine.executors.position_store import InitialPosition
 from engine.flow.errors import EngineError
 from engine.markets.config import MarketConfigError, VenueConfig, build_source
+from engine.markets.funding import FundingSchedule
 from engine.markets.source import MarketSource
-from engine.model.instruments import ConnectorPair, Instrument
+from engine.model.instruments import ConnectorPair, Instrument, OffGridError
+from engine.model.orders import TradeType
 from engine.strategies.catalogue import controller_types, strategy_types
 from engine.strategies.controller import Controller
 from engine.strategies.strategy import Strategy
@@ -51,6 +54,17 @@ class SessionPlan:
     strategies: tuple[tuple[ConnectorPair, Strategy], ...]
     executors: tuple[ExecutorConfigBase, ...]
     agents: tuple[PlannedAgent, ...] = ()
+    initial_positions: Mapping[str, tuple[InitialPosition, ...]] = field(default_factory=dict)
+    """By controller."""
+
+    @property
+    def funding(self) -> tuple[FundingSchedule, ...]:
+        """Return when the perpetuals pay funding, in the order of the file."""
+        return tuple(
+            FundingSchedule.of(ConnectorPair(one.venue, one.pair), one.funding)
+            for one in self.config.markets
+            if one.funding is not None
+        )
 
     @property
     def instruments(self) -> dict[ConnectorPair, Instrument]:
@@ -96,11 +110,19 @@ class _PlanReader:
         controllers = self._controllers()
         strategies = self._strategies()
         executors = self._executors()
+        positions = self._initial_positions(sources)
         agents = self._agents()
         if self._problems:
             raise ConfigError(self._problems)
         return SessionPlan(
-            self._document.path, self._config, sources, controllers, strategies, executors, agents
+            self._document.path,
+            self._config,
+            sources,
+            controllers,
+            strategies,
+            executors,
+            agents,
+            positions,
         )
 
     def _sources(self) -> tuple[MarketSource, ...]:
@@ -113,6 +135,8 @@ class _PlanReader:
             if venue is None:
                 self._add((*path, "venue"), _unknown("venue", market.venue, venues))
                 continue
+            if market.funding is not None and venue.kind != "perpetual":
+                self._add((*path, "funding"), f"{venue.name} is a {venue.kind} venue: no funding")
             key = ConnectorPair(market.venue, market.pair)
             if key in sources:
                 self._add((*path, "pair"), f"{market.pair} is already a market of {market.venue}")
@@ -190,6 +214,40 @@ class _PlanReader:
             if isinstance(config, ExecutorConfigBase):
                 configs.append(config)
         return tuple(configs)
+
+    def _initial_positions(
+        self, sources: tuple[MarketSource, ...]
+    ) -> dict[str, tuple[InitialPosition, ...]]:
+        """Return the positions by controller; each must fit its market's grid and kind."""
+        instruments = {source.market: source.instrument for source in sources}
+        owners = {"main", *(section.id for section in self._config.controllers)}
+        taken: set[tuple[str, ConnectorPair]] = set()
+        found: dict[str, list[InitialPosition]] = {}
+        for index, section in enumerate(self._config.initial_positions):
+            path: Path = ("initial_positions", index)
+            market = ConnectorPair(section.connector_name, section.trading_pair)
+            if section.controller_id not in owners:
+                text = _unknown("controller", section.controller_id, owners)
+                self._add((*path, "controller_id"), text)
+            if (section.controller_id, market) in taken:
+                text = f"{section.controller_id} has a position of {market} already, add them up"
+                self._add((*path, "trading_pair"), text)
+            taken.add((section.controller_id, market))
+            self._check_market((*path, "trading_pair"), market)
+            instrument = instruments.get(market)
+            if instrument is None:
+                continue
+            try:
+                instrument.to_lots(section.amount)
+            except OffGridError:
+                text = f"{section.amount} is not a whole number of lots of {instrument.lot}"
+                self._add((*path, "amount"), text)
+            if section.side is TradeType.SELL and not instrument.shortable:
+                text = f"{market} is a spot market, which holds no short position; use BUY"
+                self._add((*path, "side"), text)
+            position = InitialPosition(market, section.amount, section.side)
+            found.setdefault(section.controller_id, []).append(position)
+        return {name: tuple(positions) for name, positions in found.items()}
 
     def _agents(self) -> tuple[PlannedAgent, ...]:
         taken: set[str] = set()

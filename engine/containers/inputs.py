@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from engine import flow
+from engine.model.funding import FundingRate
 from engine.model.instruments import ConnectorPair
 from engine.model.quotes import QuoteTick
 
@@ -64,10 +65,11 @@ class ForceStopInput:
 
 
 SessionInput: TypeAlias = (
-    QuoteTick | StartInput | TimerInput | ActionInput | StopInput | ForceStopInput
+    QuoteTick | FundingRate | StartInput | TimerInput | ActionInput | StopInput | ForceStopInput
 )
 
 QUOTE: Final = "quote"
+FUNDING: Final = "funding"
 START: Final = "start"
 TIMER: Final = "timer"
 ACTION: Final = "action"
@@ -100,6 +102,10 @@ def encode(item: SessionInput) -> tuple[int, str, str]:
                     f"{item.ask_ticks} {item.bid_lots} {item.ask_lots} {item.source_ns}"
                 ),
             )
+        case FundingRate():
+            market = item.market
+            text = f"{market.connector_name} {market.trading_pair} {item.rate_ppb}"
+            return item.ts_ns, FUNDING, text
         case StartInput():
             return item.ts_ns, START, item.continues
         case TimerInput():
@@ -140,6 +146,9 @@ def decode(ts_ns: int, kind: str, payload: str) -> SessionInput:
                 bid, ask, bid_lots, ask_lots, source_ns = map(int, numbers)
                 market = ConnectorPair(connector, pair)
                 return QuoteTick(market, ts_ns, bid, ask, bid_lots, ask_lots, source_ns)
+            case "funding":
+                connector, pair, rate = payload.split(" ")
+                return FundingRate(ConnectorPair(connector, pair), ts_ns, int(rate))
             case "start":
                 return StartInput(ts_ns, payload)
             case "timer":

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from engine.containers.account_books import AccountBooks
 from engine.containers.controller_host import ControllerHost
 from engine.containers.data_handler import DataHandler
 from engine.containers.executor_desk import ExecutorDesk
@@ -17,6 +18,7 @@ from engine.execution.order_manager import OrderManager
 from engine.execution.settings import BrokerSettings, build_commission, build_simulated_broker
 from engine.execution.tick_broker import TickBroker
 from engine.executors.orchestrator import ExecutorOrchestrator
+from engine.executors.position_store import InitialPosition
 from engine.executors.rates import MarketRates
 from engine.model.clock import SimulatedClock
 from engine.model.instruments import ConnectorPair, Instrument
@@ -59,6 +61,7 @@ def assemble_session(
     strategies: Sequence[tuple[ConnectorPair, Strategy]] = (),
     money_precision: int = 8,
     capital: Mapping[str, Decimal] | None = None,
+    initial_positions: Mapping[str, Sequence[InitialPosition]] | None = None,
     outside: OutsideParts | None = None,
 ) -> SessionContainer:
     """Return a started container; nothing in it touches the outside.
@@ -78,6 +81,7 @@ def assemble_session(
         strategies: what gives signals, with its market.
         money_precision: decimals of one atom.
         capital: of each controller that has one, in its quote asset.
+        initial_positions: of each controller that begins with some.
         outside: what takes the orders out of the container, if they are not matched inside.
     """
     clock = SimulatedClock(start_ns)
@@ -118,11 +122,16 @@ def assemble_session(
         next_order_id=desk.next_order_id if outside is None else outside.next_order_id,
         bars=data_handler,
     )
-    orchestrator = ExecutorOrchestrator(strategy=desk, capital_by_controller=capital)
+    orchestrator = ExecutorOrchestrator(
+        strategy=desk,
+        initial_positions_by_controller=initial_positions,
+        capital_by_controller=capital,
+    )
     container = SessionContainer(
         scope=ScopedContainer(container_id=container_id, clock=clock),
         data_handler=data_handler,
         portfolio=portfolio,
+        books=AccountBooks(portfolio=portfolio, orchestrator=orchestrator, rate_of=rates.rate),
         budget=budget,
         order_manager=order_manager,
         broker=matching,

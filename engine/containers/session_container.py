@@ -8,9 +8,11 @@ The two routes to an order:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final, assert_never
 
+from engine.containers.account_books import AccountBooks
 from engine.containers.action_builder import ActionRefusedError, build_action
 from engine.containers.bus import BusEvent, BusKind
 from engine.containers.container_metrics import ContainerMetrics
@@ -46,7 +48,8 @@ from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.step import Level, Notice
 from engine.executors.two_venue_snapshot import TwoVenueSnapshot
 from engine.model.clock import SECOND_NS, SimulatedClock
-from engine.model.instruments import ConnectorPair
+from engine.model.funding import FundingRate
+from engine.model.instruments import PPB, ConnectorPair
 from engine.model.orders import (
     STRATEGY_ROLE,
     CancelRequest,
@@ -85,6 +88,7 @@ class SessionContainer:
         scope: ScopedContainer,
         data_handler: DataHandler,
         portfolio: Portfolio,
+        books: AccountBooks,
         budget: Budget,
         order_manager: OrderManager,
         broker: TickBroker,
@@ -101,6 +105,7 @@ class SessionContainer:
         self.portfolio = portfolio
         self.order_manager = order_manager
         self.orchestrator = orchestrator
+        self._books = books
         self._budget = budget
         self._broker = broker
         self._risk_manager = risk_manager
@@ -181,6 +186,8 @@ class SessionContainer:
         match item:
             case QuoteTick():
                 self._take_quote(item)
+            case FundingRate():
+                self._take_funding(item)
             case StartInput():
                 self._bus.publish(BusKind.LIFECYCLE, item)
             case TimerInput():
@@ -350,12 +357,32 @@ class SessionContainer:
 
     def _take_quote(self, quote: QuoteTick) -> None:
         bar = self.data_handler.on_quote(quote)
+        self._keep_books()
         self._order_desk.match(self._bus, quote)
         self.portfolio.mark(quote.market, quote.bid_ticks + quote.ask_ticks)
         self._bus.drain()
         self._bus.publish(BusKind.QUOTE, quote, market=quote.market)
         if bar is not None:
             self._bus.publish(BusKind.BAR, bar, market=quote.market)
+
+    def _keep_books(self) -> None:
+        """Take over initial positions and charge foreign fees, as far as there are prices now."""
+        for market, lots in self._books.take_over_positions().items():
+            self._broker.take_over(market, lots)
+            self._effects.markets[market] = None
+            amount = self.data_handler.instrument(market).qty(lots)
+            self._notice("info", f"{market}: an initial position of {amount} is taken over")
+        if self._books.unconverted_fees:
+            self._books.convert_fees()
+
+    def _take_funding(self, due: FundingRate) -> None:
+        paid = self._books.pay_funding(due)
+        if paid:
+            self._effects.markets[due.market] = None
+            verb = "received" if paid > 0 else "paid"
+            rate = Decimal(due.rate_ppb) / PPB
+            text = f"{due.market}: funding of {rate:f}: {verb} {abs(paid):f} {due.market.quote}"
+            self._notice("info", text)
 
     def _take_action(self, item: ActionInput) -> None:
         if item.verb in (STOP_CONTROLLER, START_CONTROLLER):
@@ -462,6 +489,8 @@ class SessionContainer:
         if isinstance(event.payload, Fill):
             self._effects.fills.append(event.payload)
             self._effects.markets[event.payload.market] = None
+            if event.payload.fee_in is not None:
+                self._books.take_fee(event.payload)
             self.orchestrator.on_fill(event.payload)
 
     def _on_risk_limit(self, event: BusEvent) -> None:

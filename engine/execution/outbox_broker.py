@@ -97,6 +97,14 @@ class OutboxBroker:
         """
         return self._net[market]
 
+    def take_over(self, market: ConnectorPair, lots: int) -> None:
+        """Count a position of signed *lots* that exists without a reported fill.
+
+        Raises:
+            KeyError: the market cannot be traded here.
+        """
+        self._net[market] += lots
+
     def forget(self, client_order_id: str) -> None:
         """Drop a done order; an open one is left alone."""
         if client_order_id not in self._left:

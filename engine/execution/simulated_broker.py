@@ -202,6 +202,14 @@ class SimulatedBroker(TickFilling):
         """
         return self._books[market].net_lots
 
+    def take_over(self, market: ConnectorPair, lots: int) -> None:
+        """Count a position of signed *lots* that exists without a fill of this broker.
+
+        Raises:
+            KeyError: the market cannot be traded here.
+        """
+        self._books[market].net_lots += lots
+
     def forget(self, client_order_id: str) -> None:
         """Drop a done order; an open or unknown one is left alone."""
         order = self._orders.get(client_order_id)

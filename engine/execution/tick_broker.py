@@ -38,6 +38,10 @@ class TickBroker(Protocol):
         """Return the signed position that the fills of this broker made."""
         ...
 
+    def take_over(self, market: ConnectorPair, lots: int) -> None:
+        """Count a position of signed *lots* that exists without a fill of this broker."""
+        ...
+
     def forget(self, client_order_id: str) -> None:
         """Drop a done order."""
         ...

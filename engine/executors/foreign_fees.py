@@ -51,7 +51,7 @@ class ForeignFees:
         waiting, self._waiting = self._waiting, []
         changed: dict[str, TrackedOrder] = {}
         for order, fill in waiting:
-            atoms = _atoms(fill, instrument_of(order), rate_of)
+            atoms = foreign_fee_atoms(fill, instrument_of(order), rate_of)
             if atoms is None:
                 self._waiting.append((order, fill))
             else:
@@ -60,7 +60,11 @@ class ForeignFees:
         return list(changed.values())
 
 
-def _atoms(fill: Fill, instrument: Instrument, rate_of: RateOf) -> int | None:
+def foreign_fee_atoms(fill: Fill, instrument: Instrument, rate_of: RateOf) -> int | None:
+    """Return what the fee of *fill* in another asset is worth now, in atoms of its quote.
+
+    It is rounded half to even; None while there is no rate, 0 if there is no such fee.
+    """
     if fill.fee_in is None:
         return 0
     asset, amount = fill.fee_in

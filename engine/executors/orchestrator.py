@@ -154,9 +154,8 @@ class ExecutorOrchestrator:
 
     def on_quote(self, quote: QuoteTick) -> None:
         """Wake the executors whose price condition *quote* meets."""
+        self.open_initial_positions()
         self._roster.wake_by_quote(quote)
-        if self._positions.has_pending:
-            self._positions.open_pending()
 
     def on_time(self, now_ns: int) -> None:
         """Wake the executors whose instant has come; archive; watch over a stop."""
@@ -198,15 +197,28 @@ class ExecutorOrchestrator:
             return {}
         instrument = self._strategy.instrument(market)
         paid: dict[str, Decimal] = {}
+        for name, lots in self.exposed_lots(market).items():
+            worth = lots * mid * instrument.atoms_per_tick_lot
+            paid[name] = instrument.money(half_even(-worth * rate_ppb, 2 * PPB))
+            self._funding[name] = self._funding.get(name, Decimal(0)) + paid[name]
+        return paid
+
+    def exposed_lots(self, market: ConnectorPair) -> dict[str, int]:
+        """Return the signed lots of each controller that has some: executors and position holds."""
+        found: dict[str, int] = {}
         for name in dict.fromkeys((*self._roster.by_controller, *self._positions.controllers)):
             lots = self._positions.net_lots(name, market)
             lots += sum(executor.open_lots(market) for executor in self.executors(name))
             if lots:
-                worth = lots * mid * instrument.atoms_per_tick_lot
-                atoms = half_even(-worth * rate_ppb, 2 * PPB)
-                paid[name] = instrument.money(atoms)
-                self._funding[name] = self._funding.get(name, Decimal(0)) + paid[name]
-        return paid
+                found[name] = lots
+        return found
+
+    def open_initial_positions(self) -> dict[ConnectorPair, int]:
+        """Open the initial positions whose market has a valid mid now; each is opened once.
+
+        Returns: the signed lots that were opened, by market, for the account's books.
+        """
+        return self._positions.open_pending() if self._positions.has_pending else {}
 
     def next_wake_ns(self) -> int | None:
         """Return when ``on_time`` must be called next; None if nothing waits for the time."""
@@ -312,6 +324,12 @@ class ExecutorOrchestrator:
         """Return the configuration class of an executor of this session that is not archived."""
         member = self._roster.find(executor_id)
         return None if member is None else type(member.executor.config)
+
+    def quote(self, market: ConnectorPair) -> QuoteTick | None:
+        """Return the newest quote of *market* if it has two sides, else None."""
+        quote = self._strategy.quote(market)
+        is_valid = quote is not None and quote.bid_ticks > 0 and quote.ask_ticks > 0
+        return quote if is_valid else None
 
     def executors(self, controller_id: str | None = None) -> tuple[ExecutorBase, ...]:
         """Return the executors that are not archived, oldest first."""

@@ -128,11 +128,9 @@ class PositionHold:
         return True
 
     def set_initial(self, lots: int, mid_half_ticks: int) -> None:
-        """Begin with *lots* (signed) bought or sold at the mid, without volume or fees (12.5)."""
-        self.net_lots = lots
-        self.cost_atoms = half_even(
-            abs(lots) * mid_half_ticks * self.instrument.atoms_per_tick_lot, 2
-        )
+        """Take in *lots* (signed) as if traded at the mid, without volume or fees (12.5)."""
+        worth = abs(lots) * mid_half_ticks * self.instrument.atoms_per_tick_lot
+        self._net(lots, half_even(worth, 2))
 
     def restore(self, state: PositionState) -> None:
         """Take up stored figures."""

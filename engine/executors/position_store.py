@@ -73,8 +73,12 @@ class PositionStore:
         self._expecting.add(controller_id)
         self._pending.append((controller_id, position))
 
-    def open_pending(self) -> None:
-        """Open the initial positions whose market has a valid mid now."""
+    def open_pending(self) -> dict[ConnectorPair, int]:
+        """Open the initial positions whose market has a valid mid now.
+
+        Returns: the signed lots that were opened, by market.
+        """
+        opened: dict[ConnectorPair, int] = {}
         waiting: list[tuple[str, InitialPosition]] = []
         for controller_id, position in self._pending:
             mid = self.mid_half_ticks(position.market)
@@ -87,7 +91,9 @@ class PositionStore:
             lots = bucket.instrument.floor_lots(position.amount) * position.side.sign
             bucket.set_initial(lots, mid)
             self._changed[key] = None
+            opened[position.market] = opened.get(position.market, 0) + lots
         self._pending = waiting
+        return opened
 
     def restore(self, states: Iterable[PositionState]) -> None:
         """Take up stored buckets, but not of controllers that were given initial positions."""

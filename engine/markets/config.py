@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from engine.flow.errors import ConfigurationError
 from engine.markets.bar_table import BarTable
+from engine.markets.funding import FundingConfig
 from engine.markets.replay import ReplayConfig, ReplaySource
 from engine.markets.source import MarketSource
 from engine.markets.synthetic import SyntheticConfig, SyntheticSource
@@ -100,6 +101,9 @@ class MarketConfig(BaseModel):
     min_amount: Decimal = Field(default=Decimal(0), ge=0, description="least order, in base")
     min_notional: Decimal = Field(default=Decimal(0), ge=0, description="least order, in quote")
     source: SourceConfig = Field(description="where the quotes come from: synthetic or replay")
+    funding: FundingConfig | None = Field(
+        default=None, description="funding of a perpetual; none without it"
+    )
 
     @field_validator("pair")
     @classmethod

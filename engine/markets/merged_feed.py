@@ -1,4 +1,4 @@
-"""The quotes of several markets and the timer, merged in the order of their time."""
+"""The quotes and funding of several markets and the timer, merged in the order of their time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from engine.markets.funding import FundingSchedule
 from engine.markets.source import MarketSource
 from engine.model.clock import SECOND_NS
+from engine.model.funding import FundingRate
 from engine.model.quotes import QuoteTick
 
 
@@ -19,7 +21,7 @@ class TimerTick:
     ts_ns: int
 
 
-FeedItem: TypeAlias = QuoteTick | TimerTick
+FeedItem: TypeAlias = QuoteTick | FundingRate | TimerTick
 
 _Head: TypeAlias = tuple[int, int, QuoteTick, Iterator[QuoteTick]]
 _NEVER: Final = 2**63 - 1
@@ -28,7 +30,8 @@ _NEVER: Final = 2**63 - 1
 class MergedFeed:
     """Iterator over the inputs of a session, lazy: one quote of each source is held.
 
-    Quotes of one instant come in the order in which their sources are declared, the timer last.
+    Quotes of one instant come in the order in which their sources are declared, then funding, the
+    timer last. Funding falls due only between the first quote and the last.
     The feed ends with its last source, or after *end_ns*; an item costs O(log sources).
 
     Args:
@@ -36,6 +39,7 @@ class MergedFeed:
         start_ns: session time at which the markets open.
         timer_interval_ns: distance of the timer's ticks; the first comes one interval after start.
         end_ns: the last instant that may be given; None for no limit.
+        funding: when perpetuals pay funding, and how much.
 
     Raises:
         ValueError: *timer_interval_ns* is not above zero.
@@ -48,11 +52,15 @@ class MergedFeed:
         start_ns: int,
         timer_interval_ns: int = SECOND_NS,
         end_ns: int | None = None,
+        funding: Sequence[FundingSchedule] = (),
     ) -> None:
         if timer_interval_ns <= 0:
             raise ValueError(f"timer interval {timer_interval_ns} ns must be above 0")
         self._interval_ns = timer_interval_ns
         self._timer_ns = start_ns + timer_interval_ns
+        self._funding = [(one.next_ns(start_ns), number, one) for number, one in enumerate(funding)]
+        heapq.heapify(self._funding)
+        self._funding_ns = self._funding[0][0] if self._funding else _NEVER
         self._end_ns = _NEVER if end_ns is None else end_ns
         self._bound_ns = start_ns + 1
         """With no quote left: the instant before which timer ticks are still due."""
@@ -71,7 +79,10 @@ class MergedFeed:
     def __next__(self) -> FeedItem:
         heads = self._heads
         timer_ns = self._timer_ns
-        if timer_ns < (heads[0][0] if heads else self._bound_ns):
+        due_ns = heads[0][0] if heads else self._bound_ns
+        if self._funding_ns < due_ns and self._funding_ns <= timer_ns:
+            return self._next_funding()
+        if timer_ns < due_ns:
             self._timer_ns = timer_ns + self._interval_ns
             return TimerTick(timer_ns)
         if not heads:
@@ -91,9 +102,16 @@ class MergedFeed:
         """Return the time of the next item, None at the end."""
         heads = self._heads
         due_ns = heads[0][0] if heads else self._bound_ns
-        if self._timer_ns < due_ns:
-            return self._timer_ns
+        aside_ns = min(self._timer_ns, self._funding_ns)
+        if aside_ns < due_ns:
+            return aside_ns
         return due_ns if heads else None
+
+    def _next_funding(self) -> FundingRate:
+        ts_ns, number, schedule = self._funding[0]
+        heapq.heapreplace(self._funding, (schedule.next_ns(ts_ns), number, schedule))
+        self._funding_ns = self._funding[0][0]
+        return FundingRate(schedule.market, ts_ns, schedule.rate_ppb)
 
     def _cut(self) -> None:
         """Let go of what comes after the end."""

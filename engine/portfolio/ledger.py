@@ -27,6 +27,7 @@ class MarketLedger:
     __slots__ = (
         "cost_atoms",
         "fees_atoms",
+        "funding_atoms",
         "instrument",
         "is_spot",
         "margin_lots_ppb",
@@ -44,8 +45,19 @@ class MarketLedger:
         self.cost_atoms = 0
         self.realised_atoms = 0
         self.fees_atoms = 0
+        self.funding_atoms = 0
         self.mark_twice = 0
         self.margin_lots_ppb = 0
+
+    def take_over(self, lots: int, mark_twice: int) -> None:
+        """Begin with *lots* (signed) that exist already, at the cost of the mark in half ticks.
+
+        A derivative needs all of its value as initial margin. The cost is rounded half-even.
+        """
+        self.net_lots = lots
+        self.cost_atoms = divide_half_even(abs(lots) * mark_twice * self.scale, 2)
+        self.margin_lots_ppb = abs(lots) * PPB
+        self.mark_twice = mark_twice
 
     def trade(self, *, sign: int, lots: int, ticks: int, leverage: int = 1) -> int:
         """Buy (*sign* +1) or sell (-1) *lots* at *ticks*; return the change of cash before fees.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from decimal import ROUND_DOWN, Decimal
 
-from engine.flow.errors import ConfigurationError, OperationError
+from engine.flow.errors import ConfigurationError, ExistsError, OperationError
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import Fill
 from engine.portfolio.ledger import MarketLedger
@@ -133,6 +133,11 @@ class Portfolio:
         return sum(ledger.fees_atoms for ledger in self._ledgers.values())
 
     @property
+    def funding_atoms(self) -> int:
+        """Return the funding of perpetuals; positive when we received more than we paid."""
+        return sum(ledger.funding_atoms for ledger in self._ledgers.values())
+
+    @property
     def margin_used_atoms(self) -> int:
         """Return the initial margin of all derivative positions at their marks."""
         return sum(ledger.initial_margin_atoms for ledger in self._ledgers.values())
@@ -173,6 +178,48 @@ class Portfolio:
             self._unrealised_twice += change
         ledger.mark_twice = mark_twice
 
+    def take_over(self, market: ConnectorPair, lots: int, mark_twice: int) -> None:
+        """Book a position that exists already: signed *lots*, at cost of the mark in half ticks.
+
+        No cash moves and no fee is paid. What a spot market holds was paid before, so its worth
+        belongs to what the account started with; a derivative is worth nothing at its cost.
+
+        Raises:
+            KeyError: the session does not trade the market.
+            ExistsError: the account holds a position of it already.
+        """
+        ledger = self._ledgers[market]
+        if ledger.net_lots:
+            raise ExistsError(
+                f"{market}: the account holds {ledger.instrument.qty(ledger.net_lots)} already"
+            )
+        ledger.take_over(lots, mark_twice)
+        if ledger.is_spot:
+            self._initial_atoms += ledger.sign * ledger.cost_atoms
+        self._value_twice += ledger.equity_twice
+        self._unrealised_twice += ledger.unrealised_twice
+        self.check_identity()
+
+    def pay_funding(self, market: ConnectorPair, atoms: int) -> None:
+        """Book a funding payment of *market*; positive when it is received.
+
+        Raises:
+            KeyError: the session does not trade the market.
+        """
+        self._ledgers[market].funding_atoms += atoms
+        self._cash[market.quote] += atoms
+        self._cash_atoms += atoms
+
+    def charge_fee(self, market: ConnectorPair, atoms: int) -> None:
+        """Book a fee that is no part of a fill's own; positive when we pay.
+
+        Raises:
+            KeyError: the session does not trade the market.
+        """
+        self._ledgers[market].fees_atoms += atoms
+        self._cash[market.quote] -= atoms
+        self._cash_atoms -= atoms
+
     def apply_fill(self, fill: Fill, *, leverage: int = 1) -> None:
         """Book *fill*; *leverage* is its order's, for the margin of what it opens.
 
@@ -206,12 +253,12 @@ class Portfolio:
         """Recompute the books from their parts and compare (PF-5), O(markets).
 
         Raises:
-            LedgerImbalanceError: equity is not initial + realised + unrealised - fees.
+            LedgerImbalanceError: equity is not initial + realised + unrealised - fees + funding.
         """
         ledgers = self._ledgers.values()
         unrealised_twice = sum(ledger.unrealised_twice for ledger in ledgers)
         equity_twice = 2 * sum(self._cash.values()) + sum(item.equity_twice for item in ledgers)
-        result = self._initial_atoms + self.realised_atoms - self.fees_atoms
+        result = self._initial_atoms + self.realised_atoms - self.fees_atoms + self.funding_atoms
         if not (
             equity_twice == 2 * result + unrealised_twice == self.equity_twice
             and unrealised_twice == self._unrealised_twice
@@ -219,8 +266,9 @@ class Portfolio:
             raise LedgerImbalanceError(
                 f"equity {equity_twice} half atoms (kept: {self.equity_twice}) is not initial "
                 f"{self._initial_atoms} + realised {self.realised_atoms} - fees "
-                f"{self.fees_atoms} atoms + unrealised {unrealised_twice} half atoms "
-                f"(kept: {self._unrealised_twice}); the ledger is broken, stop the session",
+                f"{self.fees_atoms} + funding {self.funding_atoms} atoms + unrealised "
+                f"{unrealised_twice} half atoms (kept: {self._unrealised_twice}); the ledger is "
+                "broken, stop the session",
                 details={"equity_twice": equity_twice, "unrealised_twice": unrealised_twice},
             )
 
@@ -239,6 +287,7 @@ class Portfolio:
             ledger.fees_atoms,
             ledger.mark_twice,
             ledger.unrealised_twice,
+            ledger.funding_atoms,
         )
 
     def account_snapshot(self) -> AccountSnapshot:
@@ -254,4 +303,5 @@ class Portfolio:
             fees_atoms=self.fees_atoms,
             margin_used_atoms=self.margin_used_atoms,
             positions=tuple(self.position_snapshot(market) for market in self._ledgers),
+            funding_atoms=self.funding_atoms,
         )

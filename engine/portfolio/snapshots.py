@@ -30,6 +30,8 @@ class PositionSnapshot:
     fees_atoms: int
     mark_twice: int
     unrealised_twice: int
+    funding_atoms: int = 0
+    """Positive when more was received than paid."""
 
     @property
     def market(self) -> ConnectorPair:
@@ -100,6 +102,7 @@ class AccountSnapshot:
     margin_used_atoms: int
     positions: tuple[PositionSnapshot, ...]
     """In the order in which the markets were configured, flat ones included."""
+    funding_atoms: int = 0
 
     @property
     def initial_equity(self) -> Decimal:
@@ -125,6 +128,11 @@ class AccountSnapshot:
     def fees(self) -> Decimal:
         """Return the fees paid; positive when we paid."""
         return Decimal(self.fees_atoms).scaleb(-self.money_precision)
+
+    @property
+    def funding(self) -> Decimal:
+        """Return the funding of perpetuals; positive when more was received than paid."""
+        return Decimal(self.funding_atoms).scaleb(-self.money_precision)
 
     @property
     def margin_used(self) -> Decimal:

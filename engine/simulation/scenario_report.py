@@ -100,6 +100,7 @@ def scenario_report(
             "realized_pnl": _text(account.realised),
             "unrealized_pnl": _text(account.unrealised),
             "fees": _text(account.fees),
+            "funding": _text(account.funding),
         },
     )
 

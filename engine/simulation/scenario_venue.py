@@ -264,13 +264,20 @@ class ScenarioVenue:
         order = self.order_manager.get_order(fill.client_order_id)
         return not order.is_open and order.remaining_lots > 0
 
-    def book_late(self, fill: Fill) -> None:
-        """Book a fill of an order that has ended; a repeated one only once."""
+    def book_late(self, fill: Fill) -> bool:
+        """Book a fill of an order that has ended, only once; return whether it was new."""
         late = self._late.setdefault(fill.client_order_id, {})
-        if fill.fill_id not in late:
-            late[fill.fill_id] = fill
-            order = self.order_manager.get_order(fill.client_order_id)
-            self._portfolio.apply_fill(fill, leverage=order.request.leverage)
+        if fill.fill_id in late:
+            return False
+        late[fill.fill_id] = fill
+        order = self.order_manager.get_order(fill.client_order_id)
+        self._portfolio.apply_fill(fill, leverage=order.request.leverage)
+        return True
+
+    def take_over(self, market: ConnectorPair, lots: int) -> None:
+        """Let the broker, if there is one, know a position that exists already."""
+        if self._broker is not None:
+            self._broker.take_over(market, lots)
 
     def orders_with_late_fills(self) -> tuple[Order, ...]:
         """Return all orders as they ended, with what was filled afterwards."""

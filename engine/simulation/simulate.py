@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
+from engine.containers.account_books import AccountBooks
 from engine.containers.action_builder import ActionRefusedError, build_action
 from engine.execution.commission import MakerTakerCommission
 from engine.execution.order_manager import OrderManager
@@ -20,6 +21,7 @@ from engine.executors.settings import ExecutorSettings
 from engine.executors.step import Intent, Notice
 from engine.flow.errors import EngineError, OperationError, ValidationError
 from engine.model.clock import SimulatedClock
+from engine.model.funding import FundingRate
 from engine.model.instruments import (
     PPB,
     ConnectorPair,
@@ -93,6 +95,11 @@ class _Play:
             settings=ExecutorSettings(position_mode=scenario.position_mode),
             capital_by_controller=scenario.total_amount_quote,
         )
+        self._books = AccountBooks(
+            portfolio=self._portfolio,
+            orchestrator=self._orchestrator,
+            rate_of=self._venue.rate,
+        )
         self._executor_ids: list[str] = []
         self._cancels: list[tuple[int, str]] = []
         self._notices: list[Notice] = []
@@ -155,7 +162,8 @@ class _Play:
             self._settle()
         for payment in step.funding:
             market = _instrument_of(payment.market, self._instruments).market
-            self._orchestrator.on_funding(market, int(payment.rate * PPB))
+            due = FundingRate(market, self._clock.now_ns(), int(payment.rate * PPB))
+            self._books.pay_funding(due)
         for lost in step.lost:
             venue.lose(lost)
         for action in step.actions:
@@ -164,6 +172,9 @@ class _Play:
     def _take_quotes(self, step: Step) -> None:
         for quote in _quotes(step, self._instruments, self._clock.now_ns()):
             self._venue.take_quote(quote)
+            for market, lots in self._books.take_over_positions().items():
+                self._venue.take_over(market, lots)
+            self._books.convert_fees()
             self._settle()
             self._orchestrator.on_quote(quote)
             self._settle()
@@ -244,7 +255,8 @@ class _Play:
     def _take_report(self, report: OrderReport) -> None:
         if isinstance(report, OrderFilled) and self._venue.is_late(report.fill):
             # It crossed the cancel: the venue had executed it before it said that the order ended.
-            self._venue.book_late(report.fill)
+            if self._venue.book_late(report.fill):
+                self._books.take_fee(report.fill)
             self._orchestrator.on_fill(report.fill)
             return
         order = self._orders.apply(report)
@@ -260,6 +272,7 @@ class _Play:
 
     def _take_fill(self, fill: Fill, order: Order) -> None:
         self._venue.book(fill, order)
+        self._books.take_fee(fill)
         self._orchestrator.on_fill(fill)
 
     def _broker(self) -> SimulatedBroker | None:
@@ -286,8 +299,12 @@ def _initial_positions(
     found: dict[str, list[InitialPosition]] = {}
     for one in scenario.initial_positions:
         name = f"{one.connector_name}:{one.trading_pair}"
-        market = _instrument_of(name, instruments).market
-        position = InitialPosition(market, one.amount, one.side)
+        instrument = _instrument_of(name, instruments)
+        try:
+            instrument.to_lots(one.amount)
+        except OffGridError as error:
+            raise ValidationError(f"initial position: {error}", cause=error) from error
+        position = InitialPosition(instrument.market, one.amount, one.side)
         found.setdefault(one.controller_id, []).append(position)
     return found
 

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import threading
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.backtest.assembly import build_run
-from engine.backtest.config import DEFAULT_THREAD_MODELS, IsolationLevel, Mode, ThreadModel
+from engine.backtest.config import (
+    DEFAULT_THREAD_MODELS,
+    IsolationLevel,
+    Mode,
+    ThreadModel,
+    as_config,
+)
 from engine.backtest.control import Progress, RunControl
 from engine.backtest.coordinator import BacktestCoordinator, worker_count
 from engine.backtest.results import ResultStatus
@@ -19,6 +26,7 @@ from engine.backtest.strategy_loading import type_of_class
 from engine.backtest.thread_models import THREADS_NOTE, ManyRunsError
 from engine.config.backtest_file import load_backtest_file
 from engine.model.bar_view import AnyBar
+from engine.model.clock import to_iso
 from engine.model.run_tables import digest64, fingerprint
 from engine.strategies.strategy import Strategy
 from engine.testing.bar_market import bars_of, config_of, request_of, run_on, wave
@@ -223,6 +231,21 @@ def test_executors_run_and_give_the_same_journal_every_time() -> None:
     assert first.flags["executors"] == 2
     assert len(first.fills) >= 2
     assert first.status is ResultStatus.COMPLETED
+
+
+def test_funding_is_paid_by_what_executors_hold() -> None:
+    overrides = ["data.0.path=data/eurusd-1h.csv", "controllers=[]"]
+    config = load_backtest_file(SAMPLES / "backtest-executors.yaml", overrides=overrides).config
+    without = BacktestCoordinator(base_dir=SAMPLES).run_backtest(config)
+    when = to_iso(int(without.fills["ts"][0]) + 3600 * 10**9)
+    values = config.model_dump(by_alias=True)
+    values["data"][0]["funding"] = [{"ts": when, "rate": "0.001"}]
+    with_it = BacktestCoordinator(base_dir=SAMPLES).run_backtest(as_config(values))
+    paid = with_it.metrics["funding_total"]
+    assert isinstance(paid, Decimal)
+    # 20,000 EUR long were opened at a price above 1; the shorts of the other executor get some.
+    assert Decimal(15) < paid < Decimal(25)
+    assert with_it.final_equity == without.final_equity - paid
 
 
 def test_an_isolated_strategy_has_an_account_of_its_own() -> None:

@@ -17,6 +17,7 @@ from engine.containers.inputs import (
     decode,
     encode,
 )
+from engine.model.funding import FundingRate
 from engine.model.instruments import ConnectorPair
 from engine.model.quotes import QuoteTick
 
@@ -31,6 +32,7 @@ _JSON = st.recursive(
 _MARKETS = st.builds(ConnectorPair, _NAMES, st.builds("{}-{}".format, _NAMES, _NAMES))
 _INPUTS: st.SearchStrategy[SessionInput] = st.one_of(
     st.builds(QuoteTick, _MARKETS, _TIMES, *[_NUMBERS] * 5),
+    st.builds(FundingRate, _MARKETS, _TIMES, st.integers(-(10**9), 10**9)),
     st.builds(TimerInput, _TIMES),
     st.builds(StartInput, _TIMES, st.text()),
     st.builds(
@@ -51,6 +53,7 @@ def test_decode_undoes_encode(item: SessionInput) -> None:
     [
         ("quote", "a b 1"),
         ("quote", "a b x 1 1 1 0"),
+        ("funding", "a b"),
         ("action", "{"),
         ("stop", '{"x": 1}'),
         ("?", ""),

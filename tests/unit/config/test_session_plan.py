@@ -228,3 +228,75 @@ def test_a_damaged_data_file_is_told_at_its_source(load: Load, tmp_path: Path) -
     (problem,) = caught.value.problems
     assert "markets.0.source" in problem
     assert "bars.csv" in problem
+
+
+POSITION = """\
+initial_positions:
+  - connector_name: paper_perpetual
+    trading_pair: BTC-USDT
+    amount: 0.5
+    side: sell
+executors:"""
+SECOND = "{connector_name: paper_perpetual, trading_pair: BTC-USDT, amount: 1, side: BUY}"
+
+
+def test_initial_positions_belong_to_main_or_to_a_controller(load: Load) -> None:
+    plan = load(("executors:", POSITION))
+    (position,) = plan.initial_positions["main"]
+    assert (position.amount, position.side.name) == (Decimal("0.5"), "SELL")
+    owned = POSITION.replace("connector_name:", "controller_id: momentum\n    connector_name:")
+    assert list(load(("executors:", owned)).initial_positions) == ["momentum"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "amount: 0.5",
+            "amount: 0.00005",
+            "initial_positions.0.amount: 0.00005 is not a whole number of lots of 0.0001",
+        ),
+        ("amount: 0.5", "amount: 0", "initial_positions.0.amount: 0 is not allowed, must be"),
+        ("side: sell", "side: range", "initial_positions.0.side: 'range' is not allowed, must be"),
+        (
+            "trading_pair: BTC-USDT",
+            "trading_pair: ETH-USDT",
+            "initial_positions.0.trading_pair: market 'paper_perpetual:ETH-USDT' is not known",
+        ),
+        (
+            "connector_name:",
+            "controller_id: nobody\n    connector_name:",
+            "initial_positions.0.controller_id: controller 'nobody' is not known, allowed: main, ",
+        ),
+        (
+            "side: sell",
+            f"side: sell\n  - {SECOND}",
+            "initial_positions.1.trading_pair: main has a position of paper_perpetual:BTC-USDT al",
+        ),
+    ],
+)
+def test_a_wrong_initial_position_is_told(load: Load, old: str, new: str, expected: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(("executors:", POSITION.replace(old, new)))
+    assert any(expected in text for text in caught.value.problems), caught.value.problems
+
+
+def test_a_spot_market_has_no_short_position_and_no_funding(load: Load) -> None:
+    spot = ("- name: paper_perpetual", "- name: paper_perpetual\n    kind: spot")
+    with pytest.raises(ConfigError) as caught:
+        load(spot, ("executors:", POSITION), ("tick: 0.1", "tick: 0.1\n    funding: {rate: 0.01}"))
+    text = "\n".join(caught.value.problems)
+    assert "initial_positions.0.side: paper_perpetual:BTC-USDT is a spot market" in text
+    assert "markets.0.funding: paper_perpetual is a spot venue: no funding" in text
+
+
+def test_funding_has_a_rate_and_an_interval(load: Load) -> None:
+    assert load().funding == ()
+    (schedule,) = load(("tick: 0.1", "tick: 0.1\n    funding: {rate: -0.0001}")).funding
+    assert schedule.rate_ppb == -100_000
+    assert schedule.next_ns(8 * 3600 * 10**9) == 16 * 3600 * 10**9, "the next one, not this one"
+    with pytest.raises(ConfigError) as caught:
+        load(("tick: 0.1", "tick: 0.1\n    funding: {rate: 0.5, interval: 0s}"))
+    text = "\n".join(caught.value.problems)
+    assert "markets.0.funding.rate" in text
+    assert "markets.0.funding.interval" in text

@@ -6,8 +6,10 @@ from itertools import islice
 
 import pytest
 
+from engine.markets.funding import FundingSchedule
 from engine.markets.merged_feed import FeedItem, MergedFeed, TimerTick
 from engine.model.clock import SECOND_NS
+from engine.model.funding import FundingRate
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.quotes import QuoteTick
 
@@ -31,11 +33,18 @@ class ScriptedSource:
             yield QuoteTick(self.market, start_ns + self.taken * SECOND_NS, 1, 2, 1, 1)
 
 
+def _name(item: FeedItem) -> str:
+    match item:
+        case TimerTick():
+            return "timer"
+        case FundingRate():
+            return f"{item.market.base} {item.rate_ppb}"
+        case QuoteTick():
+            return item.market.base
+
+
 def shape(items: Iterator[FeedItem] | MergedFeed, start_ns: int = 0) -> list[tuple[str, int]]:
-    return [
-        ("timer" if isinstance(item, TimerTick) else item.market.base, item.ts_ns - start_ns)
-        for item in items
-    ]
+    return [(_name(item), item.ts_ns - start_ns) for item in items]
 
 
 def test_quotes_and_timer_come_in_the_order_of_time() -> None:
@@ -130,3 +139,35 @@ def test_only_one_quote_of_each_source_is_taken_ahead() -> None:
 def test_a_timer_needs_an_interval(interval_ns: int) -> None:
     with pytest.raises(ValueError, match="must be above 0"):
         MergedFeed([], start_ns=0, timer_interval_ns=interval_ns)
+
+
+def test_funding_comes_behind_the_quotes_and_before_the_timer_of_its_instant() -> None:
+    source = ScriptedSource("A", (0, 10, 12, 35))
+    funding = [
+        FundingSchedule(source.market, 7, interval_ns=10),
+        FundingSchedule(source.market, -3, interval_ns=15),
+    ]
+    feed = MergedFeed([source], start_ns=0, timer_interval_ns=10, funding=funding)
+    assert feed.peek_ns() == 0
+    assert shape(feed) == [
+        ("A", 0),
+        ("A", 10),
+        ("A 7", 10),
+        ("timer", 10),
+        ("A", 12),
+        ("A -3", 15),
+        ("A 7", 20),
+        ("timer", 20),
+        ("A 7", 30),
+        ("A -3", 30),
+        ("timer", 30),
+        ("A", 35),
+    ]
+
+
+def test_funding_does_not_keep_a_feed_alive() -> None:
+    source = ScriptedSource("A", (0, 3))
+    funding = [FundingSchedule(source.market, 7, interval_ns=2)]
+    feed = MergedFeed([source], start_ns=0, timer_interval_ns=5, funding=funding)
+    assert shape(feed) == [("A", 0), ("A 7", 2), ("A", 3)]
+    assert feed.peek_ns() is None

@@ -235,3 +235,39 @@ def test_a_close_is_reduce_only_in_hedge_mode(mode: str, action: str) -> None:
 def test_a_position_mode_is_one_of_two() -> None:
     with pytest.raises(ValueError, match="must be one of HEDGE, ONEWAY, got 'BOTH'"):
         Scenario.model_validate({**MARKET, "position_mode": "BOTH"})
+
+
+def test_the_account_has_what_controllers_began_with_and_the_funding() -> None:
+    held = {"connector_name": "sim", "trading_pair": "AAA-USDT", "amount": 2, "side": "SELL"}
+    funding = {"funding": [{"market": "sim:AAA-USDT", "rate": Decimal("0.001")}]}
+    report = play(
+        [quote(0, "101"), quote(1, "103", **funding)], initial_positions=[held], balances={}
+    )
+    account = {name: Decimal(value) for name, value in report["account"].items()}
+    # 2 short from 101 to 103; 0.1 % of 206 is what the longs pay.
+    assert account["unrealized_pnl"] == -4
+    assert account["funding"] == Decimal("0.206")
+    assert account["equity"] == Decimal("-3.794")
+    assert Decimal(report["performance"]["main"]["funding_quote"]) == Decimal("0.206")
+
+
+def test_an_initial_position_is_a_whole_number_of_lots() -> None:
+    held = {"connector_name": "sim", "trading_pair": "AAA-USDT", "amount": Decimal("0.0005")}
+    with pytest.raises(EngineError, match=r"initial position: .*0\.0005"):
+        play([quote(0, "101")], initial_positions=[{**held, "side": "BUY"}])
+
+
+def test_a_fee_in_another_asset_leaves_the_account_when_it_has_a_rate() -> None:
+    coin = {"connector_name": "sim", "trading_pair": "COIN-USDT", "tick": "0.01", "lot": "0.001"}
+    entry = {"order": "entry", "fee": Decimal("0.01"), "fee_token": "COIN"}
+    steps: list[dict[str, Any]] = [quote(0, "100"), {"at": 1, "fills": [entry]}]
+    markets: dict[str, Any] = {"instrument": None, "instruments": [MARKET["instrument"], coin]}
+    before = play(steps, **markets)
+    assert Decimal(before["account"]["fees"]) == 0
+    assert before["executors"][0]["custom_info"]["unconverted_fees"] == {"COIN": "0.01"}
+
+    rated = {"market": "sim:COIN-USDT", "bid": Decimal(30), "ask": Decimal(30)}
+    after = play([*steps, {"at": 2, "quotes": [rated]}, {"at": 4}], **markets)
+    assert Decimal(after["account"]["fees"]) == Decimal("0.3")
+    assert Decimal(after["account"]["equity"]) == 100000 - Decimal("0.3")
+    assert Decimal(after["executors"][0]["cum_fees_quote"]) == Decimal("0.3")
