@@ -167,7 +167,7 @@ class ExecutorFactory:
     @classmethod
     def forget_executor(cls, executor_id: str, strategy: ExecutorStrategy | None = None) -> None:
         """Drop the record of an archived executor of the session of *strategy*; None means all."""
-        sessions = (strategy,) if strategy is not None else tuple(cls._config_type_of_executor)
+        sessions = (strategy,) if strategy is not None else cls._sessions()
         for session in sessions:
             cls._config_type_of_executor.get(session, {}).pop(executor_id, None)
 
@@ -193,8 +193,11 @@ class ExecutorFactory:
 
         There is more than one while several sessions of one process have the same seed.
         """
-        sessions = tuple(cls._config_type_of_executor.values())
-        return tuple(known[executor_id] for known in sessions if executor_id in known)
+        found = (
+            cls._config_type_of_executor.get(session, {}).get(executor_id)
+            for session in cls._sessions()
+        )
+        return tuple(config_type for config_type in found if config_type is not None)
 
     @classmethod
     def get_custom_info(
@@ -222,6 +225,12 @@ class ExecutorFactory:
                 on_error(f"{info_type.__name__} failed: {error!r}")
             return base
         return info if isinstance(info, CustomInfo) else base
+
+    @classmethod
+    def _sessions(cls) -> list[ExecutorStrategy]:
+        """Return the sessions with executors, at one instant: other threads may begin some."""
+        alive = (reference() for reference in cls._config_type_of_executor.keyrefs())
+        return [session for session in alive if session is not None]
 
     @classmethod
     def _find(cls, config_type: type) -> Registration | None:
