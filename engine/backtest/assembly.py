@@ -243,9 +243,8 @@ def build_run(request: RunRequest, control: RunControl) -> BuiltRun:
     )
     feeds = _feeds(request)
     clock = SystemClock()
-    trial = f"_{request.trial}" if request.trial else ""
     container = ScopedContainer(
-        container_id=f"{_MODE_PREFIX[config.mode.value]}_{identity[:8]}{trial}",
+        container_id=_name(request, identity),
         clock=SimulatedClock(),
         registry=registry(request, strategies, feeds),
         errors=ErrorPolicy(stop_on_error=config.stop_on_error, max_errors=config.max_errors),
@@ -260,6 +259,16 @@ def build_run(request: RunRequest, control: RunControl) -> BuiltRun:
     except BaseException:
         container.teardown_scope()
         raise
+
+
+def run_name(built: BuiltRun, request: RunRequest) -> str:
+    """Return the id of a container made for *request*; a pooled one has that of its first run."""
+    return _name(request, built.run_hash)
+
+
+def _name(request: RunRequest, identity: str) -> str:
+    trial = f"_{request.trial}" if request.trial else ""
+    return f"{_MODE_PREFIX[request.config.mode.value]}_{identity[:8]}{trial}"
 
 
 def _feeds(request: RunRequest) -> list[SymbolFeed]:

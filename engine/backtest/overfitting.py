@@ -15,6 +15,8 @@ from engine.model.bar_columns import FloatArray
 
 _NORMAL: Final = NormalDist()
 _EULER: Final = 0.5772157
+BLOCKS: Final = 16
+"""Blocks that time is cut into for the probability of overfitting."""
 _ROWS_AT_ONCE: Final = 1_000_000
 
 
@@ -108,7 +110,7 @@ def sample_deviation(values: FloatArray) -> float | None:
     return math.sqrt(variance) if variance > 1e-12 * (first / count) ** 2 else 0.0
 
 
-def probability_of_overfitting(returns: FloatArray, *, blocks: int = 16) -> float | None:
+def probability_of_overfitting(returns: FloatArray, *, blocks: int = BLOCKS) -> float | None:
     """Return PBO: the share of splits whose in-sample winner is below the out-of-sample median.
 
     The time axis is cut into *blocks*; every half of them is once in sample. Performance is the
@@ -132,9 +134,38 @@ def probability_of_overfitting(returns: FloatArray, *, blocks: int = 16) -> floa
     if trials < 2 or periods < 2 * blocks:
         return None
     parts = np.array_split(returns, blocks)
-    counts = np.array([len(part) for part in parts], dtype=np.float64)
     first = np.array([part.sum(axis=0) for part in parts])
     second = np.array([(part * part).sum(axis=0) for part in parts])
+    return overfitting_of_blocks(periods, first, second)
+
+
+def block_sums(returns: FloatArray, *, blocks: int = BLOCKS) -> tuple[float, ...]:
+    """Return the sums of *returns* in each of *blocks* blocks, then those of their squares.
+
+    Enough of a trial for `overfitting_of_blocks`. Empty for fewer than two returns a block.
+    """
+    if len(returns) < 2 * blocks:
+        return ()
+    parts = np.array_split(returns, blocks)
+    return (
+        *(running_sum(part) for part in parts),
+        *(running_sum(part * part) for part in parts),
+    )
+
+
+def overfitting_of_blocks(periods: int, first: FloatArray, second: FloatArray) -> float | None:
+    """Return PBO from the sums of blocks; see `probability_of_overfitting`.
+
+    Args:
+        periods: returns of each trial; cut into blocks as `numpy.array_split` does.
+        first: shape (blocks, trials), the sums of the returns.
+        second: the same of the squared returns.
+    """
+    blocks, trials = first.shape
+    if trials < 2 or periods < 2 * blocks:
+        return None
+    sizes = [periods // blocks + (one < periods % blocks) for one in range(blocks)]
+    counts = np.array(sizes, dtype=np.float64)
     chosen = np.zeros((math.comb(blocks, blocks // 2), blocks))
     for row, half in enumerate(combinations(range(blocks), blocks // 2)):
         chosen[row, list(half)] = 1.0

@@ -40,13 +40,17 @@ class RunPool:
         """Build containers ahead."""
         self._pool.fill()
 
+    def serves(self, request: RunRequest) -> bool:
+        """Return whether *request* differs from the first in nothing but its parameters."""
+        return request.data is self._first.data and _identity(request) == self._identity
+
     def acquire(self, request: RunRequest, control: RunControl) -> BuiltRun:
         """Return a run of *request* in a container that is READY.
 
         Raises:
             ValueError: *request* differs in more than its strategies' parameters.
         """
-        if _identity(request) != self._identity or request.data is not self._first.data:
+        if not self.serves(request):
             raise ValueError("a pool serves one configuration and its data; only params may differ")
         built = self._pool.acquire()
         strategies = make_strategies(request)

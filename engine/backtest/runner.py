@@ -12,6 +12,7 @@ from engine.backtest.assembly import (
     build_run,
     class_state,
     data_handler_of,
+    run_name,
 )
 from engine.backtest.compiled_outcome import plan_run, play_plan
 from engine.backtest.config import IsolationLevel
@@ -43,6 +44,18 @@ class ActiveRegistry(Protocol):
         ...
 
 
+class RunSource(Protocol):
+    """Who has containers that are READY already."""
+
+    def acquire(self, request: RunRequest, control: RunControl) -> BuiltRun:
+        """Return a run of *request*."""
+        ...
+
+    def release(self, built: BuiltRun) -> None:
+        """Take it back, whatever became of it."""
+        ...
+
+
 class Runner:
     """The steps of COORD-1 for one configuration, with its splits and its envelope."""
 
@@ -54,12 +67,14 @@ class Runner:
         registry: ActiveRegistry | None = None,
         keep_failed: bool = False,
         in_threads: bool = False,
+        pool: RunSource | None = None,
     ) -> None:
         self._control = control
         self._clock = clock
         self._registry = registry
         self._keep_failed = keep_failed
         self._in_threads = in_threads
+        self._pool = pool
 
     def run(self, request: RunRequest) -> BacktestResult:
         """Run *request*, and beside it the splits and the envelope that it asks for.
@@ -112,7 +127,10 @@ class Runner:
         control = self._control
         control.is_collecting = False
         stopwatch = Stopwatch.start(self._clock.now_ns())
-        built = build_run(request, control)
+        if self._pool is None:
+            built = build_run(request, control)
+        else:
+            built = self._pool.acquire(request, control)
         number = -1 if self._registry is None else self._registry.enlist(built, control)
         try:
             strategies = [one.strategy for one in built.host.seated]
@@ -129,7 +147,7 @@ class Runner:
                 raw,
                 request=request,
                 columns=built.columns,
-                run_id=built.container.id,
+                run_id=built.container.id if self._pool is None else run_name(built, request),
                 run_hash=built.run_hash,
                 effective=built.effective,
                 first_decision_bar=_first_decision(built),
@@ -148,8 +166,16 @@ class Runner:
         finally:
             if self._registry is not None:
                 self._registry.delist(number)
-            _tear_down(built)
+            self._give_back(built)
             control.finish(replace(control.progress, status="done"))
+
+    def _give_back(self, built: BuiltRun) -> None:
+        """Tear down, or give it to the pool, and let nothing that fails there hide the result."""
+        with suppress(ExceptionGroup):
+            if self._pool is None:
+                built.container.teardown_scope()
+            else:
+                self._pool.release(built)
 
     def _run(self, built: BuiltRun) -> tuple[ResultStatus, ComponentFailedError | None]:
         """Loop until the data end, then close the positions (PF-15)."""
@@ -212,9 +238,3 @@ def _first_decision(built: BuiltRun) -> int:
         return first
     decided_ns = int(feed.columns.ts_close[min(first, len(feed.columns) - 1)])
     return max(0, feed.run.closes_by(decided_ns) - 1)
-
-
-def _tear_down(built: BuiltRun) -> None:
-    """Tear down and let nothing that failed there hide the result."""
-    with suppress(ExceptionGroup):
-        built.container.teardown_scope()

@@ -56,6 +56,27 @@ def find_strategy_type(
             f"strategy {section.kind!r} is not known, {hint}allowed: {', '.join(sorted(types))}, "
             "or package.module.Class with its package in allow_imports"
         )
+    found = import_allowed("strategy", section.kind, base_dir=base_dir, allow_imports=allow_imports)
+    if not (isinstance(found, type) and issubclass(found, Strategy)):
+        raise StrategyLoadError(
+            f"strategy {section.kind!r}: {class_name} of {module_name} is no subclass of Strategy"
+        )
+    return type_of_class(found)
+
+
+def import_allowed(what: str, name: str, *, base_dir: Path, allow_imports: Sequence[str]) -> object:
+    """Return the attribute ``package.module.attribute`` *name*; None if its module has none.
+
+    Args:
+        what: what it is, for the error.
+        name: the import path.
+        base_dir: folder of the configuration; modules in it come first.
+        allow_imports: packages that may be imported from.
+
+    Raises:
+        StrategyLoadError: its package is not allowed, or the module cannot be imported.
+    """
+    module_name, _, attribute = name.replace(":", ".").rpartition(".")
     package = module_name.partition(".")[0]
     if not any(
         module_name == one or module_name.startswith(f"{one}.") or package == one
@@ -63,15 +84,11 @@ def find_strategy_type(
     ):
         allowed = ", ".join(allow_imports) or "none"
         raise StrategyLoadError(
-            f"strategy {section.kind!r}: package {package!r} may not be imported, "
+            f"{what} {name!r}: package {package!r} may not be imported, "
             f"allow_imports has: {allowed}"
         )
-    found = getattr(_module(module_name, base_dir), class_name, None)
-    if not (isinstance(found, type) and issubclass(found, Strategy)):
-        raise StrategyLoadError(
-            f"strategy {section.kind!r}: {class_name} of {module_name} is no subclass of Strategy"
-        )
-    return type_of_class(found)
+    found: object = getattr(_module(module_name, base_dir), attribute, None)
+    return found
 
 
 def type_of_class(cls: type[Strategy], name: str = "") -> StrategyType:

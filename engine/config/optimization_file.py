@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -14,11 +15,12 @@ from engine.backtest.market_data import MarketDataStore
 from engine.config.backtest_file import load_backtest_file
 from engine.config.document import ConfigError, Document, load_document, validate
 from engine.config.overlays import layer
+from engine.config.study_checks import SECTION, Problem, space_problems, study_problems
 from engine.config.yaml_tree import Path
 from engine.optimization.backtest_trials import BaseRun
 from engine.optimization.config import OptimizationConfig, OptimizationDocument
 
-SECTION: Final = "optimization"
+_IS_SPACE: Final = re.compile(r"optimization(\.space)?: (space|constraint)\b")
 _BASE: Final[Path] = (SECTION, "base")
 
 
@@ -30,6 +32,8 @@ class OptimizationFile:
     config: OptimizationConfig
     backtest: BacktestConfig
     base_dir: pathlib.Path
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Lines of the keys of the section."""
 
     def load_base(self) -> BaseRun:
         """Read the bars of the backtest.
@@ -39,6 +43,14 @@ class OptimizationFile:
         """
         data = MarketDataStore().load(self.backtest, self.base_dir)
         return BaseRun(self.backtest, self.base_dir, data)
+
+    def located(self, message: str) -> str:
+        """Return *message* with file and line, if it begins with a key of the section."""
+        key = re.split(r"[.:]", message, maxsplit=1)[0]
+        if key not in OptimizationConfig.model_fields or message == key:
+            return message
+        line = self.lines.get(key, self.lines.get("", 1))
+        return f"{self.path}:{line}: {SECTION}.{message}"
 
     def with_changes(self, **changes: Any) -> OptimizationFile:  # noqa: ANN401 (keys of the section)
         """Return the study with other values, as the command line gives them.
@@ -75,15 +87,46 @@ def load_optimization_file(
             f"is missing: an optimisation file has a section '{SECTION}', this has {near}",
         )
     document = layer(document, section=SECTION, profile=profile, overrides=overrides).document
-    config = validate(document, OptimizationDocument).optimization
+    config = _config(document)
+    lines = {
+        str(place[1]) if len(place) > 1 else "": line
+        for place, line in document.lines.items()
+        if place[:1] == (SECTION,) and len(place) < 3
+    }
     if isinstance(config.base, str):
         base_path = document.base_dir / config.base
         if not base_path.is_file():
             raise document.error(_BASE, f"{config.base!r} does not exist, name a backtest file")
         base = load_backtest_file(base_path)
-        return OptimizationFile(path, config, base.config, base.base_dir)
-    backtest = validate(_inline(document), BacktestDocument).backtest
-    return OptimizationFile(path, config, backtest, document.base_dir)
+        file = OptimizationFile(path, config, base.config, base.base_dir, lines)
+    else:
+        backtest = validate(_inline(document), BacktestDocument).backtest
+        file = OptimizationFile(path, config, backtest, document.base_dir, lines)
+    _raise(document, study_problems(config, file.backtest, file.base_dir))
+    return file
+
+
+def _config(document: Document) -> OptimizationConfig:
+    found = space_problems(document)
+    try:
+        config = validate(document, OptimizationDocument).optimization
+    except ConfigError as error:
+        # The model says the same about the space, but only where the section begins.
+        others = (
+            [text for text in error.problems if not _IS_SPACE.search(text)]
+            if found
+            else (error.problems)
+        )
+        told = [document.problem(place, text) for place, text in found]
+        raise ConfigError([*told, *others], cause=error) from error
+    _raise(document, found)
+    return config
+
+
+def _raise(document: Document, found: Sequence[Problem]) -> None:
+    if found:
+        ordered = sorted(found, key=lambda item: document.line(item[0]))
+        raise ConfigError(document.problem(place, text) for place, text in ordered)
 
 
 def _inline(document: Document) -> Document:

@@ -56,14 +56,15 @@ class ContainerPool(Generic[T]):
         """Take *item* back: reset it, or tear it down if it cannot be used again."""
         container = item.container
         can_reuse = (
-            container.state is ContainerState.STOPPED
+            container.state in (ContainerState.STOPPED, ContainerState.READY)
             and container.reusable
             and len(self._idle) < self._size
         )
         if not can_reuse:
             container.teardown_scope()
             return
-        container.reset()
+        if container.state is ContainerState.STOPPED:  # in one that is READY nothing has run
+            container.reset()
         self.reused += 1
         self._idle.append(item)
 

@@ -21,6 +21,13 @@ def worker_count(config: OptimizationConfig) -> int:
     return config.max_workers or min(DEFAULT_WORKERS, os.cpu_count() or 1)
 
 
+def containers_per_worker(config: OptimizationConfig) -> int:
+    """Return how many containers each worker keeps ready, its share of container_pool_size."""
+    is_shared = config.parallelism not in (Parallelism.SERIAL, Parallelism.DISTRIBUTED)
+    workers = worker_count(config) if is_shared else 1
+    return -(-config.container_pool_size // workers)
+
+
 def check_memory(config: OptimizationConfig) -> None:
     """Refuse limits that the machine cannot keep.
 

@@ -25,13 +25,16 @@ from engine.live.clock import SystemClock
 from engine.markets.bar_cache import load_bar_cache, save_bar_cache
 from engine.model.draws import mix
 from engine.optimization.constraint import ParameterValue
-from engine.optimization.sample_split import split_metrics
+from engine.optimization.objective import MetricValue
+from engine.optimization.sample_split import block_figures, split_metrics
+from engine.optimization.trial_pool import TrialPools
 from engine.optimization.trial_runner import (
     IsCancelled,
     StudyTask,
     Trial,
     TrialCancelledError,
     TrialOutcome,
+    TrialPrunedError,
 )
 from engine.optimization.trials import StudyIdentity
 from engine.optimization.windows import Span
@@ -41,17 +44,35 @@ BARS = "bars.tar"
 
 
 class _TrialControl(RunControl):
-    """Asks the study before every bar whether to go on."""
+    """Asks the study before every bar whether to go on; ends a run that falls too deep.
 
-    def __init__(self, is_cancelled: IsCancelled) -> None:
+    It sees the equity now and then only: what it finds too deep surely is, what it misses is found
+    in the curve afterwards.
+    """
+
+    def __init__(self, is_cancelled: IsCancelled, deepest: float | None = None) -> None:
         self._ask = is_cancelled
         self._is_told = False
+        self._deepest = deepest
+        self._peak = 0
+        self.is_hopeless = False
         super().__init__()
+
+    def report(
+        self, *, bars_done: int, bars_total: int, now_ns: int, equity_atoms: int, fills: int
+    ) -> None:
+        """Look at the equity; nobody is told of a trial's progress."""
+        del bars_done, bars_total, now_ns, fills
+        if self._deepest is None:
+            return
+        self._peak = max(self._peak, equity_atoms)
+        if self._peak > 0 and 1 - equity_atoms / self._peak > self._deepest:
+            self.is_hopeless = True
 
     @property
     def is_cancelled(self) -> bool:
         """Return whether the run shall end."""
-        return self._is_told or self._ask()
+        return self._is_told or self.is_hopeless or self._ask()
 
     @is_cancelled.setter
     def is_cancelled(self, value: bool) -> None:
@@ -101,7 +122,8 @@ class BaseRun:
     def request(self, config: BacktestConfig, window: Span | None) -> RunRequest:
         """Return the run of *config* on all bars, or on those of *window*.
 
-        Bars before the window are only for warm-up; those behind it do not exist.
+        Bars before the window are only for warm-up; those behind it do not exist. What is open at
+        the end of a window is closed there.
         """
         if window is None:
             return RunRequest(config, self.base_dir, self.data)
@@ -111,6 +133,7 @@ class BaseRun:
             )
         columns = tuple(one.slice(0, window.stop) for one in self.data.columns)
         data = MarketData(columns, self.data.report)
+        config = config.model_copy(update={"close_positions_at_end": True})
         if window.start == 0:
             return RunRequest(config, self.base_dir, data)
         handler = config.components.data_handler
@@ -126,11 +149,14 @@ class BaseRun:
         split = config.model_copy(update={"components": components})
         return RunRequest(split, self.base_dir, data, window="test")
 
+    def source_hash(self) -> str:
+        """Return the SHA-256 of the source of the strategy."""
+        strategies = make_strategies(RunRequest(self.config, self.base_dir, self.data))
+        return source_hash([seated.strategy for seated in strategies])
+
     def identity(self) -> StudyIdentity:
         """Return what the results of trials depend on."""
-        strategies = make_strategies(RunRequest(self.config, self.base_dir, self.data))
-        source = source_hash([seated.strategy for seated in strategies])
-        digest = hashlib.sha256(f"{config_hash(self.config)}\n{source}".encode())
+        digest = hashlib.sha256(f"{config_hash(self.config)}\n{self.source_hash()}".encode())
         return StudyIdentity(digest.hexdigest(), self.data.data_hash, ENGINE_SEMANTICS)
 
     def task(
@@ -140,11 +166,15 @@ class BaseRun:
         seed_per_trial: bool,
         cut_ns: int | None = None,
         is_remote: bool = False,
+        pool_size: int = 0,
+        deepest: float | None = None,
+        timeout_s: float | None = None,
     ) -> StudyTask:
         """Return what a worker needs; the bars are written to *folder* and mapped from there.
 
         A worker on another machine gets them as bytes, once. Trials on all bars are read in two
-        parts, before *cut_ns* and after it.
+        parts, before *cut_ns* and after it. Each worker keeps *pool_size* containers ready; a trial
+        that falls more than *deepest*, a fraction, is ended.
         """
         places = []
         for number, bars in enumerate(self.data.columns):
@@ -158,9 +188,12 @@ class BaseRun:
             "report": dict(self.data.report),
             "seed_per_trial": seed_per_trial,
             "cut_ns": cut_ns,
+            "pool_size": pool_size,
+            "deepest": deepest,
+            "source_hash": self.source_hash(),
         }
         attachments = {BARS: _packed(places)} if is_remote else {}
-        return StudyTask(RUNNER, self.identity(), settings, attachments)
+        return StudyTask(RUNNER, self.identity(), settings, attachments, timeout_s)
 
 
 class BacktestTrials:
@@ -179,47 +212,81 @@ class BacktestTrials:
         self._base = BaseRun(config, Path(settings["base_dir"]), data)
         self._seed_per_trial = bool(settings["seed_per_trial"])
         self._cut_ns: int | None = settings["cut_ns"]
+        self._deepest: float | None = settings.get("deepest")
         self._clock = SystemClock()
+        # With a seed of its own each trial has another configuration.
+        size = 0 if self._seed_per_trial else int(settings.get("pool_size", 0))
+        self._pools = TrialPools(size)
 
     def run(self, trial: Trial, *, is_cancelled: IsCancelled) -> TrialOutcome:
         """Run the backtest of *trial*.
 
         Raises:
             TrialCancelledError: it was cancelled.
+            TrialPrunedError: it fell too deep.
             EngineError: the parameters do not fit the strategy, or it raised.
         """
         result = self.result(trial, is_cancelled=is_cancelled)
         outcome = outcome_of(result)
-        if self._cut_ns is None or trial.window is not None:
+        if trial.window is not None:
             return outcome
         bar_ns = min(bars.duration_ns for bars in self._base.data.columns)
-        parts = split_metrics(result, cut_ns=self._cut_ns, bar_ns=bar_ns)
-        return TrialOutcome({**outcome.metrics, **parts}, outcome.fingerprint)
+        parts: dict[str, MetricValue] = {}
+        if self._cut_ns is not None:
+            parts |= split_metrics(result, cut_ns=self._cut_ns, bar_ns=bar_ns)
+        if self._seed_per_trial:
+            parts["seed"] = self._seed_of(trial)
+        blocks = block_figures(result, bar_ns=bar_ns)
+        return TrialOutcome({**outcome.metrics, **parts}, outcome.fingerprint, blocks)
 
     def result(self, trial: Trial, *, is_cancelled: IsCancelled) -> BacktestResult:
         """Run the backtest of *trial* and return all of its result.
 
         Raises:
             TrialCancelledError: it was cancelled.
+            TrialPrunedError: it fell too deep.
             EngineError: the parameters do not fit the strategy, or it raised.
         """
-        seed = mix(self._base.config.seed ^ trial.index) >> 1 if self._seed_per_trial else None
+        seed = self._seed_of(trial)
         config = self._base.with_parameters(trial.parameters, seed=seed)
-        request = self._base.request(config, trial.window)
-        result = Runner(_TrialControl(is_cancelled), clock=self._clock).one(request)
+        pool = self._pools.of(self._base, config, trial.window)
+        request = self._base.request(config, trial.window) if pool is None else pool.request(config)
+        control = _TrialControl(is_cancelled, self._deepest)
+        runs = None if pool is None else pool.runs
+        result = Runner(control, clock=self._clock, pool=runs).one(request)
+        if control.is_hopeless:
+            raise TrialPrunedError(hopeless(self._deepest))
         if result.status is ResultStatus.CANCELLED:
             raise TrialCancelledError
         return result
+
+    def _seed_of(self, trial: Trial) -> int | None:
+        """Return the trial's own seed, None for that of the base; 63 bits, as files allow."""
+        return mix(self._base.config.seed ^ trial.index) >> 1 if self._seed_per_trial else None
 
     def run_together(self, trials: Sequence[Trial]) -> Sequence[TrialOutcome] | None:
         """Return None: these trials are run one after another."""
         del trials
         return None
 
+    def identity(self) -> StudyIdentity:
+        """Return what the results depend on, as this worker has it."""
+        return self._base.identity()
+
+    def source_hash(self) -> str:
+        """Return the SHA-256 of the source of the strategy, as this worker has it."""
+        return self._base.source_hash()
+
     def close(self) -> None:
-        """Remove the bars that came as bytes."""
+        """Tear down the containers that are ready, remove the bars that came as bytes."""
+        self._pools.close()
         if self._folder is not None:
             self._folder.cleanup()
+
+
+def hopeless(deepest: float | None) -> str:
+    """Return what is said of a trial that fell more than *deepest*, a fraction."""
+    return f"fell more than {deepest or 0:.4g} from its highest equity (early_stop.max_drawdown)"
 
 
 def outcome_of(result: BacktestResult) -> TrialOutcome:

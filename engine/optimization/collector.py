@@ -8,7 +8,10 @@ import pathlib
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum, unique
+from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from engine.flow.errors import ConfigurationError
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 class CellRule(StrEnum):
     """How a cell of a heatmap is made of the combinations that fall into it."""
 
+    BEST = "best"
     MAX = "max"
     MEAN = "mean"
     MEDIAN = "median"
@@ -50,6 +54,7 @@ class OptimizationResultsCollector:
         self.space = space
         self.objective = objective
         self._records: dict[int, TrialRecord] = {}
+        self._counts = dict.fromkeys(TrialStatus, 0)
         self._best: TrialRecord | None = None
 
     def __len__(self) -> int:
@@ -63,6 +68,7 @@ class OptimizationResultsCollector:
         if record.index in self._records:
             return False
         self._records[record.index] = record
+        self._counts[record.status] += 1
         best = self._best
         if self.objective.value(record) is not None and (
             best is None or self.objective.rank_key(record) < self.objective.rank_key(best)
@@ -81,11 +87,25 @@ class OptimizationResultsCollector:
         return self._best
 
     def counts(self) -> dict[TrialStatus, int]:
-        """Return the number of trials by status, every status present."""
-        counts = dict.fromkeys(TrialStatus, 0)
-        for record in self._records.values():
-            counts[record.status] += 1
-        return counts
+        """Return the number of trials by status, every status present; O(1)."""
+        return dict(self._counts)
+
+    def sorted(self, by: str, *, descending: bool = False) -> tuple[TrialRecord, ...]:
+        """Return all records by the parameter or metric *by*; those without a value come last.
+
+        Ties keep the order of the index.
+        """
+        is_parameter = by in self.space.names
+        known: list[tuple[tuple[int, float, str], TrialRecord]] = []
+        unknown: list[TrialRecord] = []
+        for record in self.records:
+            value = record.parameters[by] if is_parameter else record.metrics.get(by)
+            if value is None:
+                unknown.append(record)
+            else:
+                known.append((_sort_key(value), record))
+        known.sort(key=itemgetter(0), reverse=descending)
+        return (*(record for _, record in known), *unknown)
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the table: index, parameters, status, metrics and error of each trial."""
@@ -149,12 +169,13 @@ class OptimizationResultsCollector:
         return csv, parquet
 
     def heatmap(
-        self, x: str, y: str, *, metric: str | None = None, rule: CellRule = CellRule.MAX
+        self, x: str, y: str, *, metric: str | None = None, rule: CellRule = CellRule.BEST
     ) -> Heatmap:
         """Return *metric* over the parameters *x* (columns) and *y* (rows).
 
-        The other parameters are aggregated by *rule*; ``max`` takes the largest value, and
-        ``best_index`` the number of the combination that the objective ranks first.
+        The other parameters are aggregated by *rule*: ``best`` takes the combination that the
+        objective ranks first, whether high or low is good, and ``best_index`` its number; ``max``
+        takes the largest value, which is the worst one where low is good.
 
         Raises:
             ConfigurationError: a parameter is unknown, or both are the same.
@@ -191,6 +212,8 @@ class OptimizationResultsCollector:
     ) -> Callable[[Sequence[TrialRecord]], float | None]:
         if rule is CellRule.BEST_INDEX:
             return self._best_index
+        if rule is CellRule.BEST:
+            return partial(self._of_best, metric)
 
         def aggregate(records: Sequence[TrialRecord]) -> float | None:
             found = [number(record.metrics.get(metric)) for record in records]
@@ -202,6 +225,11 @@ class OptimizationResultsCollector:
     def _best_index(self, records: Sequence[TrialRecord]) -> float | None:
         best = self.objective.best(records)
         return None if best is None else float(best.index)
+
+    def _of_best(self, metric: str, records: Sequence[TrialRecord]) -> float | None:
+        ranked = sorted(records, key=self.objective.rank_key)
+        values = (number(record.metrics.get(metric)) for record in ranked)
+        return next((value for value in values if value is not None), None)
 
 
 _REDUCE: Final[dict[CellRule, Callable[[Sequence[float]], float]]] = {
@@ -217,6 +245,11 @@ def shown_parameters(parameters: Mapping[str, ParameterValue]) -> dict[str, Any]
         name: value if isinstance(value, bool | int | str) else str(value)
         for name, value in parameters.items()
     }
+
+
+def _sort_key(value: ParameterValue | MetricValue) -> tuple[int, float, str]:
+    found = number(str(value) if isinstance(value, Decimal) else value)
+    return (1, 0.0, str(value)) if found is None else (0, found, "")
 
 
 def _one_type(values: Iterable[ParameterValue | MetricValue]) -> list[Any]:

@@ -6,8 +6,18 @@ import re
 from decimal import Decimal
 from enum import StrEnum, unique
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from engine.flow.errors import ConfigurationError
 from engine.optimization.objective import Direction, Objective
@@ -39,6 +49,22 @@ def parse_size(value: object) -> int:
 
 Size: TypeAlias = Annotated[int, BeforeValidator(parse_size)]
 """Bytes; decimal units are powers of 1000, binary ones of 1024."""
+
+
+def cluster_address(text: str) -> tuple[str, int]:
+    """Return host and port of a scheduler's address such as ``tcp://host:8786``.
+
+    Raises:
+        ValueError: *text* is no such address.
+    """
+    parts = urlsplit(text)
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if parts.scheme not in {"tcp", "tls", "ws", "wss"} or not parts.hostname or not port:
+        raise ValueError(f"{text!r} is no address of a scheduler, write tcp://HOST:PORT")
+    return parts.hostname, port
 
 
 class _Section(BaseModel):
@@ -109,7 +135,11 @@ Method: TypeAlias = Annotated[
 class ObjectiveSection(_Section):
     """What is looked for, and what does not count."""
 
-    metric: str = Field(default="sharpe", min_length=1, description="name of a metric")
+    metric: str = Field(
+        default="sharpe",
+        min_length=1,
+        description="name of a metric, or module.function of the metrics (allow_imports)",
+    )
     direction: Direction = Field(default=Direction.MAXIMIZE, description="maximize or minimize")
     min_trades: int = Field(default=0, ge=0, description="round trips that count at least")
     max_drawdown: Decimal | None = Field(
@@ -122,6 +152,29 @@ class ObjectiveSection(_Section):
         return Objective(
             self.metric, self.direction, self.min_trades, None if depth is None else float(depth)
         )
+
+
+def _one_or_several(value: object) -> str:
+    return "several" if isinstance(value, list | tuple) else "one"
+
+
+def _named_metric(value: object) -> object:
+    return {"metric": value} if isinstance(value, str) else value
+
+
+Objectives: TypeAlias = Annotated[
+    Annotated[Annotated[ObjectiveSection, BeforeValidator(_named_metric)], Tag("one")]
+    | Annotated[tuple[ObjectiveSection, ...], Tag("several")],
+    Discriminator(_one_or_several),
+]
+
+
+class EarlyStopSection(_Section):
+    """When a trial is hopeless: it is stopped there and its row is PRUNED."""
+
+    max_drawdown: Decimal = Field(
+        gt=0, lt=1, description="fall from the highest equity, a fraction"
+    )
 
 
 class WalkForwardSection(_Section):
@@ -166,8 +219,11 @@ class OptimizationConfig(_Section):
     timeout_s: Decimal | None = Field(default=None, gt=0, description="longest time of a trial")
     seed_per_trial: bool = Field(default=False, description="a seed of its own for each trial")
     method: Method = GridMethod()
-    objective: ObjectiveSection | tuple[ObjectiveSection, ...] = ObjectiveSection()
-    space: dict[str, Any] = Field(min_length=1, description="values by parameter")
+    objective: Objectives = ObjectiveSection()
+    early_stop: EarlyStopSection | None = Field(
+        default=None, description="what stops a hopeless trial; null for nothing"
+    )
+    space: dict[str, Any] = Field(description="values by parameter")
     constraints: tuple[str, ...] = Field(default=(), description="for example fast < slow")
     walk_forward: WalkForwardSection | None = None
     out_of_sample: Decimal | None = Field(
@@ -178,6 +234,13 @@ class OptimizationConfig(_Section):
     )
     top: int = Field(default=10, ge=1, le=1000, description="trials that are judged out of sample")
     journal: str | None = Field(default=None, description="file that a resume goes on from")
+
+    @field_validator("cluster")
+    @classmethod
+    def _is_address(cls, value: str | None) -> str | None:
+        if value is not None:
+            cluster_address(value)
+        return value
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:

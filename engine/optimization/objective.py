@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum, unique
 from typing import TypeAlias
@@ -13,6 +13,10 @@ from engine.optimization.trials import TrialRecord, TrialStatus
 
 MetricValue: TypeAlias = "float | int | str | None"
 """A metric as records hold it; money is text, exact."""
+
+
+MetricFunction: TypeAlias = "Callable[[Mapping[str, MetricValue]], float | int | None]"
+"""Makes one number of a trial's metrics; None if it has none."""
 
 
 @unique
@@ -35,6 +39,8 @@ class Objective:
     direction: Direction = Direction.MAXIMIZE
     min_trades: int = 0
     max_drawdown: float | None = None
+    function: MetricFunction | None = field(default=None, compare=False)
+    """Makes *metric* of the others; the records that are ranked have it already."""
 
     def value(self, record: TrialRecord) -> float | None:
         """Return the metric of *record*, None if it is undefined or filtered out."""
@@ -78,6 +84,12 @@ def number(value: MetricValue) -> float | None:
         case _:
             found = float(value)
     return found if math.isfinite(found) else None
+
+
+def is_function(name: str) -> bool:
+    """Return whether *name* is an import path of a function, not the name of a metric."""
+    parts = name.replace(":", ".").split(".")
+    return len(parts) > 1 and all(part.isidentifier() for part in parts)
 
 
 def metric_names(rows: Iterable[Mapping[str, MetricValue]]) -> tuple[str, ...]:

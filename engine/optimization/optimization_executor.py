@@ -42,6 +42,16 @@ class StudyProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class Around:
+    """What a study did before the search that runs, and how many trials come after it."""
+
+    ended: int = 0
+    resumed: int = 0
+    seconds: float = 0.0
+    later: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class _Sent:
     """A batch in the backend."""
 
@@ -65,6 +75,8 @@ class OptimizationExecutor:
         monotonic_ns: a clock that never goes back.
         on_progress: called on the thread of `run`, at most ten times a second.
         on_record: called there with each new row of the table.
+        finish: makes of a record what is kept of it, whichever backend it comes from.
+        around: the other searches of the study; they count in the progress.
     """
 
     def __init__(
@@ -79,6 +91,8 @@ class OptimizationExecutor:
         finished: Mapping[str, TrialRecord] | None = None,
         on_progress: Callable[[StudyProgress], None] | None = None,
         on_record: Callable[[TrialRecord], None] | None = None,
+        finish: Callable[[TrialRecord], TrialRecord] | None = None,
+        around: Around | None = None,
     ) -> None:
         self._search = search
         self._backend = backend
@@ -89,6 +103,8 @@ class OptimizationExecutor:
         self._finished = dict(finished or {})
         self._on_progress = on_progress
         self._on_record = on_record
+        self._finish = finish
+        self._around = around or Around()
         self._cancelled = threading.Event()
         self._running: dict[Future[Records], _Sent] = {}
         self._batch = backend.first_batch
@@ -142,7 +158,7 @@ class OptimizationExecutor:
                     fresh.append(trial)
                 else:
                     self._resumed += 1
-                    self._accept(known)
+                    self._accept(known if self._finish is None else self._finish(known))
             if fresh:
                 return fresh
         return []
@@ -160,7 +176,8 @@ class OptimizationExecutor:
             sent = self._running.pop(future)
             records = future.result()
             self._resize(len(records), (self._monotonic_ns() - sent.sent_ns) / SECOND_NS)
-            for record in records:
+            for found in records:
+                record = found if self._finish is None else self._finish(found)
                 if self._journal is not None:
                     self._journal.append(record)
                 self._ended += 1
@@ -202,18 +219,22 @@ class OptimizationExecutor:
     def _tell(self, *, is_last: bool) -> StudyProgress:
         now_ns = self._monotonic_ns()
         seconds = (now_ns - self._started_ns) / SECOND_NS
-        rate = self._ended / seconds if seconds else 0.0
-        done = self._ended + self._resumed
-        left = max(0, self._search.total - done)
+        around = self._around
+        seconds += around.seconds
+        ended = self._ended + around.ended
+        rate = ended / seconds if seconds else 0.0
+        done = ended + self._resumed + around.resumed
+        total = around.ended + around.resumed + self._search.total + around.later
+        left = max(0, total - done)
         progress = StudyProgress(
             done,
-            self._search.total,
+            total,
             self._collector.counts(),
             self._collector.best,
             seconds,
             left / rate if rate else None,
             rate,
-            self._resumed,
+            self._resumed + around.resumed,
         )
         is_due = now_ns - self._told_ns >= _LOOK_S * SECOND_NS
         if self._on_progress is not None and (is_last or is_due):

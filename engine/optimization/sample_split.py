@@ -19,7 +19,7 @@ from engine.backtest.metric_series import (
     running_sum,
     simple_returns,
 )
-from engine.backtest.overfitting import sample_deviation
+from engine.backtest.overfitting import block_sums, sample_deviation
 from engine.backtest.results import BacktestResult
 from engine.model.bar_columns import FloatArray
 
@@ -51,6 +51,18 @@ def split_metrics(result: BacktestResult, *, cut_ns: int, bar_ns: int) -> dict[s
         for prefix, values in parts.items()
         for name, value in _figures(values, starts[prefix], periods).items()
     }
+
+
+def block_figures(result: BacktestResult, *, bar_ns: int) -> tuple[float, ...]:
+    """Return the number of the run's returns and their `block_sums`; empty if it is too short."""
+    ends = period_ends(result.equity["ts"], bar_ns)
+    equity = equity_values(result.equity["equity_atoms"], result.money_precision)
+    daily = equity[ends]
+    if len(daily) < 2 or (daily <= 0).any():
+        return ()
+    returns = simple_returns(daily)
+    sums = block_sums(returns)
+    return (float(len(returns)), *sums) if sums else ()
 
 
 def _figures(values: FloatArray, start: float, periods: float) -> dict[str, float | None]:

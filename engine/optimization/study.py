@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from engine.backtest.metric_series import equity_values, period_ends, simple_returns
-from engine.backtest.overfitting import deflated_sharpe
-from engine.backtest.results import BacktestResult
 from engine.flow.errors import ConfigurationError
 from engine.model.clock import SECOND_NS
-from engine.optimization.analyzer import OptimizationAnalyzer, OptimizationReport, rank_correlation
+from engine.optimization.analyzer import OptimizationAnalyzer, rank_correlation
 from engine.optimization.backend import TrialBackend
-from engine.optimization.backend_choice import open_backend
-from engine.optimization.backtest_trials import BacktestTrials, BaseRun, outcome_of
+from engine.optimization.backend_choice import containers_per_worker, open_backend
+from engine.optimization.backtest_trials import BacktestTrials, BaseRun, hopeless, outcome_of
 from engine.optimization.bayes import BayesSearch
-from engine.optimization.collector import OptimizationResultsCollector, shown_parameters
+from engine.optimization.collector import OptimizationResultsCollector
 from engine.optimization.config import (
     BayesMethod,
     HalvingMethod,
@@ -30,110 +26,23 @@ from engine.optimization.config import (
     RandomMethod,
     WalkForwardMethod,
 )
+from engine.optimization.honesty import Honesty, luck_of, monte_carlo_of, overfitting_of
 from engine.optimization.journal import TrialJournal
-from engine.optimization.objective import number
-from engine.optimization.optimization_executor import OptimizationExecutor, StudyProgress
+from engine.optimization.objective import Objective, is_function, number
+from engine.optimization.objective_loading import find_function
+from engine.optimization.optimization_executor import Around, OptimizationExecutor, StudyProgress
 from engine.optimization.pareto import pareto_front
 from engine.optimization.sample_split import IN_SAMPLE, OUT_OF_SAMPLE, SPLIT_METRICS
 from engine.optimization.search import HalvingSearch, ListSearch, Search, random_indices
 from engine.optimization.space import ParameterSpace
+from engine.optimization.study_result import Judgement, StudyResult
 from engine.optimization.trial_runner import StudyTask, Trial
-from engine.optimization.trials import StudyIdentity, TrialRecord, TrialStatus
-from engine.optimization.walk_forward import FoldResult, metric, summary, training_span
-from engine.optimization.windows import Span, parse_walk_forward
+from engine.optimization.trials import StudyIdentity, TrialError, TrialRecord, TrialStatus
+from engine.optimization.walk_forward import FoldResult, metric, training_span
+from engine.optimization.windows import Fold, Span, parse_walk_forward
 
 _CHECKED: Final = 200
 """Combinations that the strategy is asked about at the most, before a study begins."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """A trial on the first part of the data, and on the last part that comes after it."""
-
-    index: int
-    parameters: Mapping[str, Any]
-    metric: str
-    in_sample: float | None
-    out_of_sample: float | None
-
-    @property
-    def decay(self) -> float | None:
-        """Return the share of the metric that is lost out of sample, None if it is undefined."""
-        if self.in_sample is None or self.in_sample <= 0 or self.out_of_sample is None:
-            return None
-        return 1 - self.out_of_sample / self.in_sample
-
-
-@dataclass(frozen=True, slots=True)
-class StudyResult:
-    """What came of a study.
-
-    ``deflated_sharpe`` is the probability that the best trial's Sharpe ratio is not the luck of
-    having tried so many (Bailey, Lopez de Prado 2014). ``best_reproduced`` says whether a run of
-    the best trial alone gave the same fingerprint; None if there is no best one.
-    """
-
-    collector: OptimizationResultsCollector
-    report: OptimizationReport
-    progress: StudyProgress
-    is_cancelled: bool
-    judged: tuple[Judgement, ...] = ()
-    rank_correlation: float | None = None
-    deflated_sharpe: float | None = None
-    best_reproduced: bool | None = None
-    front: tuple[TrialRecord, ...] = ()
-    folds: tuple[FoldResult, ...] = ()
-    notes: tuple[str, ...] = ()
-    identity: StudyIdentity | None = None
-    manifest: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object that the command line prints."""
-        collector, objective = self.collector, self.collector.objective
-        counts = collector.counts()
-        best = collector.best
-        done = counts[TrialStatus.DONE] + counts[TrialStatus.PRUNED]
-        return {
-            "status": "CANCELLED" if self.is_cancelled else "COMPLETED",
-            "best": None
-            if best is None
-            else {
-                "index": best.index,
-                "parameters": shown_parameters(best.parameters),
-                "objective": objective.value(best),
-                "metrics": dict(best.metrics),
-                "fingerprint": best.fingerprint,
-                "reproduced": self.best_reproduced,
-            },
-            "objective": {"metric": objective.metric, "direction": objective.direction.value},
-            "trials": len(collector),
-            "failed": len(collector) - done - counts[TrialStatus.CANCELLED],
-            "counts": {status.value: count for status, count in counts.items()},
-            "seconds": self.progress.seconds,
-            "trials_per_second": self.progress.trials_per_s,
-            "resumed": self.progress.resumed,
-            "table_hash": collector.table_hash(),
-            "deflated_sharpe": self.deflated_sharpe,
-            "out_of_sample": [
-                {
-                    "index": item.index,
-                    "parameters": shown_parameters(item.parameters),
-                    "metric": item.metric,
-                    "in_sample": item.in_sample,
-                    "out_of_sample": item.out_of_sample,
-                    "decay": item.decay,
-                }
-                for item in self.judged
-            ],
-            "rank_correlation": self.rank_correlation,
-            "importance": dict(self.report.importance),
-            "plateau": None if self.report.plateau is None else self.report.plateau.index,
-            "pareto_front": [record.index for record in self.front],
-            "walk_forward": summary(self.folds, objective) if self.folds else None,
-            "notes": list(self.notes),
-            "manifest": dict(self.manifest),
-            "rows": collector.rows(),
-        }
 
 
 class Study:
@@ -175,11 +84,15 @@ class Study:
             raise ConfigurationError(
                 f"space: no combination satisfies the constraints {', '.join(config.constraints)}"
             )
-        self._objectives = config.objectives()
+        self._objectives = tuple(
+            self._with_function(objective) for objective in config.objectives()
+        )
         self._bars = len(base.data.columns[0])
         self._cancelled = threading.Event()
         self._executor: OptimizationExecutor | None = None
         self._started_ns = 0
+        self._window: Span | None = None
+        self._raised: dict[str, str] = {}
         self.collector = OptimizationResultsCollector(self.space, self._objectives[0])
         """The table, filled while the study runs; to be read from other threads with care."""
 
@@ -201,11 +114,15 @@ class Study:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quarterdeck-")))
             is_remote = self._config.parallelism is Parallelism.DISTRIBUTED
+            config = self._config
             task = self._base.task(
                 folder,
-                seed_per_trial=self._config.seed_per_trial,
+                seed_per_trial=config.seed_per_trial,
                 cut_ns=self._cut_ns(),
                 is_remote=is_remote,
+                pool_size=containers_per_worker(config),
+                deepest=self._deepest,
+                timeout_s=None if config.timeout_s is None else float(config.timeout_s),
             )
             self._check_parameters()
             journal = None
@@ -213,7 +130,9 @@ class Study:
                 journal = stack.enter_context(self._journal(self._journal_path, task.identity))
             backend = open_backend(self._config, task, monotonic_ns=self._monotonic_ns)
             stack.callback(backend.close)
-            local = BacktestTrials(self._base.task(folder, seed_per_trial=False))
+            local = BacktestTrials(
+                self._base.task(folder, seed_per_trial=self._config.seed_per_trial)
+            )
             stack.callback(local.close)
             return self._run(task, backend, journal, local)
 
@@ -226,16 +145,18 @@ class Study:
     ) -> StudyResult:
         finished = {} if journal is None else journal.finished(retry_failed=self._retry_failed)
         run = _Runner(self, backend, task.identity, journal, finished)
-        folds: tuple[FoldResult, ...] = ()
+        folds = self._folds()
+        results: tuple[FoldResult, ...] = ()
         if isinstance(self._config.method, WalkForwardMethod):
-            folds = self._walk(run)
-            progress = run.last
+            results = self._walk(run, folds)
         else:
-            progress = run.search(self._search(), self.collector, is_main=True)
-            if self._config.walk_forward is not None and not self._cancelled.is_set():
-                folds = self._walk(run)
-        judged = () if folds else self._judge()
-        return self._result(task, local, progress, judged, folds)
+            search = self._search()
+            later = sum(self._search(training_span(fold)).total + 1 for fold in folds)
+            run.search(search, self.collector, is_main=True, later=later)
+            if not self._cancelled.is_set():
+                results = self._walk(run, folds)
+        judged = () if isinstance(self._config.method, WalkForwardMethod) else self._judge()
+        return self._result(task, local, run.progress(self.collector), judged, results)
 
     def _result(
         self,
@@ -245,7 +166,7 @@ class Study:
         judged: tuple[Judgement, ...],
         folds: tuple[FoldResult, ...],
     ) -> StudyResult:
-        reproduced, luck = self._check_best(local)
+        honesty = self._honesty(local)
         name = judged[0].metric if judged else ""
         pairs = [
             (first, second)
@@ -260,13 +181,12 @@ class Study:
             self._cancelled.is_set(),
             judged,
             rank_correlation([one for one, _ in pairs], [other for _, other in pairs]),
-            luck,
-            reproduced,
+            honesty,
             pareto_front(self.collector.records, self._objectives)
             if len(self._objectives) > 1
             else (),
             folds,
-            tuple(self._notes()),
+            tuple(self._notes(honesty)),
             task.identity,
             {
                 "config_hash": task.identity.config_hash,
@@ -308,22 +228,29 @@ class Study:
             case _:
                 return ListSearch(space, range(len(space)), len(space), window=window)
 
-    def _walk(self, run: _Runner) -> tuple[FoldResult, ...]:
+    def _folds(self) -> tuple[Fold, ...]:
         section = self._config.walk_forward
         if section is None:
             return ()
         bar_ns = self._base.data.columns[0].duration_ns
-        plan = parse_walk_forward(section.plain(), bar_ns)
+        return parse_walk_forward(section.plain(), bar_ns).folds(self._bars)
+
+    def _walk(self, run: _Runner, folds: Sequence[Fold]) -> tuple[FoldResult, ...]:
+        """Train and test fold by fold; without a search before, the last training is the table."""
         results: list[FoldResult] = []
-        for fold in plan.folds(self._bars):
+        is_main = isinstance(self._config.method, WalkForwardMethod)
+        costs = [self._search(training_span(fold)).total + 1 for fold in folds]
+        for place, fold in enumerate(folds):
             if self._cancelled.is_set():
                 break
             span = training_span(fold)
-            is_main = isinstance(self._config.method, WalkForwardMethod) and not results
-            table = self.collector if is_main else self._table()
-            run.search(self._search(span), table, is_main=is_main)
+            table = self.new_table()
+            if is_main:
+                self.collector, self._window = table, span
+            later = sum(costs[place:]) - costs[place] + 1
+            run.search(self._search(span), table, is_main=is_main, later=later)
             winner = table.best
-            test = None if winner is None else run.one(winner, fold.test)
+            test = None if winner is None else run.one(winner, fold.test, later=later - 1)
             results.append(FoldResult(fold, span, winner, test))
         return tuple(results)
 
@@ -355,30 +282,72 @@ class Study:
             for item in ranked[: self._config.top]
         )
 
-    def _check_best(self, local: BacktestTrials) -> tuple[bool | None, float | None]:
-        """Run the best trial alone; return whether it is the same, and its deflated Sharpe."""
+    def _honesty(self, local: BacktestTrials) -> Honesty:
+        """Run the best trial alone, and say how far it can be believed."""
         best = self.collector.best
-        if (
-            best is None
-            or self._cancelled.is_set()
-            or isinstance(self._config.method, WalkForwardMethod)
-        ):
-            return None, None
-        result = local.result(Trial(best.index, best.parameters), is_cancelled=lambda: False)
-        same = outcome_of(result).fingerprint == best.fingerprint
-        return (None if self._config.seed_per_trial else same), self._luck(result)
-
-    def _luck(self, result: BacktestResult) -> float | None:
-        periods = result.metrics.basis.get("periods_per_year")
-        if not periods:
-            return None
-        scale = math.sqrt(float(periods))
-        sharpes = [number(item.metrics.get("sharpe")) for item in self.collector.records]
-        trials = [value / scale for value in sharpes if value is not None]
+        if best is None or self._cancelled.is_set():
+            return Honesty()
+        result = local.result(
+            Trial(best.index, best.parameters, self._window), is_cancelled=lambda: False
+        )
         bar_ns = min(one.duration_ns for one in self._base.data.columns)
-        ends = period_ends(result.equity["ts"], bar_ns)
-        equity = equity_values(result.equity["equity_atoms"], result.money_precision)
-        return deflated_sharpe(simple_returns(equity[ends]), trials)
+        trials = self.collector.records
+        return Honesty(
+            outcome_of(result).fingerprint == best.fingerprint,
+            luck_of(result, trials, bar_ns=bar_ns),
+            overfitting_of(trials),
+            monte_carlo_of(result, bar_ns=bar_ns, seed=self._base.config.seed),
+        )
+
+    def _with_function(self, objective: Objective) -> Objective:
+        """Return *objective* with the function that it names, if it names one."""
+        if not is_function(objective.metric):
+            return objective
+        function = find_function(
+            objective.metric,
+            base_dir=self._base.base_dir,
+            allow_imports=self._base.config.allow_imports,
+        )
+        return replace(objective, function=function)
+
+    @property
+    def _deepest(self) -> float | None:
+        section = self._config.early_stop
+        return None if section is None else float(section.max_drawdown)
+
+    def finish(self, record: TrialRecord) -> TrialRecord:
+        """Return what is kept of *record*: pruned if it was hopeless, with functions of metrics."""
+        if record.status is not TrialStatus.DONE:
+            return record
+        fallen, deepest = number(record.metrics.get("max_drawdown")), self._deepest
+        if deepest is not None and fallen is not None and fallen > deepest:
+            # The same row whether the trial was ended there or only found out afterwards.
+            error = TrialError("EarlyStop", hopeless(deepest), "run")
+            return replace(
+                record,
+                status=TrialStatus.PRUNED,
+                metrics={},
+                fingerprint="",
+                blocks=(),
+                error=error,
+            )
+        functions = [one for one in self._objectives if one.function is not None]
+        if not functions:
+            return record
+        metrics = dict(record.metrics)
+        for objective in functions:
+            metrics[objective.metric] = self._computed(objective, record)
+        return replace(record, metrics=metrics)
+
+    def _computed(self, objective: Objective, record: TrialRecord) -> float | None:
+        if objective.function is None:
+            return None
+        try:
+            return number(objective.function(dict(record.metrics)))
+        except Exception as error:  # noqa: BLE001 (boundary: the user's function runs here)
+            text = f"{type(error).__name__}: {error}"
+            self._raised.setdefault(objective.metric, f"trial {record.index}: {text}")
+            return None
 
     def _check_parameters(self) -> None:
         """Refuse parameters that the strategy does not have, before anything is run.
@@ -397,14 +366,31 @@ class Study:
         if first is not None:
             raise ConfigurationError(f"space: {first.message}", cause=first)
 
-    def _notes(self) -> list[str]:
+    def _notes(self, honesty: Honesty) -> list[str]:
         notes = [f"{len(self.collector)} trials were compared: the best of many is partly luck"]
+        if honesty.reproduced is False:
+            notes.append(
+                "the best trial alone gave ANOTHER fingerprint: its strategy is not deterministic, "
+                "do not trust this table"
+            )
+        if self._window is not None:
+            notes.append(
+                f"the table is that of the last training, bars {self._window.start:,} to "
+                f"{self._window.stop:,}: its best is what would be traded next"
+            )
+        notes += [
+            f"objective {name} raised, first in {text}" for name, text in self._raised.items()
+        ]
         if self._config.out_of_sample is None and self._config.walk_forward is None:
             notes.append("nothing was judged out of sample")
         return notes
 
     def _journal(self, path: Path, identity: StudyIdentity) -> TrialJournal:
-        config = self._config.model_dump(mode="json", include={"space", "constraints", "method"})
+        config = self._config.model_dump(
+            mode="json",
+            include={"space", "constraints", "method", "out_of_sample", "early_stop"},
+            exclude_none=True,
+        )
         return TrialJournal(
             path,
             identity=identity,
@@ -412,7 +398,8 @@ class Study:
             monotonic=lambda: self._monotonic_ns() / SECOND_NS,
         )
 
-    def _table(self) -> OptimizationResultsCollector:
+    def new_table(self) -> OptimizationResultsCollector:
+        """Return an empty table."""
         return OptimizationResultsCollector(self.space, self._objectives[0])
 
     def start_executor(self, executor: OptimizationExecutor) -> None:
@@ -462,11 +449,17 @@ class _Runner:
     identity: StudyIdentity
     journal: TrialJournal | None
     finished: Mapping[str, TrialRecord]
-    last: StudyProgress = field(init=False)
+    around: Around = field(default_factory=Around)
 
     def search(
-        self, search: Search, table: OptimizationResultsCollector, *, is_main: bool
-    ) -> StudyProgress:
+        self,
+        search: Search,
+        table: OptimizationResultsCollector,
+        *,
+        is_main: bool,
+        later: int = 0,
+    ) -> None:
+        before = replace(self.around, later=later)
         executor = OptimizationExecutor(
             search=search,
             backend=self.backend,
@@ -475,20 +468,35 @@ class _Runner:
             monotonic_ns=self.study.monotonic_ns,
             journal=self.journal,
             finished=self.finished,
-            on_progress=self.study.on_progress if is_main else None,
+            on_progress=self._tell,
             on_record=self.study.on_record if is_main else None,
+            finish=self.study.finish,
+            around=before,
         )
         self.study.start_executor(executor)
-        progress = executor.run()
-        if is_main:
-            self.last = progress
-        return progress
+        last = executor.run()
+        self.around = Around(last.done - last.resumed, last.resumed, last.seconds)
 
-    def one(self, record: TrialRecord, window: Span) -> TrialRecord | None:
-        return self.each([record], [window]).get((record.index, window))
+    def progress(self, table: OptimizationResultsCollector) -> StudyProgress:
+        """Return where the study stands after its searches."""
+        around = self.around
+        done = around.ended + around.resumed
+        rate = around.ended / around.seconds if around.seconds else 0.0
+        return StudyProgress(
+            done, done, table.counts(), table.best, around.seconds, None, rate, around.resumed
+        )
+
+    def _tell(self, progress: StudyProgress) -> None:
+        """Tell of the whole study: counts and best are those of its table."""
+        listener, table = self.study.on_progress, self.study.collector
+        if listener is not None:
+            listener(replace(progress, counts=table.counts(), best=table.best))
+
+    def one(self, record: TrialRecord, window: Span, *, later: int = 0) -> TrialRecord | None:
+        return self.each([record], [window], later=later).get((record.index, window))
 
     def each(
-        self, records: Sequence[TrialRecord], windows: Sequence[Span]
+        self, records: Sequence[TrialRecord], windows: Sequence[Span], *, later: int = 0
     ) -> dict[tuple[int, Span], TrialRecord]:
         """Run each of *records* on each of *windows*."""
         keys: dict[str, tuple[int, Span]] = {}
@@ -498,7 +506,7 @@ class _Runner:
                 trials.append(Trial(record.index, record.parameters, window))
                 keys[self.identity.trial_key(record.parameters, window)] = (record.index, window)
         search = _FixedSearch(trials)
-        self.search(search, self.study.collector, is_main=False)
+        self.search(search, self.study.new_table(), is_main=False, later=later)
         return {
             keys[record.key]: record for record in search.found if record.status is TrialStatus.DONE
         }

@@ -25,6 +25,10 @@ class TrialCancelledError(Exception):
     """The trial saw that it was cancelled and ended."""
 
 
+class TrialPrunedError(Exception):
+    """The trial saw that it was hopeless and ended; the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One combination on the whole data, or on the bars of *window*."""
@@ -40,6 +44,8 @@ class TrialOutcome:
 
     metrics: Mapping[str, MetricValue]
     fingerprint: str
+    blocks: tuple[float, ...] = ()
+    """As in `TrialRecord`; empty if they are not known."""
 
 
 class TrialRunner(Protocol):
@@ -50,6 +56,7 @@ class TrialRunner(Protocol):
 
         Raises:
             TrialCancelledError: it was cancelled.
+            TrialPrunedError: it was hopeless.
         """
         ...
 
@@ -67,13 +74,15 @@ class StudyTask:
     """Everything that a worker needs: which runner, with which JSON settings.
 
     ``runner`` is ``module:name`` of a callable of this package that makes a `TrialRunner` of this
-    task. ``attachments`` are files that a worker on another machine cannot read.
+    task. ``attachments`` are files that a worker on another machine cannot read. ``timeout_s`` is
+    the longest time of a trial.
     """
 
     runner: str
     identity: StudyIdentity
     settings: Mapping[str, Any] = field(default_factory=dict)
     attachments: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    timeout_s: float | None = None
 
     def make_runner(self) -> TrialRunner:
         """Return a new runner.
@@ -90,12 +99,17 @@ class StudyTask:
 
 @dataclass(frozen=True, slots=True)
 class TrialLoop:
-    """Runs batches of trials and makes a record of each, whatever it does."""
+    """Runs batches of trials and makes a record of each, whatever it does.
+
+    A trial that is longer than *timeout_s* is ended at its next bar; one that never gets there
+    must be ended by whoever owns the worker.
+    """
 
     runner: TrialRunner
     identity: StudyIdentity
     worker: str
     monotonic_ns: Callable[[], int]
+    timeout_s: float | None = None
 
     def run(self, trials: Sequence[Trial], is_cancelled: IsCancelled) -> list[TrialRecord]:
         """Return one record for each of *trials*."""
@@ -118,12 +132,22 @@ class TrialLoop:
     def _run(self, trial: Trial, is_cancelled: IsCancelled) -> TrialRecord:
         started_ns = self.monotonic_ns()
         status, outcome, error = TrialStatus.CANCELLED, None, None
+        shall_end = is_cancelled
+        if self.timeout_s is not None:
+            deadline_ns = started_ns + int(self.timeout_s * SECOND_NS)
+
+            def shall_end() -> bool:
+                return is_cancelled() or self.monotonic_ns() > deadline_ns
+
         try:
             if not is_cancelled():
-                outcome = self.runner.run(trial, is_cancelled=is_cancelled)
+                outcome = self.runner.run(trial, is_cancelled=shall_end)
                 status = TrialStatus.DONE
         except TrialCancelledError:
-            status = TrialStatus.CANCELLED
+            if not is_cancelled():
+                status, error = TrialStatus.TIMEOUT, timeout_error(self.timeout_s)
+        except TrialPrunedError as reason:
+            status, error = TrialStatus.PRUNED, TrialError("EarlyStop", str(reason), "run")
         except MemoryError as failure:
             status, error = TrialStatus.OOM, _error(failure)
         except Exception as failure:  # noqa: BLE001 (boundary: a strategy runs here)
@@ -150,7 +174,14 @@ class TrialLoop:
             error,
             spent_s,
             self.worker,
+            outcome.blocks if outcome else (),
+            trial.window,
         )
+
+
+def timeout_error(timeout_s: float | None) -> TrialError:
+    """Return what is said of a trial that was longer than *timeout_s*."""
+    return TrialError("Timeout", f"longer than timeout_s: {timeout_s or 0:g} s", "run")
 
 
 def _error(failure: Exception) -> TrialError:

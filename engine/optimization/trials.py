@@ -73,6 +73,10 @@ class TrialRecord:
     error: TrialError | None = None
     duration_s: float = 0.0
     worker: str = ""
+    blocks: tuple[float, ...] = ()
+    """Number of returns, their sums in equal blocks of time, and the sums of their squares."""
+    window: Span | None = None
+    """The bars that it was run on, None for all."""
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -86,6 +90,8 @@ class TrialRecord:
             "fingerprint": self.fingerprint,
             "duration_s": self.duration_s,
             "worker": self.worker,
+            "blocks": list(self.blocks),
+            "window": None if self.window is None else [self.window.start, self.window.stop],
             "error": None
             if error is None
             else {
@@ -104,7 +110,7 @@ class TrialRecord:
         Raises:
             KeyError, TypeError, ValueError: *plain* is not a record.
         """
-        error = plain["error"]
+        error, window = plain["error"], plain.get("window")
         return cls(
             index=int(plain["index"]),
             key=str(plain["key"]),
@@ -114,6 +120,8 @@ class TrialRecord:
             fingerprint=str(plain["fingerprint"]),
             duration_s=float(plain["duration_s"]),
             worker=str(plain["worker"]),
+            blocks=tuple(float(value) for value in plain.get("blocks", ())),
+            window=None if window is None else Span(int(window[0]), int(window[1])),
             error=error
             if error is None
             else TrialError(error["type"], error["message"], error["stage"], error["traceback"]),

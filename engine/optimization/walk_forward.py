@@ -68,8 +68,16 @@ def _returns(folds: Sequence[FoldResult]) -> Iterator[float]:
 
 
 def summary(folds: Sequence[FoldResult], objective: Objective) -> Mapping[str, Any]:
-    """Return all folds and the stitched return as JSON values."""
+    """Return all folds, the stitched return and its curve as JSON values.
+
+    The curve has for each test the bar at which it ends and what one unit has become by then.
+    """
+    growth, curve = 1.0, []
+    for result in folds:
+        growth *= 1 + (metric(result.test, "total_return") or 0.0)
+        curve.append([result.fold.test.stop, growth])
     return {
         "folds": [result.to_plain(objective) for result in folds],
         "stitched_return": stitched_return(folds),
+        "stitched_curve": curve,
     }

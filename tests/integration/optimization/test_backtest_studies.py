@@ -13,6 +13,8 @@ from engine.config.document import ConfigError
 from engine.config.optimization_file import load_optimization_file
 from engine.flow.errors import ConfigurationError
 from engine.live.clock import SystemClock
+from engine.model.draws import mix
+from engine.optimization.optimization_executor import StudyProgress
 from engine.optimization.study import Study
 from engine.optimization.trials import TrialStatus
 from tests.integration.optimization.conftest import BASE, SAMPLES, Write, run
@@ -52,13 +54,13 @@ def test_parameters_that_the_strategy_refuses_fail_in_their_row(write: Write) ->
 
 
 def test_a_parameter_that_the_strategy_does_not_have_is_refused_at_once(write: Write) -> None:
-    with pytest.raises(ConfigurationError, match="wait"):
-        run(write(space={"fast": [5], "wait": [1, 2]}))
+    with pytest.raises(ConfigError, match=r"space.wait: strategy sma_cross has no parameter"):
+        write(space={"fast": [5], "wait": [1, 2]})
 
 
 def test_a_space_without_a_combination_is_refused(write: Write) -> None:
-    with pytest.raises(ConfigurationError, match="no combination satisfies"):
-        run(write(constraints=["fast > slow"]))
+    with pytest.raises(ConfigError, match=r"constraints: leave no combination: none of 4 satisf"):
+        write(constraints=["fast > slow"])
 
 
 def test_the_best_are_judged_on_bars_that_come_later(write: Write) -> None:
@@ -147,8 +149,83 @@ def test_a_journal_is_gone_on_from(write: Write, tmp_path: pathlib.Path) -> None
 
 def test_a_seed_for_each_trial_is_recorded_as_its_own(write: Write) -> None:
     result = run(write(seed_per_trial=True, out_of_sample=None))
-    assert result.best_reproduced is None
+    assert result.best_reproduced is True
     assert result.collector.counts()[TrialStatus.DONE] == 4
+    seeds = [item.metrics["seed"] for item in result.collector.records]
+    assert seeds == [mix(42 ^ index) >> 1 for index in range(4)]
+
+
+@pytest.mark.parametrize("engine", ["events", "compiled"])
+def test_containers_are_kept_ready_and_change_no_result(write: Write, engine: str) -> None:
+    base = BASE | {"engine": engine}
+    one = run(write(base=base, container_pool_size=0))
+    assert run(write(base=base, container_pool_size=3)).to_json()["rows"] == one.to_json()["rows"]
+    with_windows = {"method": "walk_forward", "walk_forward": {"train": 2000, "test": 500}}
+    fresh = run(write(base=base, container_pool_size=0, **with_windows))
+    pooled = run(write(base=base, container_pool_size=2, **with_windows))
+    assert [fold.test for fold in pooled.folds] == [
+        replace(fold.test, duration_s=mine.test.duration_s)
+        for fold, mine in zip(fresh.folds, pooled.folds, strict=True)
+        if fold.test is not None and mine.test is not None
+    ]
+
+
+def test_a_hopeless_trial_is_stopped_and_its_row_is_the_same_on_every_path(write: Write) -> None:
+    rows = [
+        run(write(base=BASE | {"engine": engine}, early_stop={"max_drawdown": "0.33"}))
+        for engine in ("events", "compiled")
+    ]
+    one, other = (result.to_json() for result in rows)
+    assert one["rows"] == other["rows"]
+    assert [row["status"] for row in one["rows"]].count("PRUNED") == 2
+    pruned = next(row for row in one["rows"] if row["status"] == "PRUNED")
+    assert pruned["metrics"] == {}
+    assert "fell more than 0.33" in pruned["error"]["message"]
+    assert one["failed"] == 0
+
+
+def test_an_objective_may_be_a_function_of_the_metrics(
+    write: Write, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "scores.py").write_text(
+        "def steady(metrics):\n"
+        "    if metrics['n_trades'] < 60:\n"
+        "        raise ValueError('too few')\n"
+        "    return metrics['sharpe'] * metrics['n_trades']\n"
+    )
+    base = BASE | {"allow_imports": ["scores"]}
+    result = run(write(base=base, objective="scores.steady"))
+    rows = result.to_json()["rows"]
+    values = [row["metrics"]["scores.steady"] for row in rows]
+    known = [value for value in values if value is not None]
+    assert 0 < len(known) < 4
+    best = result.to_json()["best"]
+    assert best["objective"] == max(known)
+    assert any("scores.steady raised" in note and "too few" in note for note in result.notes)
+    with pytest.raises(ConfigError, match=r"objective.metric: objective 'scores.steady': package"):
+        write(objective="scores.steady")
+
+
+def test_the_report_says_how_far_to_believe_the_best(write: Write) -> None:
+    plain = run(write()).to_json()
+    assert 0 <= plain["overfitting_probability"] <= 1
+    assert "Bailey" in plain["deflated_sharpe_source"]
+    bands = plain["monte_carlo"]["bootstrapped_returns"]
+    assert bands["percentiles"] == [5.0, 25.0, 50.0, 75.0, 95.0]
+    assert bands["total_return"] == sorted(bands["total_return"])
+    assert plain["monte_carlo"] == run(write(parallelism="thread")).to_json()["monte_carlo"]
+    assert [name for name, _ in plain["marginals"].items()] == ["fast", "slow"]
+
+
+def test_progress_counts_every_fold(write: Write) -> None:
+    told: list[StudyProgress] = []
+    file = write(method="walk_forward", walk_forward={"train": 2000, "test": 500})
+    result = run(file, on_progress=told.append)
+    folds = len(result.folds)
+    assert {progress.total for progress in told} == {folds * 5}
+    assert told[-1].done == folds * 5 == result.progress.done
+    assert result.collector.records[0].window == result.folds[-1].trained_on
+    assert any("last training" in note for note in result.notes)
 
 
 def test_a_study_that_is_cancelled_before_it_begins_has_no_result(write: Write) -> None:
