@@ -11,7 +11,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count as counting
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -36,6 +36,9 @@ TRIP_DTYPE: Final = np.dtype(
     [("pnl_atoms", "<i8"), ("entry_atoms", "<i8"), ("entry_ts", "<i8"), ("exit_ts", "<i8")]
 )
 """What the metrics read of a round trip."""
+
+LANES: Final = 4
+"""Columns whose digests a thread computes together."""
 
 _FILL_COLUMNS: Final = (
     ("ts", at.X_TS),
@@ -108,10 +111,11 @@ class GridRunner:
         has_fingerprints: bool = False,
         has_digests: bool = True,
     ) -> None:
-        self._axes = _Axes()
+        self._block = LANES if has_digests else 1
+        axes = _Axes()
         self._workers = [
             _Worker(
-                self._axes,
+                axes,
                 matching,
                 has_fingerprints=has_fingerprints,
                 has_digests=has_digests,
@@ -136,17 +140,23 @@ class GridRunner:
         in *keep* are handed over with their whole run.
         """
         results: list[Result | Exception | None] = [None] * columns
-        numbers = counting()
+        blocks = counting(step=self._block)
 
         def work(worker: _Worker) -> None:
-            for number in numbers:
-                if number >= columns or is_cancelled():
+            for start in blocks:
+                if start >= columns or is_cancelled():
                     return
-                try:
-                    request = request_of(number)
-                    results[number] = finish(worker.play(number, request, is_kept=number in keep))
-                except Exception as error:  # noqa: BLE001 (boundary: strategies compute signals)
-                    results[number] = error
+                for number in range(start, min(columns, start + self._block)):
+                    try:
+                        request = request_of(number)
+                        worker.play(number, request, is_kept=number in keep)
+                    except Exception as error:  # noqa: BLE001 (boundary: strategies' code runs)
+                        results[number] = error
+                for column in worker.take():
+                    try:
+                        results[column.number] = finish(column)
+                    except Exception as error:  # noqa: BLE001 (as above)
+                        results[column.number] = error
 
         if self._pool is None or columns == 1:
             work(self._workers[0])
@@ -253,6 +263,17 @@ class _Tables:
     run: CompiledRun | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Played:
+    """A column whose digest is not known yet."""
+
+    column: GridColumn
+    axis: _Axis
+    stamps: IntArray
+    fill_state: int
+    order_states: IntArray
+
+
 class _Buffer:
     """Rows of integers that grow and are used again."""
 
@@ -293,13 +314,46 @@ class _Worker:
         self._orders, self._fills = _Buffer(at.O_COUNT), _Buffer(at.X_COUNT)
         self._used = (0, 0)
         self._entries = _Buffer(kernel_grid.E_COUNT)
-        self._trips = _Buffer(kernel_grid.T_COUNT)
-        self._samples = np.zeros((2, 0), dtype=np.int64)
+        self._lanes = LANES if has_digests else 1
+        self._trips = [_Buffer(kernel_grid.T_COUNT) for _ in range(self._lanes)]
+        self._equity = np.zeros((self._lanes, 0), dtype=np.int64)
+        self._cash = np.zeros(0, dtype=np.int64)
         self._exposed = np.zeros(0, dtype=np.uint8)
         self._pairs = np.zeros((0, 2), dtype=np.int64)
+        self._waiting: list[_Played] = []
 
-    def play(self, number: int, request: GridRequest, *, is_kept: bool) -> GridColumn:
-        """Run one column.
+    def take(self) -> list[GridColumn]:
+        """Return the columns that were played since the last call, with their digests."""
+        waiting, self._waiting = self._waiting, []
+        if not self._has_digests:
+            return [one.column for one in waiting]
+        groups: dict[tuple[int, int], list[int]] = {}
+        for lane, one in enumerate(waiting):
+            groups.setdefault((id(one.axis), one.column.curve.samples), []).append(lane)
+        found: list[GridColumn] = []
+        states = np.zeros(LANES, dtype=np.int64)
+        states[: len(waiting)] = [one.fill_state for one in waiting]
+        for (_, samples), lanes in groups.items():
+            moved = states.copy()
+            stamps = waiting[lanes[0]].stamps
+            self._kernels.digest_samples(moved, stamps, self._equity, samples)
+            states[lanes] = moved[lanes]
+        for one, state in zip(waiting, states.tolist(), strict=False):
+            digest = int(self._kernels.digest_orders(state, one.order_states))
+            found.append(replace(one.column, digest64=digest & 0xFFFF_FFFF_FFFF_FFFF))
+        return found
+
+    def _fit(self, samples: int) -> None:
+        """Make room for *samples*; what earlier lanes hold stays."""
+        if len(self._cash) < samples:
+            equity = np.zeros((self._lanes, samples), dtype=np.int64)
+            equity[:, : self._equity.shape[1]] = self._equity
+            self._equity = equity
+            self._cash = np.zeros(samples, dtype=np.int64)
+            self._exposed = np.zeros(samples, dtype=np.uint8)
+
+    def play(self, number: int, request: GridRequest, *, is_kept: bool) -> None:
+        """Run one column; `take` gives it.
 
         Raises:
             LedgerOverflowError: it belongs on the event path.
@@ -309,7 +363,16 @@ class _Worker:
         played = None if is_kept else self._play_market(request.kernel, axis)
         if played is None:
             played = self._play_whole(request.kernel, axis)
-        return self._summary(number, request, axis, played, is_kept=is_kept)
+        column = self._summary(number, request, axis, played, is_kept=is_kept)
+        fill_state, order_states = 0, played.order_rows[:0, at.O_STATE]
+        if self._has_digests:
+            lane = len(self._waiting)
+            if played.run is not None:
+                self._fit(len(played.e))
+                self._equity[lane, : len(played.e)] = played.e
+            fill_state = int(self._kernels.digest_fills(played.x, played.fills))
+            order_states = played.order_rows[:, at.O_STATE].copy()
+        self._waiting.append(_Played(column, axis, played.stamps, fill_state, order_states))
 
     def _play_market(self, request: KernelRequest, axis: _Axis) -> _Tables | None:
         """Run *request* on the small kernel; None if it needs the whole ones."""
@@ -322,12 +385,9 @@ class _Worker:
         most = len(inputs.decisions) + 2
         orders = self._orders.rows(most, dirty=self._used[0])
         fills = self._fills.rows(most, dirty=self._used[1])
-        if self._samples.shape[1] < steps:
-            self._samples = np.zeros((2, steps), dtype=np.int64)
-            self._exposed = np.zeros(steps, dtype=np.uint8)
-        e, cash = self._samples
+        self._fit(steps)
+        e, cash, exposed = self._equity[len(self._waiting)], self._cash, self._exposed
         waiting = np.zeros((2, 1), dtype=np.int64)
-        exposed = self._exposed
         run_market(
             q, s, orders, fills, waiting, inputs.bars, inputs.decisions, e, cash, exposed, steps, 1
         )
@@ -386,7 +446,7 @@ class _Worker:
         curve, exposed_bars = self._walk(played, account.money_precision)
         totals = np.zeros(kernels.N_COUNT, dtype=np.int64)
         books = np.zeros((len(played.symbols), kernels.B_COUNT), dtype=np.int64)
-        trips = self._trips.rows(played.fills)
+        trips = self._trips[len(self._waiting)].rows(played.fills)
         kernels.match_fills(
             played.x,
             played.fills,
@@ -427,7 +487,6 @@ class _Worker:
             ambiguous_fills=played.ambiguous,
             liquidations=played.liquidations,
             is_bankrupt=played.is_bankrupt,
-            digest64=self._digest(played) if self._has_digests else None,
             fingerprint=self._fingerprint(played) if self._has_fingerprints or is_kept else None,
             run=played.run if is_kept else None,
         )
@@ -485,18 +544,6 @@ class _Worker:
                 f"trades and equity differ by {change - explained} atoms: the column cannot be "
                 "trusted (COORD-7)"
             )
-
-    def _digest(self, played: _Tables) -> int:
-        found = self._kernels.digest_run(
-            played.x,
-            played.fills,
-            played.stamps,
-            played.e,
-            len(played.e),
-            played.order_rows,
-            len(played.order_rows),
-        )
-        return int(found) & 0xFFFF_FFFF_FFFF_FFFF
 
     def _fingerprint(self, played: _Tables) -> str:
         digest = hashlib.sha256(HEADER)

@@ -12,7 +12,6 @@ import numpy as np
 
 from engine.backtest.jit import kernel, part
 from engine.backtest.kernel_layout import (
-    O_STATE,
     S_SCALE,
     X_FEE,
     X_LOTS,
@@ -326,18 +325,38 @@ def close_pool(
 
 
 @kernel
-def digest_run(
-    x: IntArray, fills: int, stamps: IntArray, e: IntArray, samples: int, o: IntArray, orders: int
-) -> Any:  # noqa: ANN401 (int64, which has no name in Python)
-    """Return digest64 of a run, as a signed integer (DET-4)."""
+def digest_fills(x: IntArray, fills: int) -> Any:  # noqa: ANN401 (int64, which has no name)
+    """Return the digest of the fills, as a signed integer: how a run's digest begins (DET-4)."""
     state = np.uint64(0)
     for row in range(fills):
         for column in range(X_FEE + 1):
             state = mix(state ^ np.uint64(x[row, column]))
-    for row in range(samples):
-        state = mix(state ^ np.uint64(stamps[row]))
-        state = mix(state ^ np.uint64(e[row]))
-    for row in range(orders):
-        state = mix(state ^ np.uint64(row))
-        state = mix(state ^ np.uint64(o[row, O_STATE]))
     return np.int64(state)
+
+
+@kernel
+def digest_samples(states: IntArray, stamps: IntArray, e: IntArray, samples: int) -> None:
+    """Bring four digests forward by the samples of four runs, the rows of *e*.
+
+    Each step of a digest waits for the one before; four at a time wait together.
+    """
+    one, two = np.uint64(states[0]), np.uint64(states[1])
+    three, four = np.uint64(states[2]), np.uint64(states[3])
+    for row in range(samples):
+        stamp = np.uint64(stamps[row])
+        one, two = mix(one ^ stamp), mix(two ^ stamp)
+        three, four = mix(three ^ stamp), mix(four ^ stamp)
+        one, two = mix(one ^ np.uint64(e[0, row])), mix(two ^ np.uint64(e[1, row]))
+        three, four = mix(three ^ np.uint64(e[2, row])), mix(four ^ np.uint64(e[3, row]))
+    states[0], states[1] = np.int64(one), np.int64(two)
+    states[2], states[3] = np.int64(three), np.int64(four)
+
+
+@kernel
+def digest_orders(state: int, order_states: IntArray) -> Any:  # noqa: ANN401 (int64)
+    """Return the digest *state* after the orders: how a run's digest ends."""
+    found = np.uint64(state)
+    for row in range(len(order_states)):
+        found = mix(found ^ np.uint64(row))
+        found = mix(found ^ np.uint64(order_states[row]))
+    return np.int64(found)

@@ -20,6 +20,7 @@ from engine.strategies.strategy import Strategy
 
 UP: Final = "cross_up"
 DOWN: Final = "cross_down"
+_ROWS_AT_ONCE: Final = 1 << 12
 
 
 @unique
@@ -55,12 +56,17 @@ def crosses(bars: BarColumns, params: Mapping[str, Any]) -> Column:
     means are on neither side. Means are compared as integer sums, exactly.
     """
     fast, slow = int(params["fast"]), int(params["slow"])
-    lead = _sum_of(bars, fast) * slow
-    lead -= _sum_of(bars, slow) * fast
-    above, below = lead > 0, lead < 0
+    of_fast, of_slow = _sum_of(bars, fast), _sum_of(bars, slow)
     crossed = np.zeros(len(bars), dtype=np.int8)
-    up, down = above[1:] & below[:-1], below[1:] & above[:-1]
-    np.subtract(up.view(np.int8), down.view(np.int8), out=crossed[1:])
+    # A few thousand rows at a time: what is computed on the way stays in the cache.
+    for start in range(0, len(bars) - 1, _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE + 1)
+        lead = of_fast[rows] * slow
+        lead -= of_slow[rows] * fast
+        above, below = lead > 0, lead < 0
+        up, down = above[1:] & below[:-1], below[1:] & above[:-1]
+        part = crossed[start + 1 : start + _ROWS_AT_ONCE + 1]
+        np.subtract(up.view(np.int8), down.view(np.int8), out=part)
     crossed[:slow] = 0
     return crossed
 
