@@ -26,6 +26,8 @@ from engine.api.agent_views import AgentDetail, AgentOrigin, AlertRow
 from engine.api.board import Board
 from engine.api.commands import (
     AgentCommand,
+    PauseAgent,
+    ResumeAgent,
     RunAgentNow,
     SetAgentInterval,
     SetAgentPriority,
@@ -297,6 +299,10 @@ class AgentHost:
             case StopAgent():
                 await registry.stop_agent(agent_id)
                 text = f"{agent_id} is stopped"
+            case PauseAgent():
+                text = await self._pause(agent_id)
+            case ResumeAgent():
+                text = await self._resume(agent_id)
             case RunAgentNow():
                 text = await self._run_now(agent_id)
             case SetAgentPriority():
@@ -311,13 +317,33 @@ class AgentHost:
         return text
 
     async def _run_now(self, agent_id: str) -> str:
-        agent = self.registry.agents[agent_id]
-        if agent.status.value != "running":
-            raise flow.OperationError(f"{agent_id} is {agent.status.value}; start it first")
+        agent = self._running_agent(agent_id)
         handle = await self.registry.run_now(agent_id)
         await handle.result()
         note = agent.note if isinstance(agent, SessionAgent) else ""
         return f"{agent_id} ran{': ' if note else ''}{note}"
+
+    async def _pause(self, agent_id: str) -> str:
+        agent = self._running_agent(agent_id)
+        if not agent.config.get("repeat", True):
+            return f"{agent_id} is paused already"
+        await agent.update_config({"repeat": False})
+        self.engine.drop_cycle(agent_id)
+        return f"{agent_id} is paused"
+
+    async def _resume(self, agent_id: str) -> str:
+        agent = self._running_agent(agent_id)
+        if agent.config.get("repeat", True):
+            return f"{agent_id} is not paused"
+        await agent.update_config({"repeat": True})
+        _ = await self.registry.run_now(agent_id)
+        return f"{agent_id} goes on"
+
+    def _running_agent(self, agent_id: str) -> BaseAgent:
+        agent = self.registry.agents[agent_id]
+        if agent.status.value != "running":
+            raise flow.OperationError(f"{agent_id} is {agent.status.value}; start it first")
+        return agent
 
     async def _set_interval(self, agent_id: str, interval: float) -> None:
         agent = self.registry.agents[agent_id]
@@ -373,10 +399,12 @@ class AgentHost:
             if not agent.is_protected:
                 continue
             is_alive = agent.status.value in {"running", "starting", "stopping"}
-            if is_alive or self._stop_wanted.is_set():
+            is_paused = not agent.config.get("repeat", True)
+            if (is_alive and not is_paused) or self._stop_wanted.is_set():
                 self.alerts.clear_alert(f"guard:{agent_id}")
             else:
-                text = f"{agent_id} is {agent.status.value}: the stops have no second guard"
+                state = "paused" if is_alive else agent.status.value
+                text = f"{agent_id} is {state}: the stops have no second guard"
                 self.alerts.raise_alert(f"guard:{agent_id}", text, "error", is_standing=True)
 
     def headline(self) -> str:

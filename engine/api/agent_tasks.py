@@ -6,6 +6,7 @@ from collections import deque
 from typing import ClassVar, Final
 
 from engine import flow
+from engine.api.command_event import PRIORITY_AGENT
 from engine.scheduling.task_handle import TaskHandle
 from engine.scheduling.task_state import TaskState
 
@@ -69,13 +70,16 @@ class AgentTaskExecutor(flow.Executor):
         else:
             is_new = False
         if status.is_terminal:
-            event.execution.close(status, task.error, retryable=True, duration=task.run_time or 0.0)
+            is_done = status is flow.EventStatus.COMPLETED
+            event.execution.close(
+                status, task.error, retryable=not is_done, duration=task.run_time or 0.0
+            )
             self._events.pop(task, None)
             self._ended.append(event)
         else:
             event.execution.status = status
             self._events[task] = event
         if is_new:
-            await self.append(event)
+            await self.append(event, priority=PRIORITY_AGENT)
         if not is_new or status is flow.EventStatus.PROCESSING:
             await self._update_progression(event)

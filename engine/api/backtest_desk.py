@@ -21,6 +21,7 @@ from engine.api.backtest_views import (
     ContainerRow,
 )
 from engine.api.board import Board
+from engine.api.command_event import PRIORITY_BACKTEST
 from engine.api.commands import BacktestCommand, CancelBacktest, DeleteBacktest, RunBacktest
 from engine.live.clock import SystemClock
 from engine.store.batch import StoreBatch
@@ -174,7 +175,7 @@ class BacktestDesk:
         self._tasks[backtest_id] = _Task(detail, config, base_dir)
         event = BacktestEvent(backtest_id=backtest_id, desk=self)
         try:
-            await self.executor.append(event)
+            await self.executor.append(event, priority=PRIORITY_BACKTEST)
         except flow.EngineError:
             del self._tasks[backtest_id]
             raise

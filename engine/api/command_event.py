@@ -9,13 +9,17 @@ from typing import Any, Final
 from engine import flow
 from engine.api.commands import (
     AgentCommand,
+    BacktestCommand,
     CancelBacktest,
     CancelOptimization,
     Command,
+    ControllerCommand,
     CreateExecutor,
     DeleteBacktest,
+    OptimizationCommand,
     RunBacktest,
     RunOptimization,
+    StopController,
     StopExecutor,
     StopSession,
     StoreExecutor,
@@ -25,8 +29,13 @@ from engine.api.commands import (
 
 COMMAND_TIMEOUT_S: Final = 30.0
 
+# Lower numbers go first: what reduces risk, orders, questions, agents, backtests, tidying.
 PRIORITY_STOP: Final = 0.0
-PRIORITY_OTHER: Final = 10.0
+PRIORITY_ORDER: Final = 10.0
+PRIORITY_REQUEST: Final = 20.0
+PRIORITY_AGENT: Final = 50.0
+PRIORITY_BACKTEST: Final = 100.0
+PRIORITY_HOUSEKEEPING: Final = 1000.0
 
 Perform = Callable[[Command, str], Awaitable[str]]
 """Carries out a command under a request id and returns what a person should know."""
@@ -42,11 +51,13 @@ class CommandEvent(flow.Event):
     @property
     def priority(self) -> float:
         """Return the queue priority: what reduces risk goes first."""
-        return (
-            PRIORITY_STOP
-            if isinstance(self.command, StopExecutor | StopSession)
-            else PRIORITY_OTHER
-        )
+        match self.command:
+            case StopExecutor() | StopController() | StopSession():
+                return PRIORITY_STOP
+            case AgentCommand() | BacktestCommand() | OptimizationCommand() | StoreExecutor():
+                return PRIORITY_REQUEST
+            case _:
+                return PRIORITY_ORDER
 
     async def _invoke(self) -> str:
         perform: Perform = self.perform
@@ -60,10 +71,8 @@ def target_of(command: Command) -> str:
             return f"{command.executor_type} in {command.session}"
         case StopExecutor() | UpdateExecutor() | StoreExecutor():
             return command.executor_id
-        case RunOptimization():
-            return command.resume or command.path
-        case CancelOptimization():
-            return command.study_id
+        case ControllerCommand():
+            return command.controller_id
         case RunBacktest():
             return command.path or command.name
         case CancelBacktest() | DeleteBacktest():

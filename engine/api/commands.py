@@ -57,6 +57,25 @@ class StopSession(Command):
     policy: Literal["flatten", "keep"] = "keep"
 
 
+class ControllerCommand(Command):
+    """What is said about one controller of a session."""
+
+    controller_id: str = Field(min_length=1, max_length=200)
+
+
+class StopController(ControllerCommand):
+    """Let a controller propose nothing any more, and stop its executors.
+
+    ``keep_position=None`` leaves to each executor's configuration what becomes of its position.
+    """
+
+    keep_position: bool | None = None
+
+
+class StartController(ControllerCommand):
+    """Let a controller go on that was stopped, or that failed too often."""
+
+
 class BacktestCommand(Command):
     """What is said about backtests; they belong to no session."""
 
@@ -138,6 +157,14 @@ class StopAgent(AgentCommand):
 
 class RunAgentNow(AgentCommand):
     """Run one cycle of a running agent now; one that is queued comes forward."""
+
+
+class PauseAgent(AgentCommand):
+    """Let a running agent rest: no cycle follows, but it stays ready and can be run now."""
+
+
+class ResumeAgent(AgentCommand):
+    """Let a paused agent go on; its next cycle runs at once."""
 
 
 class SetAgentPriority(AgentCommand):

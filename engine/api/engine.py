@@ -34,6 +34,8 @@ from engine.api.commands import (
     Command,
     CreateExecutor,
     OptimizationCommand,
+    StartController,
+    StopController,
     StopExecutor,
     StopSession,
     StoreExecutor,
@@ -47,6 +49,7 @@ from engine.api.views import EngineState, HealthView, StopReport
 from engine.api.work import Work
 from engine.config.document import ConfigError
 from engine.config.session_plan import SessionPlan, load_session_plan
+from engine.containers.inputs import START_CONTROLLER, STOP_CONTROLLER
 from engine.executors.actions import ActionResult
 from engine.executors.step import Notice
 from engine.live.clock import SystemClock
@@ -578,6 +581,13 @@ def _as_action(command: Command) -> tuple[str, dict[str, Any]]:
             }
         case StoreExecutor():
             return "store", {"executor_id": command.executor_id}
+        case StopController():
+            return STOP_CONTROLLER, {
+                "controller_id": command.controller_id,
+                "keep_position": command.keep_position,
+            }
+        case StartController():
+            return START_CONTROLLER, {"controller_id": command.controller_id}
         case _:
             raise flow.OperationError(f"there is no command {type(command).__name__}")
 

@@ -14,6 +14,7 @@ from anyio import to_thread
 
 from engine import flow
 from engine.api.board import Board
+from engine.api.command_event import PRIORITY_BACKTEST
 from engine.api.commands import (
     CancelOptimization,
     OptimizationCommand,
@@ -206,7 +207,7 @@ class OptimizationDesk:
         self._finished.pop(job.id, None)
         event = StudyEvent(study_id=job.id, desk=self)
         try:
-            await self.executor.append(event)
+            await self.executor.append(event, priority=PRIORITY_BACKTEST)
         except flow.EngineError:
             del self._tasks[job.id]
             raise

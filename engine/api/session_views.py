@@ -35,6 +35,7 @@ def session_row(session: PublishedSession) -> SessionRow:
         executors=sorted_counts(session.executor_counts.lifecycles),
         inputs=session.inputs,
         alerts=session.alerts,
+        controllers=dict(session.controllers),
     )
 
 

@@ -86,6 +86,8 @@ class SessionRow:
     """Lifecycle word -> number of executors, active and archived."""
     inputs: int
     alerts: int = 0
+    controllers: dict[str, str] = field(default_factory=dict)
+    """Id of each controller -> running, stopped or failed (asked no more after failures)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,13 @@ from typing import Any, ClassVar, Final
 
 from engine import flow
 from engine.api.board import Board
-from engine.api.command_event import CommandEvent, Perform, target_of
+from engine.api.command_event import (
+    PRIORITY_HOUSEKEEPING,
+    PRIORITY_ORDER,
+    CommandEvent,
+    Perform,
+    target_of,
+)
 from engine.api.views import CommandRow, FlowStateView
 from engine.executors.actions import ActionResult
 from engine.live.clock import SystemClock
@@ -18,8 +24,6 @@ QUEUE_CAPACITY: Final = 1000
 REFRESH_TIME_S: Final = 0.1
 COMMANDS_AT_ONCE: Final = 32
 MAX_QUEUE_SIZE: Final = 100_000
-PRIORITY_ACTION: Final = 50.0
-PRIORITY_HOUSEKEEPING: Final = 1000.0
 EVENTS_KEPT: Final = 1000
 """Ended events that stay listed; older ones are in the audit trail of the store."""
 SHUTDOWN_TIMEOUT_S: Final = 2.0
@@ -156,7 +160,7 @@ class Work:
             event = ActionEvent(controller_id=controller_id, verb=verb, result=result)
             self._requested_ns[str(event.id)] = self._clock.now_ns()
             try:
-                await self.actions.append(event, priority=PRIORITY_ACTION)
+                await self.actions.append(event, priority=PRIORITY_ORDER)
             except flow.QueueFullError as error:
                 # What was done is done and recorded; only its tracking is lost, and that is told.
                 self._requested_ns.pop(str(event.id), None)

@@ -115,6 +115,15 @@ class ControllerHost:
         """Return the ids of the controllers that somebody outside has stopped."""
         return tuple(name for name in self.ids if name in self._stopped)
 
+    def states(self) -> dict[str, str]:
+        """Return by id whether each controller is running, stopped, or paused by its failures."""
+        return {name: self._state_of(name) for name in self.ids}
+
+    def _state_of(self, controller_id: str) -> str:
+        if controller_id in self._stopped:
+            return "stopped"
+        return "failed" if self._errors.get(controller_id, 0) >= ERRORS_ALLOWED else "running"
+
     def stop_controller(self, controller_id: str) -> None:
         """Ask a controller no more; its executors are not touched."""
         self._stopped.add(controller_id)

@@ -407,6 +407,10 @@ class SessionContainer:
         self._created += result.ok and item.verb == "create"
         self._effects.results.append((item.request_id, result))
 
+    def controller_states(self) -> dict[str, str]:
+        """Return by id whether each controller is running, stopped, or paused by its failures."""
+        return self._controllers.states()
+
     def _steer_controller(self, verb: str, arguments: Mapping[str, Any]) -> ActionResult:
         """Let a controller propose nothing any more and stop what it has, or let it go on."""
         name = str(arguments.get("controller_id", ""))

@@ -103,4 +103,5 @@ class Picture:
             order_count=container.order_manager.total_count,
             equity=recorder.equity.samples(),
             alerts=recorder.alerts,
+            controllers=container.controller_states(),
         )

@@ -74,3 +74,5 @@ class PublishedSession:
     order_count: int
     equity: tuple[tuple[int, float], ...]
     alerts: int
+    controllers: Mapping[str, str] = field(default_factory=dict)
+    """By id: running, stopped or failed."""

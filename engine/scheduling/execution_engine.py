@@ -410,6 +410,16 @@ class ExecutionEngine(Optioned):
         if record is not None and record.cycles.queued is not None:
             self._dispatcher.set_priority(record.cycles.queued, level)
 
+    def drop_cycle(self, agent_id: str) -> bool:
+        """Call the queued cycle of *agent_id* off; return whether there was one.
+
+        A running cycle goes on, and is followed by another if the agent still repeats.
+        """
+        self._owner.check()
+        record = self._book.find(agent_id)
+        queued = None if record is None else record.cycles.queued
+        return queued is not None and queued.cancel()
+
     def first_delay(self, agent: Any) -> float:  # noqa: ANN401 (as above)
         """Return a delay for the first of many agents that start together, seconds (5.4)."""
         base = settings_of(self.track_agent(agent)).interval or self.scheduler.default_interval

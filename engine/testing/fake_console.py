@@ -23,6 +23,7 @@ from engine.testing.fake_rows import (
     NOW_NS,
     SECOND_NS,
     SPECIMENS,
+    fake_id,
     make_row,
     make_rows,
 )
@@ -94,6 +95,7 @@ class FakeConsoleEngine:
         self._backtests = {} if quiet else make_backtests()
         self._studies = {} if quiet else make_studies()
         self.exported: list[tuple[str, str]] = []
+        self.controllers: dict[str, str] = {}
         self._steps = 0
 
     # --- what a test turns -------------------------------------------------------------------
@@ -117,11 +119,13 @@ class FakeConsoleEngine:
         self._rows[place : place + 1] = [row]
         self.version += 1
 
-    def finish(self, command_id: str, *, reason: str = "") -> None:
-        """End a command: completed, or failed with *reason*."""
+    def finish(self, command_id: str, *, reason: str = "", answer: str = "") -> None:
+        """End a command: failed with *reason*, or else completed with *answer*."""
         status = "failed" if reason else "completed"
         row = self._commands[command_id]
-        self._commands[command_id] = replace(row, status=status, reason=reason, duration_ms=12.4)
+        self._commands[command_id] = replace(
+            row, status=status, reason=reason or answer, duration_ms=12.4
+        )
         self.version += 1
 
     def replace_agents(self, details: Mapping[str, views.AgentDetail]) -> None:
@@ -161,7 +165,7 @@ class FakeConsoleEngine:
         self.submitted.append(command)
         command_id = f"cmd-{len(self.submitted):04d}"
         data = command.model_dump()
-        names = ("executor_id", "executor_type", "agent_id", "study_id")
+        names = ("executor_id", "executor_type", "agent_id", "study_id", "controller_id")
         target = next((str(data[name]) for name in names if data.get(name)), command.session)
         self._commands[command_id] = views.CommandRow(
             id=command_id, ts_ns=self.now_ns, actor=command.actor, kind=type(command).__name__,
@@ -194,6 +198,7 @@ class FakeConsoleEngine:
                 fees=Decimal("18.40") if self._rows else Decimal("0.00"), currency="USDT",
                 speed="x1" if self.mode == "live" else "x60", executors=counts,
                 inputs=188_310 + self._steps, alerts=2 if self._rows else 0,
+                controllers=dict(self.controllers),
             ),
         )  # fmt: skip
 
@@ -471,10 +476,17 @@ _LINES: Final = (
     ("error", "orchestrator", "order rejected by paper_perpetual: price is off the tick of 0.1"),
     ("info", "risk", "exposure 26,600.00 USDT of 50,000.00 USDT"),
     ("debug", "store", "journal flushed, 412 inputs in 1.2 ms"),
-    ("info", "orchestrator", "executor closed: TAKE_PROFIT ▲ +71.31 [BTC-USDT]"),
-    ("warning", "orchestrator", "retry 3/10"),
+    ("info", "executor", "terminated: TAKE_PROFIT ▲ +71.31 [BTC-USDT]"),
+    ("warning", "executor", "retry 3/10"),
 )
 _LOG: Final = tuple(
-    views.LogRow(seq, NOW_NS - (len(_LINES) * 4 - seq) * 7 * SECOND_NS, level, source, text)
+    views.LogRow(
+        seq,
+        NOW_NS - (len(_LINES) * 4 - seq) * 7 * SECOND_NS,
+        level,
+        source,
+        text,
+        fake_id(seq % 16) if source == "executor" else None,
+    )
     for seq, (level, source, text) in enumerate(_LINES * 4)
 )

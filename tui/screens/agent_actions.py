@@ -48,18 +48,7 @@ class AgentActions(Screen[None]):
         rows = self.chosen_agents()
         if not rows:
             return "No agent is selected."
-        if len(rows) > 1:
-            return ""
-        row = rows[0]
-        match action_id:
-            case "agent.start" if row.status in _ALIVE:
-                return f"{row.id} runs already; R runs a cycle now."
-            case "agent.stop" if row.status not in _ALIVE:
-                return f"{row.id} does not run; s starts it."
-            case "agent.run" if row.status != "running":
-                return f"{row.id} does not run; s starts it."
-            case _:
-                return ""
+        return "" if len(rows) > 1 else _why_not(action_id, rows[0])
 
     def _rows(self, action_id: str) -> Sequence[AgentRow]:
         reason = self.why_not_agent(action_id)
@@ -74,7 +63,9 @@ class AgentActions(Screen[None]):
         from engine.api.commands import StartAgent
 
         rows = self._rows("agent.start")
-        self._send(rows, [row for row in rows if row.status not in _ALIVE], StartAgent, "runs")
+        self._send(
+            rows, [row for row in rows if row.status not in _ALIVE], StartAgent, "runs already"
+        )
 
     @safe
     def action_agent_run(self) -> None:
@@ -84,6 +75,24 @@ class AgentActions(Screen[None]):
         rows = self._rows("agent.run")
         able = [row for row in rows if row.status == "running"]
         self._send(rows, able, RunAgentNow, "does not run")
+
+    @safe
+    def action_agent_pause(self) -> None:
+        """Let the agent, or the marked ones, rest."""
+        from engine.api.commands import PauseAgent
+
+        rows = self._rows("agent.pause")
+        able = [row for row in rows if row.status == "running" and row.repeats]
+        self._send(rows, able, PauseAgent, "is paused already or does not run")
+
+    @safe
+    def action_agent_resume(self) -> None:
+        """Let the agent, or the marked ones, go on."""
+        from engine.api.commands import ResumeAgent
+
+        rows = self._rows("agent.resume")
+        able = [row for row in rows if row.status == "running" and not row.repeats]
+        self._send(rows, able, ResumeAgent, "is not paused or does not run")
 
     @safe
     def action_agent_stop(self) -> None:
@@ -151,7 +160,7 @@ class AgentActions(Screen[None]):
         otherwise: str,
     ) -> None:
         if rows and not able:
-            self.say(f"None of the {plural(len(rows), 'marked agent')}: each {otherwise} already.")
+            self.say(f"None of the {plural(len(rows), 'marked agent')}: each {otherwise}.")
             return
         session = self.console.session
         self.submit(kind(session=session, agent_id=row.id) for row in able)
@@ -177,3 +186,20 @@ class AgentActions(Screen[None]):
     def show_problem(self, text: str) -> None:
         """Say that something failed; the screen goes on."""
         self.say(f"⚠ {text}")
+
+
+def _why_not(action_id: str, row: AgentRow) -> str:
+    """Return why *action_id* is not possible for *row*; empty if it is."""
+    match action_id:
+        case "agent.start" if row.status in _ALIVE:
+            return f"{row.id} runs already; R runs a cycle now."
+        case "agent.stop" if row.status not in _ALIVE:
+            return f"{row.id} does not run; s starts it."
+        case "agent.run" | "agent.pause" | "agent.resume" if row.status != "running":
+            return f"{row.id} does not run; s starts it."
+        case "agent.pause" if not row.repeats:
+            return f"{row.id} is paused; u lets it go on."
+        case "agent.resume" if row.repeats:
+            return f"{row.id} is not paused; H pauses it."
+        case _:
+            return ""

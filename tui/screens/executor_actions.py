@@ -64,6 +64,8 @@ class ExecutorScreen(ConsoleScreen):
             return "There is no session yet; the engine is starting."
         if action_id == "exec.new":
             return ""
+        if action_id == "exec.controller":
+            return "" if self._controllers() else "This session has no controllers."
         row = self.table.model.current
         if row is None and not self.table.model.marks:
             return f"No executor is selected. {_EMPTY}"
@@ -155,6 +157,40 @@ class ExecutorScreen(ConsoleScreen):
                 self.console.engine, self.console.session, rows, clock=self.console.clock
             )
         )
+
+    def _controllers(self) -> dict[str, str]:
+        """Return id -> state of the session's controllers."""
+        row = self.console.session_row()
+        return {} if row is None else row.controllers
+
+    @safe
+    def action_exec_controller(self) -> None:
+        """Choose a controller; one that runs is asked about and stopped, another goes on."""
+        if self._allowed("exec.controller"):
+            from tui.modals.controller_menu import ControllerMenu
+
+            menu = ControllerMenu(self.console, self._controllers())
+            _ = self.app.push_screen(menu, self._controller_chosen)
+
+    @safe
+    def _controller_chosen(self, controller_id: str | None) -> None:
+        if controller_id is None:
+            return
+        console = self.console
+        if self._controllers().get(controller_id) == "running":
+            from tui.modals.stop_controller import StopControllerModal
+
+            self._open(
+                StopControllerModal(
+                    console.engine, console.session, controller_id, clock=console.clock
+                )
+            )
+            return
+        from engine.api.commands import StartController
+
+        command = StartController(session=console.session, controller_id=controller_id)
+        self.reporter.watch([console.engine.submit(command)])
+        self.reporter.report()
 
     @on(LiveTable.RowOpened, "#executors")
     def _row_opened(self, event: LiveTable.RowOpened) -> None:

@@ -35,6 +35,8 @@ def state_span(row: AgentRow) -> Span:
         return (f"◆ run {format_run_time(row.running_s)}", "accent bold")
     if row.is_overdue and row.status == "running":
         return ("⚠ overdue", "warn bold")
+    if row.status == "running" and not row.repeats and row.next_in_s is None:
+        return ("‖ paused", "warn")
     return _STATES.get(row.status, (row.status, ""))
 
 
@@ -57,6 +59,8 @@ def why(row: AgentRow) -> Span:
         return (f"✗ {row.last_error or 'failed'}", "error")
     if row.status in ("stopped", "initialized"):
         return ("s starts it", "dim")
+    if row.status == "running" and not row.repeats:
+        return ("u lets it go on, R runs it once", "dim")
     interval = row.interval
     because = ""
     if interval is not None and interval.reason:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tui.formatting import clean, plural, short_id
+from tui.state.command_words import words_of
 
 if TYPE_CHECKING:
     from engine.api.console import ConsoleEngine
@@ -37,13 +38,17 @@ class CommandWatch:
         self._ids |= dict.fromkeys(command_ids)
 
     def outcomes(self) -> tuple[Outcome, ...]:
-        """Return what has ended since the last call; failures come last, alike ones in one."""
+        """Return what has ended since the last call; failures come last, alike ones in one.
+
+        Those that went well are alike if they are of one kind, failures if their reasons are too.
+        """
         alike: dict[tuple[str, str, str], list[CommandRow]] = {}
         for command_id in tuple(self._ids):
             row = self._engine.command(command_id)
             if row is not None and row.status in _ENDED:
                 del self._ids[command_id]
-                alike.setdefault((row.kind, row.status, row.reason), []).append(row)
+                why = "" if row.status == "completed" else row.reason
+                alike.setdefault((row.kind, row.status, why), []).append(row)
         return tuple(sorted(map(_outcome, alike.values()), key=lambda one: not one.ok))
 
 
@@ -54,14 +59,30 @@ def target_name(row: CommandRow) -> str:
 
 def _outcome(rows: list[CommandRow]) -> Outcome:
     first = rows[0]
+    if first.status == "completed":
+        return Outcome(_sentence(_done(rows)), ok=True)
+    reason = first.reason or first.status
+    return Outcome(
+        _sentence(f"could not {words_of(first.kind).verb} {_objects(rows)}: {reason}"), ok=False
+    )
+
+
+def _done(rows: list[CommandRow]) -> str:
+    first = rows[0]
+    if len(rows) == 1 and first.reason:  # the engine has said it in a sentence
+        return first.reason.replace(first.target, target_name(first))
+    return f"{words_of(first.kind).past} {_objects(rows)}"
+
+
+def _objects(rows: list[CommandRow]) -> str:
+    noun = words_of(rows[0].kind).noun
     names = ", ".join(target_name(row) for row in rows[:_NAMED])
     if len(rows) > _NAMED:
         names += f" and {len(rows) - _NAMED:,} more"
-    noun = "agent" if "Agent" in first.kind else "executor"
-    several = f" for {plural(len(rows), noun)}:" if len(rows) > 1 else ""
-    reason = f": {first.reason}" if first.reason else ""
-    if several:
-        text = f"{first.kind} {first.status}{several} {names}{reason}"
-    else:
-        text = f"{first.kind} {names} {first.status}{reason}"
-    return Outcome(clean(text), first.status == "completed")
+    if len(rows) == 1:
+        return f"{noun} {names}".strip()
+    return f"{plural(len(rows), noun)}: {names}" if noun else names
+
+
+def _sentence(text: str) -> str:
+    return clean(text[:1].upper() + text[1:])

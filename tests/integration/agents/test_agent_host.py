@@ -17,6 +17,8 @@ from engine.api.agent_host import CYCLE_GRACE_S, engine_config
 from engine.api.agent_tasks import AgentTaskEvent
 from engine.api.commands import (
     AgentCommand,
+    PauseAgent,
+    ResumeAgent,
     RunAgentNow,
     SetAgentInterval,
     SetAgentPriority,
@@ -262,8 +264,34 @@ async def test_priority_and_interval_change_at_once(open_stage: OpenStage) -> No
         assert stage.row("mine").runs >= before + 3
 
 
+async def test_a_paused_agent_rests_until_it_goes_on(open_stage: OpenStage) -> None:
+    async with open_stage(agents=(planned(Counter, interval=2),)) as stage:
+        await stage.run_for(6)
+        perform = stage.host.perform
+        assert await perform(command(PauseAgent)) == "mine is paused"
+        runs = stage.row("mine").runs
+        await stage.run_for(30)
+        row = stage.row("mine")
+        assert (row.status, row.runs, row.next_in_s, row.repeats) == ("running", runs, None, False)
+        assert not row.is_overdue
+        assert await perform(command(PauseAgent)) == "mine is paused already"
+        assert (await perform(command(RunAgentNow))).startswith("mine ran")
+        await stage.run_for(10)
+        assert stage.row("mine").runs == runs + 1
+        assert await perform(command(ResumeAgent)) == "mine goes on"
+        await stage.run_for(6)
+        assert stage.row("mine").runs >= runs + 3
+        assert await perform(command(ResumeAgent)) == "mine is not paused"
+        await perform(command(StopAgent))
+        for kind in (PauseAgent, ResumeAgent):
+            with pytest.raises(flow.OperationError, match="mine is stopped; start it first"):
+                await perform(command(kind))
+
+
 @pytest.mark.parametrize(
-    "kind", [StartAgent, StopAgent, RunAgentNow], ids=lambda kind: kind.__name__
+    "kind",
+    [StartAgent, StopAgent, RunAgentNow, PauseAgent, ResumeAgent],
+    ids=lambda kind: kind.__name__,
 )
 async def test_an_unknown_agent_is_named(kind: type[AgentCommand], open_stage: OpenStage) -> None:
     async with open_stage() as stage:
@@ -331,6 +359,10 @@ async def test_a_guard_that_does_not_run_is_the_headline_until_it_does(
         assert stage.host.headline() == text
         assert stage.alerts.count(("error", text)) == 1
         await stage.host.perform(command(StartAgent, "stop-guard:main"))
+        assert stage.host.headline() == ""
+        await stage.host.perform(command(PauseAgent, "stop-guard:main"))
+        assert "stop-guard:main is paused" in stage.host.headline()
+        await stage.host.perform(command(ResumeAgent, "stop-guard:main"))
         assert stage.host.headline() == ""
 
 

@@ -158,12 +158,12 @@ async def test_the_outcome_of_a_command_is_shown_and_a_failure_stays(
         screen.reporter.watch([engine.submit(StopExecutor(session="main", executor_id="a"))])
         screen.pull()
         await pilot.pause()
-        assert "StopExecutor a failed: [/venue] is closed" in shown(pilot, "KeyBar")
+        assert "Could not stop executor a: [/venue] is closed" in shown(pilot, "KeyBar")
         assert [toast.severity for toast in pilot.app._notifications] == ["error"]
         engine.refusal = ""
         screen.reporter.watch([engine.submit(StopExecutor(session="main", executor_id="a"))])
         screen.pull()
-        assert "StopExecutor a completed" in shown(pilot, "KeyBar")
+        assert "Stopped executor a" in shown(pilot, "KeyBar")
 
 
 async def test_an_executor_that_is_gone_says_so(open_stage: OpenStage, shown: Shown) -> None:

@@ -91,7 +91,7 @@ async def test_an_agent_that_goes_away_while_it_is_shown(open_console: OpenConso
 
 async def test_a_read_only_console_only_looks(open_console: OpenConsole) -> None:
     async with open_console(settings=Settings(fps=0, read_only=True)) as console:
-        await console.press("5", "x", "s", "R", "P", "e")
+        await console.press("5", "x", "s", "R", "P", "e", "H", "u")
         assert "read only" in console.hint()
         assert type(console.app.screen).__name__ == "AgentsScreen"
         assert not console.engine.submitted
@@ -110,7 +110,7 @@ async def test_a_refusal_is_told_and_marks_make_one_command_each(
     async with open_console(engine) as console:
         await console.press("5", "space", "space", "R")
         assert len(engine.submitted) == 2
-        assert "RunAgentNow failed for 2 agents" in console.hint()
+        assert "Could not run 2 agents" in console.hint()
 
 
 async def test_hundreds_of_agents_scroll(open_console: OpenConsole) -> None:

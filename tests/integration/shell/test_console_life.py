@@ -237,7 +237,7 @@ async def test_a_failed_command_is_reported_with_its_reason(open_console: OpenCo
         command_id = engine.submit(StopExecutor(session="main", executor_id="x"))
         screen.reporter.watch([command_id])
         pull(console)
-        assert "StopExecutor x failed: risk: kill switch is on" in console.hint()
+        assert "Could not stop executor x: risk: kill switch is on" in console.hint()
 
 
 async def test_markup_in_any_field_is_only_text(open_console: OpenConsole) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from textual.widgets import Input
 
+from engine.testing.fake_agents import make_agents
 from tests.integration.shell.conftest import Console, OpenConsole
 from tui.actions import ACTIONS, Scope
 from tui.modals.create_executor import CreateExecutorModal
@@ -350,7 +352,7 @@ async def starts_what_does_not_run(console: Console) -> None:
     assert "runs already" in console.hint()
     await console.press("G", "s")
     assert sent(console) == [("StartAgent", "rebalance")]
-    assert "StartAgent rebalance completed" in console.hint()
+    assert "Started agent rebalance" in console.hint()
     await console.press("g", "space", "G", "space", "s")
     assert sent(console)[1:] == [("StartAgent", "rebalance")]
     assert not agents(console).model.marks
@@ -362,6 +364,53 @@ async def runs_a_cycle_now(console: Console) -> None:
     assert "does not run" in console.hint()
     await console.press("g", "R")
     assert sent(console) == [("RunAgentNow", "stop-guard:main")]
+
+
+@checks("agent.pause", "agent.resume")
+async def pauses_an_agent_and_lets_it_go_on(console: Console) -> None:
+    console.engine.replace_agents(make_agents())
+    await console.press("escape", "5", "G", "H")
+    assert "does not run" in console.hint()
+    await console.press("g", "u")
+    assert "is not paused" in console.hint()
+    await console.press("H")
+    assert sent(console) == [("PauseAgent", "stop-guard:main")]
+    detail = make_agents()["stop-guard:main"]
+    paused = replace(detail, row=replace(detail.row, repeats=False, next_in_s=None))
+    console.engine.replace_agents({**make_agents(), "stop-guard:main": paused})
+    await console.press("r", "H")
+    assert "is paused; u lets it go on" in console.hint()
+    assert "paused" in console.shown("#agents")
+    await console.press("u")
+    assert sent(console)[-1] == ("ResumeAgent", "stop-guard:main")
+    console.engine.replace_agents(make_agents())
+
+
+@checks("exec.controller")
+async def stops_a_controller_and_lets_it_go_on(console: Console) -> None:
+    assert "no controllers" in console.hint()
+    console.engine.controllers = {"main": "running", "spare": "stopped", "bad": "failed"}
+    await console.press("K")
+    assert top(console) == "ControllerMenu"
+    assert "asked no more after failures" in console.shown("Painted")
+    await console.press("a")
+    assert top(console) == "StopControllerModal"
+    await console.press("escape")
+    assert not console.engine.submitted
+    await console.press("K", "a")
+    console.now[0] += 10
+    await console.press("k", "y")
+    (command,) = console.engine.submitted
+    assert command.model_dump() == {
+        "session": command.session, "actor": "operator", "controller_id": "main",
+        "keep_position": True,
+    }  # fmt: skip
+    assert "Stopped controller main" in console.hint()
+    await console.press("K", "b")
+    assert type(console.engine.submitted[-1]).__name__ == "StartController"
+    assert "Started controller spare" in console.hint()
+    await console.press("K", "z", "escape")
+    assert len(console.engine.submitted) == 2
 
 
 @checks("agent.stop")

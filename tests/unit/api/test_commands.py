@@ -17,16 +17,21 @@ from engine.api.commands import (
     CancelBacktest,
     CancelOptimization,
     Command,
+    ControllerCommand,
     CreateExecutor,
     DeleteBacktest,
     OptimizationCommand,
+    PauseAgent,
+    ResumeAgent,
     RunAgentNow,
     RunBacktest,
     RunOptimization,
     SetAgentInterval,
     SetAgentPriority,
     StartAgent,
+    StartController,
     StopAgent,
+    StopController,
     StopExecutor,
     StopSession,
     StoreExecutor,
@@ -58,7 +63,11 @@ OF_AGENTS: tuple[AgentCommand, ...] = (
     RunAgentNow(session="main", agent_id="a-1"),
     SetAgentPriority(session="main", agent_id="a-1", priority="high"),
     SetAgentInterval(session="main", agent_id="a-1", interval=2.5),
+    PauseAgent(session="main", agent_id="a-1"),
+    ResumeAgent(session="main", agent_id="a-1"),
 )
+HALT = StopController(session="main", controller_id="c-1", keep_position=True)
+GO_ON = StartController(session="main", controller_id="c-1")
 
 
 @pytest.mark.parametrize(
@@ -69,6 +78,8 @@ OF_AGENTS: tuple[AgentCommand, ...] = (
         (UPDATE, "x-1"),
         (STORE, "x-1"),
         (END, "main"),
+        (HALT, "c-1"),
+        (GO_ON, "c-1"),
         *((command, "a-1") for command in OF_AGENTS),
     ],
 )
@@ -76,10 +87,17 @@ def test_a_command_is_about_something(command: Command, target: str) -> None:
     assert target_of(command) == target
 
 
-@pytest.mark.parametrize("command", [STOP, END])
-def test_what_reduces_risk_goes_first(command: Command) -> None:
-    others = [CommandEvent(command=one).priority for one in (CREATE, UPDATE, STORE)]
-    assert CommandEvent(command=command).priority < min(others)
+@pytest.mark.parametrize(
+    ("command", "priority"),
+    [
+        *((one, 0.0) for one in (STOP, HALT, END)),
+        *((one, 10.0) for one in (CREATE, UPDATE, GO_ON)),
+        *((one, 20.0) for one in (STORE, *OF_AGENTS, *OF_BACKTESTS, *OF_STUDIES)),
+    ],
+    ids=lambda one: type(one).__name__ if isinstance(one, Command) else None,
+)
+def test_what_reduces_risk_goes_first_then_orders(command: Command, priority: float) -> None:
+    assert CommandEvent(command=command).priority == priority
 
 
 def test_every_command_gives_up_after_a_while() -> None:
@@ -117,6 +135,8 @@ def test_a_command_is_frozen() -> None:
         (STOP, "stop", {"executor_id": "x-1", "keep_position": True}),
         (UPDATE, "update", {"executor_id": "x-1", "changes": {"stop_loss": None}}),
         (STORE, "store", {"executor_id": "x-1"}),
+        (HALT, "stop_controller", {"controller_id": "c-1", "keep_position": True}),
+        (GO_ON, "start_controller", {"controller_id": "c-1"}),
     ],
 )
 def test_commands_as_actions(command: Command, verb: str, arguments: dict[str, Any]) -> None:
@@ -166,9 +186,12 @@ def test_every_command_of_the_module_can_be_told_apart() -> None:
     ]
     known = {
         type(one)
-        for one in (CREATE, STOP, UPDATE, STORE, END, *OF_AGENTS, *OF_BACKTESTS, *OF_STUDIES)
+        for one in (
+            *(CREATE, STOP, UPDATE, STORE, END, HALT, GO_ON),
+            *(*OF_AGENTS, *OF_BACKTESTS, *OF_STUDIES),
+        )
     }
-    bases = {Command, AgentCommand, BacktestCommand, OptimizationCommand}
+    bases = {Command, AgentCommand, BacktestCommand, ControllerCommand, OptimizationCommand}
     assert known | bases == set(kinds)
 
 

@@ -49,9 +49,11 @@ def test_a_stopped_controller_proposes_nothing_and_its_executors_stop() -> None:
     one, other = Keeper("one"), Keeper("other")
     session = begin(one, other)
     assert active(session, "one") == active(session, "other") == 1
+    assert session.container.controller_states() == {"one": "running", "other": "running"}
     result = session.act("stop_controller", controller_id="one")
     assert result.ok
     assert "1 of its executors" in result.message
+    assert session.container.controller_states() == {"one": "stopped", "other": "running"}
     asked = one.asked
     for second in range(2, 6):
         session.quote(second, "9.99", "10.01")

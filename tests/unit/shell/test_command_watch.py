@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from engine.api.commands import StopExecutor, StoreExecutor
+from engine.api import commands
+from engine.api.commands import RunAgentNow, StopExecutor, StoreExecutor
 from engine.testing.fake_console import FakeConsoleEngine
 from tui.state.command_watch import CommandWatch
+from tui.state.command_words import words_of
 
 LONG = "9WiA4guYkJ3L5mN7pQ9rS1tU"
 
@@ -21,7 +23,7 @@ def test_nothing_is_told_before_a_command_has_ended() -> None:
     assert watch.outcomes() == ()
     engine.finish(command_id)
     (outcome,) = watch.outcomes()
-    assert (outcome.text, outcome.ok) == ("StopExecutor one completed", True)
+    assert (outcome.text, outcome.ok) == ("Stopped executor one", True)
     assert watch.outcomes() == ()
 
 
@@ -32,8 +34,7 @@ def test_failures_that_are_alike_are_one_sentence_with_their_names() -> None:
     (outcome,) = watch.outcomes()
     assert not outcome.ok
     assert outcome.text == (
-        "StopExecutor failed for 4 executors: 9WiA4guY, two, three and 1 more: "
-        "risk: kill switch is on"
+        "Could not stop 4 executors: 9WiA4guY, two, three and 1 more: risk: kill switch is on"
     )
 
 
@@ -46,9 +47,9 @@ def test_every_failure_of_a_bulk_command_is_told_and_comes_after_what_went_well(
     engine.finish(second, reason="it has ended")
     engine.finish(third)
     assert [outcome.text for outcome in watch.outcomes()] == [
-        "StopExecutor three completed",
-        "StopExecutor one failed: it is closing",
-        "StopExecutor two failed: it has ended",
+        "Stopped executor three",
+        "Could not stop executor one: it is closing",
+        "Could not stop executor two: it has ended",
     ]
 
 
@@ -64,3 +65,36 @@ def test_kinds_are_told_apart() -> None:
     watch.add(stop(engine, "one"))
     watch.add([engine.submit(StoreExecutor(session="main", executor_id="one"))])
     assert len(watch.outcomes()) == 2
+
+
+def test_what_went_well_is_said_in_the_words_of_the_engine_or_in_one_sentence() -> None:
+    engine = FakeConsoleEngine(hold_commands=True)
+    watch = CommandWatch(engine)
+    run = engine.submit(RunAgentNow(session="main", agent_id="prices"))
+    watch.add([run])
+    engine.finish(run, answer="prices ran: 3 quotes")
+    assert [one.text for one in watch.outcomes()] == ["Prices ran: 3 quotes"]
+    (long,) = stop(engine, LONG)
+    watch.add([long])
+    engine.finish(long, answer=f"executor {LONG} stops")
+    assert [one.text for one in watch.outcomes()] == ["Executor 9WiA4guY stops"]
+    several = stop(engine, "one", "two")
+    watch.add(several)
+    for command_id, name in zip(several, ("one", "two"), strict=True):
+        engine.finish(command_id, answer=f"executor {name} stops")
+    assert [one.text for one in watch.outcomes()] == ["Stopped 2 executors: one, two"]
+
+
+def test_every_command_has_words_of_its_own() -> None:
+    kinds = [
+        one.__name__
+        for one in vars(commands).values()
+        if isinstance(one, type)
+        and issubclass(one, commands.Command)
+        and not one.__name__.endswith("Command")
+    ]
+    assert len(kinds) > 15
+    for kind in kinds:
+        assert kind.lower() not in words_of(kind).past.replace(" ", "")
+        assert not words_of(kind).past.startswith("did ")
+    assert words_of("ReadTheNews") == ("read the news", "did read the news", "")
