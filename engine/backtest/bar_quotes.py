@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.execution.bar_settings import PathMode
 from engine.model.bar_columns import MISSING, BarColumns
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.quotes import QuoteTick
@@ -13,13 +14,19 @@ DEPTH_LOTS = 10**12
 
 
 class BarQuoteSource:
-    """A market that walks each bar: open, nearer extreme, other extreme, close.
+    """A market that walks each bar: open, one extreme, the other, close.
+
+    *path* says which extreme comes first: the nearer one (`adaptive`; ties: the low), the high
+    (`ohlc`) or the low (`olhc`).
 
     The points lie at 0, 1/3 and 2/3 of the bar and just before its end, as in paper. Bid and ask
     are the price itself, or lie around it by the bar's spread if the data have one.
     """
 
-    def __init__(self, bars: BarColumns, instrument: Instrument) -> None:
+    def __init__(
+        self, bars: BarColumns, instrument: Instrument, path: PathMode = PathMode.ADAPTIVE
+    ) -> None:
+        self._high_first = {PathMode.OHLC: True, PathMode.OLHC: False}.get(path)
         self.market: ConnectorPair = instrument.market
         self.instrument = instrument
         self._bars = bars
@@ -43,10 +50,13 @@ class BarQuoteSource:
             if is_synthetic:
                 continue
             length_ns = closes_ns - opens_ns
-            near, far = (high, low) if high - first < first - low else (low, high)
+            is_high_first = self._high_first
+            if is_high_first is None:
+                is_high_first = high - first < first - low
+            one, other = (high, low) if is_high_first else (low, high)
             yield self._quote(opens_ns, first, spread)
-            yield self._quote(opens_ns + length_ns // 3, near, spread)
-            yield self._quote(opens_ns + 2 * length_ns // 3, far, spread)
+            yield self._quote(opens_ns + length_ns // 3, one, spread)
+            yield self._quote(opens_ns + 2 * length_ns // 3, other, spread)
             yield self._quote(closes_ns - 1, last, spread)
 
     def _spreads(self) -> list[int]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
@@ -17,8 +16,14 @@ import numpy as np
 
 from engine.backtest.assembly import RunRequest
 from engine.backtest.bar_quotes import BarQuoteSource
-from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
+from engine.backtest.config import BacktestConfig
 from engine.backtest.control import RunControl
+from engine.backtest.executor_settings import (
+    broker_settings,
+    risk_settings,
+    settings_problems,
+    walked_path,
+)
 from engine.backtest.outcome import RawRun, Stopwatch, make_result
 from engine.backtest.results import BacktestResult, ResultStatus
 from engine.backtest.run_hash import effective_config, plain, run_hash
@@ -35,9 +40,7 @@ from engine.containers.inputs import (
 )
 from engine.containers.session_assembly import assemble_session
 from engine.containers.session_container import SessionContainer
-from engine.execution.cost_settings import MakerTakerCommissionSettings
 from engine.execution.reasons import ReasonCode
-from engine.execution.settings import BrokerSettings
 from engine.executors.archive import ArchivedExecutor
 from engine.executors.factory import load_builtin_executors
 from engine.flow.errors import ConfigurationError
@@ -57,7 +60,6 @@ from engine.model.run_tables import (
     ORDER_DTYPE,
     Table,
 )
-from engine.risk.limits import RiskSettings, SizeLimit
 from engine.store.journal_hash import JournalHash
 from engine.store.records import JournalEntry
 from engine.strategies.catalogue import controller_types
@@ -106,6 +108,8 @@ class ExecutorRun:
         Raises:
             EngineError: the configuration cannot be used, or the core broke.
         """
+        for path, text in settings_problems(self._request.config):
+            raise ConfigurationError(f"{'.'.join(path)}: {text}")
         clock = SystemClock()
         stopwatch = Stopwatch.start(clock.now_ns())
         request, config = self._request, self._request.config
@@ -141,6 +145,7 @@ class ExecutorRun:
             "journal_hash": self._hash.hexdigest(),
             "inputs": self._inputs,
             "executors": container.executor_count,
+            "path": walked_path(config).value,
             "close_types": _close_types(self._log.archived),
         }
         return replace(result, flags=flags, warnings=(*result.warnings, *self._log.problems))
@@ -162,8 +167,8 @@ class ExecutorRun:
             currency=account.currency,
             initial_balance=account.initial_cash,
             parity=quotes,
-            broker=_broker_settings(config),
-            risk=_risk_settings(config),
+            broker=broker_settings(config),
+            risk=risk_settings(config.components.risk_manager.params),
             controllers=_controllers(config),
             strategies=self._strategies(),
             money_precision=account.money_precision,
@@ -188,9 +193,10 @@ class ExecutorRun:
         config, columns = self._request.config, self._columns
         start_ns = min(int(one.ts_open[0]) for one in columns)
         interval_ns = max(SECOND_NS, min(one.duration_ns for one in columns) // 4)
+        path = walked_path(config)
         feed = MergedFeed(
             [
-                BarQuoteSource(one, instrument)
+                BarQuoteSource(one, instrument, path)
                 for one, instrument in zip(columns, self._instruments, strict=True)
             ],
             start_ns=start_ns,
@@ -347,41 +353,6 @@ def _instruments(request: RunRequest) -> list[Instrument]:
         market = ConnectorPair(entry.connector_name, pair)
         found.append(replace(columns.instrument, market=market))
     return found
-
-
-def _broker_settings(config: BacktestConfig) -> BrokerSettings:
-    section = config.components.broker
-    if not isinstance(section, SimulatedBrokerSection):
-        return BrokerSettings()
-    params = section.params
-    commission = params.commission_model
-    if isinstance(commission, MakerTakerCommissionSettings):
-        commission = commission.model_copy(
-            update={
-                "maker": Decimal("0.0002") if commission.maker is None else commission.maker,
-                "taker": Decimal("0.0005") if commission.taker is None else commission.taker,
-            }
-        )
-    return BrokerSettings(
-        slippage_model=params.slippage_model,
-        commission_model=commission,
-        latency_ms=params.latency_ms,
-    )
-
-
-def _risk_settings(config: BacktestConfig) -> RiskSettings:
-    """Return the limits that a session knows, of those of the backtest."""
-    params = config.components.risk_manager.params
-    limit = params.max_position_size
-    control = params.drawdown
-    return RiskSettings(
-        max_position_size=(
-            None if limit is None else SizeLimit(value=limit.value, mode=limit.mode)
-        ),
-        max_drawdown=None if control is None else control.max_drawdown,
-        allowed_symbols=params.allowed_symbols,
-        blocked_symbols=params.blocked_symbols,
-    )
 
 
 def _controllers(config: BacktestConfig) -> list[Controller]:

@@ -129,6 +129,11 @@ class _Checker:
             self._strategy((*components, "strategies", index), one)
         self._executors()
         self._controllers()
+        if self._config.executors or self._config.controllers:
+            from engine.backtest.executor_settings import settings_problems
+
+            for place, text in settings_problems(self._config):
+                self._add((SECTION, *place), text)
         for index, entry in enumerate(self._config.data):
             path = self._document.base_dir / entry.path
             if not path.exists():

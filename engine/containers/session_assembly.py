@@ -121,6 +121,7 @@ def assemble_session(
         orders=order_manager,
         next_order_id=desk.next_order_id if outside is None else outside.next_order_id,
         bars=data_handler,
+        bar_ns=bar_ns,
     )
     orchestrator = ExecutorOrchestrator(
         strategy=desk,

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal
 from enum import StrEnum, unique
-from typing import Annotated, Final, Self, TypeAlias
+from typing import Annotated, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from engine.model.clock import SECOND_NS
 from engine.model.rates import Rate, Share
 from engine.risk.bar_sizers import BarSizer
-from engine.risk.limits import LimitMode
+from engine.risk.limits import LimitMode, TradingHours, hours_ns
 from engine.risk.sizers import PercentEquitySizer
-
-_HOURS: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
-_MINUTE_NS: Final = 60 * SECOND_NS
 
 
 class _Section(BaseModel):
@@ -121,7 +116,7 @@ class BarRiskSettings(_Section):
         default=None, description="only these symbols may be entered"
     )
     blocked_symbols: tuple[str, ...] = Field(default=(), description="these may not be entered")
-    trading_hours: tuple[str, ...] | None = Field(
+    trading_hours: tuple[TradingHours, ...] | None = Field(
         default=None, description="entries within these only, UTC: 08:00-16:30"
     )
     cooldown_bars: int = Field(default=0, ge=0, description="bars without entry after a close")
@@ -137,9 +132,6 @@ class BarRiskSettings(_Section):
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
-        for text in self.trading_hours or ():
-            if not _HOURS.fullmatch(text):
-                raise ValueError(f"trading_hours: {text!r} is not HH:MM-HH:MM in UTC")
         control = self.drawdown_control
         if self.max_drawdown is not None and control is not None and control.max_drawdown:
             raise ValueError("max_drawdown is given twice: here and in drawdown_control")
@@ -148,17 +140,7 @@ class BarRiskSettings(_Section):
     @property
     def hours_ns(self) -> tuple[tuple[int, int], ...] | None:
         """Return the trading hours as (from, to) within a day; None: always."""
-        if self.trading_hours is None:
-            return None
-        spans = []
-        for text in self.trading_hours:
-            found = _HOURS.fullmatch(text)
-            if found:
-                start_h, start_m, end_h, end_m = map(int, found.groups())
-                spans.append(
-                    ((60 * start_h + start_m) * _MINUTE_NS, (60 * end_h + end_m) * _MINUTE_NS)
-                )
-        return tuple(spans)
+        return None if self.trading_hours is None else hours_ns(self.trading_hours)
 
     @property
     def drawdown(self) -> DrawdownControl | None:

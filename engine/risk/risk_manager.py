@@ -10,6 +10,7 @@ from engine.model.clock import SECOND_NS
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import STRATEGY_ROLE, OrderRequest, OrderType, PositionAction, TradeType
 from engine.model.quotes import QuoteTick
+from engine.risk.account_limits import AccountLimits
 from engine.risk.entry_checks import EntryChecks, price_ticks
 from engine.risk.exposure import Exposure, exposure_of
 from engine.risk.facts import AccountFacts, MarketFacts, WorkingOrders
@@ -45,7 +46,9 @@ class RiskManager:
         account: equity and positions.
         orders: what is working.
         next_order_id: gives a fresh client order id for an order made from a signal.
-        bars: the markets with their bars; `max_portfolio_risk` needs them.
+        bars: the markets with their bars; `max_portfolio_risk` and the limits that look at the
+            whole account need them.
+        bar_ns: length of a bar, for limits by bar.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class RiskManager:
         orders: WorkingOrders,
         next_order_id: Callable[[], str],
         bars: BarFacts | None = None,
+        bar_ns: int = _MINUTE_NS,
     ) -> None:
         self._settings = settings
         self._markets = markets
@@ -72,6 +76,13 @@ class RiskManager:
             if bars is None or settings.max_portfolio_risk is None
             else ValueAtRisk(bars=bars, account=account, default_vol=settings.default_vol)
         )
+        self._account_limits = (
+            None
+            if bars is None or not settings.looks_at_account
+            else AccountLimits(
+                settings=settings, markets=bars, account=account, orders=orders, bar_ns=bar_ns
+            )
+        )
         self._entry_checks = EntryChecks(
             settings=settings,
             markets=markets,
@@ -82,6 +93,8 @@ class RiskManager:
 
     def observe_equity(self, *, now_ns: int) -> TradingHalted | None:
         """Take an equity sample for the drawdown; return the halt if it caused one."""
+        if self._account_limits is not None:
+            self._account_limits.observe(now_ns)
         if self.kill_switch.observe(self._account.equity_atoms):
             return TradingHalted(now_ns, self.kill_switch.reason)
         return None
@@ -149,6 +162,9 @@ class RiskManager:
         if exposure.is_reduction(request):
             return Approved(request)
         problem = self._entry_checks.find_problem(request, now_ns=now_ns)
+        limits = self._account_limits
+        if problem is None and limits is not None:
+            problem = limits.find_problem(request, now_ns=now_ns)
         if problem is not None:
             return _denied(request, problem.code, problem.text)
         answer = limit_size(
@@ -160,8 +176,13 @@ class RiskManager:
         )
         if isinstance(answer, SizeGrant):
             answer = self._limit_risk(request, answer, instrument, exposure)
+        if isinstance(answer, SizeGrant) and limits is not None:
+            ticks = price_ticks(request, self._markets.quote(request.market))
+            answer = limits.limit_size(request, answer, instrument, exposure, ticks)
         if isinstance(answer, Objection):
             return _denied(request, answer.code, answer.text)
+        if limits is not None:
+            limits.record(now_ns)
         if answer.lots == request.lots:
             return Approved(request)
         return Approved(replace(request, lots=answer.lots), answer.note)
