@@ -17,7 +17,7 @@ from engine.config.document import ConfigError, Document, load_document, validat
 from engine.config.overlays import layer
 from engine.config.study_checks import SECTION, Problem, space_problems, study_problems
 from engine.config.yaml_tree import Path
-from engine.optimization.backtest_trials import BaseRun
+from engine.optimization.base_run import BaseRun
 from engine.optimization.config import OptimizationConfig, OptimizationDocument
 
 _IS_SPACE: Final = re.compile(r"optimization(\.space)?: (space|constraint)\b")

@@ -31,6 +31,11 @@ class TrialBackend(Protocol):
         """Return how many trials the first batches have, before it is known what one costs."""
         ...
 
+    @property
+    def least_batch(self) -> int:
+        """Return the trials below which a batch is not made smaller near the end."""
+        ...
+
     def submit(self, trials: Sequence[Trial]) -> Future[Records]:
         """Queue *trials*; the future never fails because of what a trial does."""
         ...
@@ -49,12 +54,12 @@ class SerialBackend:
 
     workers = 1
     batch_limit: int | None = 1
-    first_batch = 1
+    first_batch = least_batch = 1
 
     def __init__(self, task: StudyTask, *, monotonic_ns: Callable[[], int]) -> None:
         self._cancelled = threading.Event()
         self._runner = task.make_runner()
-        self._loop = TrialLoop(self._runner, task.identity, "serial", monotonic_ns)
+        self._loop = TrialLoop(self._runner, task.identity, "serial", monotonic_ns, task.timeout_s)
 
     def submit(self, trials: Sequence[Trial]) -> Future[Records]:
         """Run *trials* and return a future that is done."""
@@ -75,13 +80,13 @@ class ThreadBackend:
     """Runs batches on threads; each trial has its own container, the data is shared."""
 
     batch_limit: int | None = None
-    first_batch = 1
+    first_batch = least_batch = 1
 
     def __init__(self, task: StudyTask, *, workers: int, monotonic_ns: Callable[[], int]) -> None:
         self.workers = workers
         self._cancelled = threading.Event()
         self._runner = task.make_runner()
-        self._loop = TrialLoop(self._runner, task.identity, "thread", monotonic_ns)
+        self._loop = TrialLoop(self._runner, task.identity, "thread", monotonic_ns, task.timeout_s)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="trial")
 
     def submit(self, trials: Sequence[Trial]) -> Future[Records]:
@@ -99,21 +104,30 @@ class ThreadBackend:
 
 
 class KernelBackend:
-    """Runs each batch in one compiled pass on a thread; what cannot be, one after another."""
+    """Runs each batch in one compiled pass on *threads* threads.
+
+    What cannot be run so is run one after another.
+    """
 
     workers = 1
     batch_limit: int | None = None
-    first_batch = 256
 
-    def __init__(self, task: StudyTask, *, monotonic_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, task: StudyTask, *, threads: int = 1, monotonic_ns: Callable[[], int]
+    ) -> None:
+        # A pass is shared by the threads: below this some of them have nothing to do.
+        self.first_batch = self.least_batch = 4 * threads
+        self._threads = threads
         self._cancelled = threading.Event()
         self._runner = task.make_runner()
-        self._loop = TrialLoop(self._runner, task.identity, "kernel", monotonic_ns)
+        self._loop = TrialLoop(self._runner, task.identity, "kernel", monotonic_ns, task.timeout_s)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="trial")
 
     def submit(self, trials: Sequence[Trial]) -> Future[Records]:
         """Queue *trials*."""
-        return self._pool.submit(self._loop.run_together, trials, self._cancelled.is_set)
+        return self._pool.submit(
+            self._loop.run_together, trials, self._cancelled.is_set, workers=self._threads
+        )
 
     def cancel(self) -> None:
         """Let the running pass end; batches behind it are not started."""

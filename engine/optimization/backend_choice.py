@@ -62,7 +62,7 @@ def open_backend(
         case Parallelism.THREAD:
             return ThreadBackend(task, workers=worker_count(config), monotonic_ns=monotonic_ns)
         case Parallelism.KERNEL:
-            return KernelBackend(task, monotonic_ns=monotonic_ns)
+            return KernelBackend(task, threads=worker_count(config), monotonic_ns=monotonic_ns)
         case Parallelism.DISTRIBUTED:
             from engine.optimization.dask_backend import DaskBackend
 

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tarfile
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from engine.backtest.assembly import RunRequest, make_strategies
-from engine.backtest.config import BacktestConfig, SplitSection
+from engine.backtest.config import BacktestConfig
 from engine.backtest.control import RunControl
 from engine.backtest.market_data import MarketData
+from engine.backtest.metrics import Metrics
 from engine.backtest.results import BacktestResult, ResultStatus
-from engine.backtest.run_hash import ENGINE_SEMANTICS, config_hash, effective_config
 from engine.backtest.runner import Runner
-from engine.backtest.strategy_loading import source_hash
-from engine.flow.errors import ConfigurationError
 from engine.live.clock import SystemClock
-from engine.markets.bar_cache import load_bar_cache, save_bar_cache
+from engine.markets.bar_cache import load_bar_cache
+from engine.model.bar_columns import FloatArray, IntArray
 from engine.model.draws import mix
-from engine.optimization.constraint import ParameterValue
+from engine.optimization.base_run import BARS, BaseRun
 from engine.optimization.objective import MetricValue
-from engine.optimization.sample_split import block_figures, split_metrics
+from engine.optimization.sample_split import block_figures, sampled, split_metrics
 from engine.optimization.trial_pool import TrialPools
 from engine.optimization.trial_runner import (
+    Alone,
     IsCancelled,
     StudyTask,
     Trial,
@@ -37,10 +34,10 @@ from engine.optimization.trial_runner import (
     TrialPrunedError,
 )
 from engine.optimization.trials import StudyIdentity
-from engine.optimization.windows import Span
 
-RUNNER = "engine.optimization.backtest_trials:BacktestTrials"
-BARS = "bars.tar"
+if TYPE_CHECKING:
+    from engine.backtest.grid import GridColumn
+    from engine.optimization.grid_trials import GridTrials
 
 
 class _TrialControl(RunControl):
@@ -79,123 +76,6 @@ class _TrialControl(RunControl):
         self._is_told = value
 
 
-@dataclass(frozen=True, slots=True)
-class BaseRun:
-    """A backtest that is to be varied, with its bars."""
-
-    config: BacktestConfig
-    base_dir: Path
-    data: MarketData
-
-    def with_parameters(
-        self, parameters: Mapping[str, ParameterValue], *, seed: int | None = None
-    ) -> BacktestConfig:
-        """Return the configuration with *parameters* in the place of the strategy's own.
-
-        Raises:
-            ConfigurationError: the configuration has not exactly one strategy.
-        """
-        strategies = self.config.components.all_strategies
-        if len(strategies) != 1:
-            raise ConfigurationError(
-                f"base: has {len(strategies)} strategies; a study varies the parameters of one"
-            )
-        strategy = strategies[0].model_copy(
-            update={"params": {**strategies[0].params, **parameters}}
-        )
-        components = self.config.components.model_copy(
-            update={"strategy": strategy, "strategies": ()}
-        )
-        changes: dict[str, Any] = {"components": components}
-        if seed is not None:
-            changes["seed"] = seed
-        return self.config.model_copy(update=changes)
-
-    def check(self, parameters: Mapping[str, ParameterValue]) -> None:
-        """Refuse parameters that the strategy does not have or cannot take.
-
-        Raises:
-            ConfigurationError: the message names the parameter and what is allowed.
-        """
-        make_strategies(RunRequest(self.with_parameters(parameters), self.base_dir, self.data))
-
-    def request(self, config: BacktestConfig, window: Span | None) -> RunRequest:
-        """Return the run of *config* on all bars, or on those of *window*.
-
-        Bars before the window are only for warm-up; those behind it do not exist. What is open at
-        the end of a window is closed there.
-        """
-        if window is None:
-            return RunRequest(config, self.base_dir, self.data)
-        if len(self.data.columns) != 1:
-            raise ConfigurationError(
-                "base.data: windows need one symbol; leave out_of_sample and walk_forward away"
-            )
-        columns = tuple(one.slice(0, window.stop) for one in self.data.columns)
-        data = MarketData(columns, self.data.report)
-        config = config.model_copy(update={"close_positions_at_end": True})
-        if window.start == 0:
-            return RunRequest(config, self.base_dir, data)
-        handler = config.components.data_handler
-        params = handler.params.model_copy(
-            update={
-                "enable_splits": True,
-                "split": SplitSection(method="bars", train=window.start),
-            }
-        )
-        components = config.components.model_copy(
-            update={"data_handler": handler.model_copy(update={"params": params})}
-        )
-        split = config.model_copy(update={"components": components})
-        return RunRequest(split, self.base_dir, data, window="test")
-
-    def source_hash(self) -> str:
-        """Return the SHA-256 of the source of the strategy."""
-        strategies = make_strategies(RunRequest(self.config, self.base_dir, self.data))
-        return source_hash([seated.strategy for seated in strategies])
-
-    def identity(self) -> StudyIdentity:
-        """Return what the results of trials depend on."""
-        digest = hashlib.sha256(f"{config_hash(self.config)}\n{self.source_hash()}".encode())
-        return StudyIdentity(digest.hexdigest(), self.data.data_hash, ENGINE_SEMANTICS)
-
-    def task(
-        self,
-        folder: Path,
-        *,
-        seed_per_trial: bool,
-        cut_ns: int | None = None,
-        is_remote: bool = False,
-        pool_size: int = 0,
-        deepest: float | None = None,
-        timeout_s: float | None = None,
-    ) -> StudyTask:
-        """Return what a worker needs; the bars are written to *folder* and mapped from there.
-
-        A worker on another machine gets them as bytes, once. Trials on all bars are read in two
-        parts, before *cut_ns* and after it. Each worker keeps *pool_size* containers ready; a trial
-        that falls more than *deepest*, a fraction, is ended.
-        """
-        places = []
-        for number, bars in enumerate(self.data.columns):
-            place = folder / f"bars-{number}"
-            save_bar_cache(bars, place)
-            places.append(place)
-        settings = {
-            "backtest": effective_config(self.config),
-            "base_dir": str(self.base_dir.resolve()),
-            "bars": [str(place.resolve()) for place in places],
-            "report": dict(self.data.report),
-            "seed_per_trial": seed_per_trial,
-            "cut_ns": cut_ns,
-            "pool_size": pool_size,
-            "deepest": deepest,
-            "source_hash": self.source_hash(),
-        }
-        attachments = {BARS: _packed(places)} if is_remote else {}
-        return StudyTask(RUNNER, self.identity(), settings, attachments, timeout_s)
-
-
 class BacktestTrials:
     """A `TrialRunner`: each trial is a backtest in a container of its own."""
 
@@ -217,6 +97,7 @@ class BacktestTrials:
         # With a seed of its own each trial has another configuration.
         size = 0 if self._seed_per_trial else int(settings.get("pool_size", 0))
         self._pools = TrialPools(size)
+        self._grid: GridTrials | None = None
 
     def run(self, trial: Trial, *, is_cancelled: IsCancelled) -> TrialOutcome:
         """Run the backtest of *trial*.
@@ -231,12 +112,29 @@ class BacktestTrials:
         if trial.window is not None:
             return outcome
         bar_ns = min(bars.duration_ns for bars in self._base.data.columns)
+        stamps, daily = sampled(result, bar_ns=bar_ns)
+        initial = result.initial_atoms / 10**result.money_precision
+        return self._with_parts(trial, outcome, result.metrics, stamps, daily, initial)
+
+    def _with_parts(
+        self,
+        trial: Trial,
+        outcome: TrialOutcome,
+        metrics: Metrics,
+        stamps: IntArray,
+        daily: FloatArray,
+        initial: float,
+    ) -> TrialOutcome:
+        """Return *outcome* with what is read from the samples between which returns are taken."""
         parts: dict[str, MetricValue] = {}
         if self._cut_ns is not None:
-            parts |= split_metrics(result, cut_ns=self._cut_ns, bar_ns=bar_ns)
+            periods = float(metrics.basis.get("periods_per_year") or 0)
+            parts |= split_metrics(
+                stamps, daily, cut_ns=self._cut_ns, initial=initial, periods=periods
+            )
         if self._seed_per_trial:
             parts["seed"] = self._seed_of(trial)
-        blocks = block_figures(result, bar_ns=bar_ns)
+        blocks = block_figures(daily)
         return TrialOutcome({**outcome.metrics, **parts}, outcome.fingerprint, blocks)
 
     def result(self, trial: Trial, *, is_cancelled: IsCancelled) -> BacktestResult:
@@ -264,10 +162,28 @@ class BacktestTrials:
         """Return the trial's own seed, None for that of the base; 63 bits, as files allow."""
         return mix(self._base.config.seed ^ trial.index) >> 1 if self._seed_per_trial else None
 
-    def run_together(self, trials: Sequence[Trial]) -> Sequence[TrialOutcome] | None:
-        """Return None: these trials are run one after another."""
-        del trials
-        return None
+    def run_together(
+        self, trials: Sequence[Trial], *, workers: int, is_cancelled: IsCancelled
+    ) -> Sequence[TrialOutcome | Alone]:
+        """Run *trials* in one compiled pass; those that it cannot do say why."""
+        if self._grid is None:
+            from engine.optimization.grid_trials import GridTrials
+
+            self._grid = GridTrials(
+                self._base, workers=workers, seed_of=self._seed_of, outcome_of=self._of_column
+            )
+        return self._grid.run(trials, is_cancelled=is_cancelled)
+
+    def _of_column(self, trial: Trial, column: GridColumn, metrics: Metrics) -> TrialOutcome:
+        facts, curve = column.facts, column.curve
+        money = Decimal(column.final_equity_atoms).scaleb(-facts.money_precision)
+        outcome = _outcome(metrics, money, column.fingerprint or "")
+        if trial.window is not None:
+            return outcome
+        initial = facts.initial_atoms / 10**facts.money_precision
+        return self._with_parts(
+            trial, outcome, metrics, curve.period_ns, curve.period_values, initial
+        )
 
     def identity(self) -> StudyIdentity:
         """Return what the results depend on, as this worker has it."""
@@ -280,6 +196,8 @@ class BacktestTrials:
     def close(self) -> None:
         """Tear down the containers that are ready, remove the bars that came as bytes."""
         self._pools.close()
+        if self._grid is not None:
+            self._grid.close()
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -291,23 +209,11 @@ def hopeless(deepest: float | None) -> str:
 
 def outcome_of(result: BacktestResult) -> TrialOutcome:
     """Return what a table of trials keeps of *result*."""
-    metrics = dict(result.metrics.to_json())
-    metrics["final_equity"] = str(result.final_equity)
-    return TrialOutcome(
-        {
-            name: str(value) if isinstance(value, Decimal) else value
-            for name, value in metrics.items()
-        },
-        result.fingerprint,
-    )
+    return _outcome(result.metrics, result.final_equity, result.fingerprint)
 
 
-def _packed(places: Sequence[Path]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for place in places:
-            archive.add(place, arcname=place.name)
-    return buffer.getvalue()
+def _outcome(metrics: Metrics, final_equity: Decimal, fingerprint: str) -> TrialOutcome:
+    return TrialOutcome({**metrics.to_json(), "final_equity": str(final_equity)}, fingerprint)
 
 
 def _unpacked(packed: bytes, folder: Path, places: Sequence[Path]) -> list[Path]:

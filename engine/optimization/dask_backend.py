@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -16,14 +18,17 @@ from distributed import Client, KilledWorker
 from engine.flow.errors import ConfigurationError
 from engine.model.clock import SECOND_NS
 from engine.optimization.backend import Records
+from engine.optimization.config import cluster_address
 from engine.optimization.dask_worker import (
     StudyPlugin,
+    WorkerRefusedError,
     cancel_on_worker,
+    prepare_on_worker,
     refuse_other_versions,
     run_on_worker,
     versions,
 )
-from engine.optimization.trial_runner import StudyTask, Trial
+from engine.optimization.trial_runner import StudyTask, Trial, timeout_error
 from engine.optimization.trials import TrialError, TrialRecord, TrialStatus
 
 if TYPE_CHECKING:
@@ -35,6 +40,41 @@ _RECONNECT_S: Final = 60.0
 _RETRY_S: Final = 0.5
 _CANCEL_S: Final = 1.0
 _QUIET: Final = ("distributed", "distributed.client", "distributed.comm", "distributed.core")
+
+
+def _reach(address: str) -> None:
+    """Knock at *address*: the system tells at once that nobody is there, Dask would try again.
+
+    Raises:
+        ConfigurationError: it is no address, or nobody answers.
+    """
+    try:
+        host, port = cluster_address(address)
+    except ValueError as error:
+        raise ConfigurationError(f"cluster: {error}", cause=error) from error
+    try:
+        socket.create_connection((host, port), timeout=_CONNECT_S).close()
+    except OSError as error:
+        raise ConfigurationError(_nobody(address, error), cause=error) from error
+
+
+def _nobody(address: str, error: BaseException) -> str:
+    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return (
+        f"cluster: no scheduler answers at {address} ({reason}): start one with 'dask scheduler' "
+        "and workers with 'dask worker', or name another address"
+    )
+
+
+def _unusable(where: str, failure: BaseException) -> ConfigurationError:
+    """Return why the worker at *where* cannot run the study."""
+    if isinstance(failure, WorkerRefusedError):
+        return ConfigurationError(f"cluster: {failure.message}", cause=failure)
+    return ConfigurationError(
+        f"cluster: worker {where} cannot run this study: {type(failure).__name__}: {failure}; "
+        "install quarterdeck and the strategy's module there",
+        cause=failure,
+    )
 
 
 @dataclass(slots=True, eq=False)
@@ -63,8 +103,7 @@ class DaskBackend:
         ConfigurationError: nobody answers there, there is no worker, or one has other versions.
     """
 
-    batch_limit: int | None = None
-    first_batch = 1
+    first_batch = least_batch = 1
 
     def __init__(
         self,
@@ -76,6 +115,9 @@ class DaskBackend:
     ) -> None:
         self._task = task
         self._address = address
+        # A worker that is ended must not take other trials with it.
+        self.batch_limit: int | None = None if task.timeout_s is None else 1
+        self._refused: set[str] = set()
         self._monotonic_ns = monotonic_ns
         self._reconnect_s = reconnect_s
         self._wanted = versions()
@@ -89,11 +131,12 @@ class DaskBackend:
         self._wake = threading.Event()
         for name in _QUIET:  # what happens to the scheduler is told in our own words
             logging.getLogger(name).setLevel(logging.CRITICAL)
+        _reach(address)
         self._client = self._connect(_CONNECT_S)
         try:
             self.workers = self._check_workers()
         except BaseException:
-            self._client.close(timeout=_CANCEL_S)
+            self._leave(self._client)
             raise
         self._watcher = threading.Thread(target=self._watch, name="dask-watch")
         self._watcher.start()
@@ -123,7 +166,14 @@ class DaskBackend:
         self._is_closed.set()
         self._wake.set()
         self._watcher.join()
-        self._client.close(timeout=_CANCEL_S)
+        self._leave(self._client)
+
+    def _leave(self, client: Client) -> None:
+        """Let the workers forget the study, then close *client*; a cluster that is gone is fine."""
+        forget = client.scheduler.unregister_worker_plugin
+        with suppress(OSError, TimeoutError, RuntimeError, ValueError):
+            client.sync(forget, name=self._name, callback_timeout=_CANCEL_S)
+        client.close(timeout=_CANCEL_S)
 
     def _connect(self, timeout_s: float) -> Client:
         try:
@@ -135,23 +185,46 @@ class DaskBackend:
                 direct_to_workers=False,
             )
         except (OSError, TimeoutError, ValueError) as error:
-            raise ConfigurationError(
-                f"no scheduler answers at {self._address}: start one with 'dask scheduler' and "
-                "workers with 'dask worker', or name another address",
-                cause=error,
-            ) from error
-        client.register_plugin(StudyPlugin(self._name, self._task, self._wanted), name=self._name)
+            raise ConfigurationError(_nobody(self._address, error), cause=error) from error
         return client
 
+    def _register(self, client: Client) -> None:
+        client.register_plugin(StudyPlugin(self._name, self._task, self._wanted), name=self._name)
+        client.subscribe_topic(self._name, self._told)
+
     def _check_workers(self) -> int:
+        """Refuse workers that would compute something else; return how many trials run at once."""
         workers = self._client.scheduler_info(n_workers=-1)["workers"]
         if not workers:
             raise ConfigurationError(
-                f"the cluster at {self._address} has no worker: start some with 'dask worker'"
+                f"cluster: {self._address} has no worker: start some with 'dask worker'"
             )
-        for where, found in self._client.run(versions).items():
+        for where, found in self._client.run(versions, on_error="return").items():
+            if isinstance(found, BaseException):
+                raise _unusable(where, found)
             refuse_other_versions(where, found, self._wanted)
+        self._register(self._client)
+        prepared = self._client.run(prepare_on_worker, self._name, on_error="return")
+        for where, found in prepared.items():
+            if isinstance(found, BaseException):
+                raise _unusable(where, found)
         return sum(int(worker["nthreads"]) for worker in workers.values())
+
+    async def _told(self, event: tuple[float, Mapping[str, str]]) -> None:
+        """Take note of a trial that ended its worker because it was too long."""
+        _, said = event
+        with self._lock:
+            parts = [part for part in self._open if not part.is_split]
+        for part in parts:
+            if self._key_of(part.trials[0]) == said.get("key"):
+                future = part.future
+                error = timeout_error(self._task.timeout_s)
+                self._finish(part, self._rows(part, TrialStatus.TIMEOUT, error))
+                if future is not None:  # Dask would run it again on another worker
+                    await self._client.cancel([future], asynchronous=True)
+
+    def _key_of(self, trial: Trial) -> str:
+        return self._task.identity.trial_key(trial.parameters, trial.window)
 
     def _send(self, part: _Part) -> None:
         with self._lock:
@@ -169,12 +242,26 @@ class DaskBackend:
             client = self._client
         key = f"{self._name}-{next(self._numbers)}"
         try:
-            future = client.submit(run_on_worker, self._name, part.trials, key=key, pure=False)
+            future = client.submit(
+                run_on_worker,
+                self._name,
+                part.trials,
+                key=key,
+                pure=False,
+                workers=self._accepted(client),
+            )
         except (OSError, RuntimeError, ValueError):  # the client is closed, or has just lost it
             self._lose(client)
             return
         part.future = future
         future.add_done_callback(partial(self._arrived, part, client))
+
+    def _accepted(self, client: Client) -> list[str] | None:
+        """Return the workers that may be used, None for all."""
+        if not self._refused:
+            return None
+        workers = client.scheduler_info(n_workers=-1)["workers"]
+        return [where for where in workers if where not in self._refused] or None
 
     def _arrived(self, part: _Part, client: Client, future: DaskFuture[Records]) -> None:
         if self._is_closed.is_set() or client is not self._client:
@@ -194,6 +281,10 @@ class DaskBackend:
             error = TrialError("WorkerDied", "every worker that ran it ended", "worker")
         elif isinstance(failure, CancelledError):
             self._lose(client)
+            return
+        elif isinstance(failure, WorkerRefusedError) and failure.worker not in self._refused:
+            self._refused.add(failure.worker)  # it joined later: the others go on without it
+            self._place(part)
             return
         else:
             error = TrialError(type(failure).__name__, str(failure), "build")
@@ -224,11 +315,10 @@ class DaskBackend:
             part.deliver(records)
 
     def _rows(self, part: _Part, status: TrialStatus, error: TrialError | None = None) -> Records:
-        identity = self._task.identity
         return [
             TrialRecord(
                 trial.index,
-                identity.trial_key(trial.parameters, trial.window),
+                self._key_of(trial),
                 trial.parameters,
                 status,
                 error=error,
@@ -264,6 +354,7 @@ class DaskBackend:
                 client = self._connect(_RETRY_S * 4)
             except ConfigurationError:
                 continue
+            self._register(client)
             with self._lock:
                 self._client = client
                 self._is_lost = False

@@ -168,7 +168,7 @@ class OptimizationExecutor:
         left = self._search.total - self._ended - self._resumed
         share = max(1, left // (self._backend.workers * _BATCHES_AHEAD))
         limit = self._backend.batch_limit or _LARGEST_BATCH
-        return min(self._batch, share, limit)
+        return min(self._batch, max(share, self._backend.least_batch), limit)
 
     def _collect(self, timeout_s: float) -> None:
         done, _ = wait(self._running, timeout=timeout_s, return_when=FIRST_COMPLETED)

@@ -47,7 +47,7 @@ class ProcessBackend:
         timeout_s: longest time of one trial.
     """
 
-    first_batch = 1
+    first_batch = least_batch = 1
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from engine.backtest.metric_series import (
 )
 from engine.backtest.overfitting import block_sums, sample_deviation
 from engine.backtest.results import BacktestResult
-from engine.model.bar_columns import FloatArray
+from engine.model.bar_columns import FloatArray, IntArray
 
 SPLIT_METRICS: Final = ("sharpe", "total_return", "max_drawdown")
 """Metrics that are given for both parts; they need nothing but the equity."""
@@ -30,19 +30,30 @@ IN_SAMPLE: Final = "in_sample_"
 OUT_OF_SAMPLE: Final = "out_of_sample_"
 
 
-def split_metrics(result: BacktestResult, *, cut_ns: int, bar_ns: int) -> dict[str, float | None]:
+def sampled(result: BacktestResult, *, bar_ns: int) -> tuple[IntArray, FloatArray]:
+    """Return stamps and equity of the samples of *result* that returns are taken between."""
+    stamps = result.equity["ts"]
+    ends = period_ends(stamps, bar_ns)
+    equity = equity_values(result.equity["equity_atoms"][ends], result.money_precision)
+    return stamps[ends], equity
+
+
+def split_metrics(
+    stamps: IntArray, daily: FloatArray, *, cut_ns: int, initial: float, periods: float
+) -> dict[str, float | None]:
     """Return the metrics of `SPLIT_METRICS` of samples that end by *cut_ns*, and of later ones.
 
     Names are those of the metrics behind ``in_sample_`` and ``out_of_sample_``; None where a part
-    is too short. Annual figures use the number of periods of the whole run.
+    is too short.
+
+    Args:
+        stamps: ends of the samples that returns are taken between, ns.
+        daily: the equity there.
+        cut_ns: end of the first part.
+        initial: the equity before the first sample.
+        periods: returns a year, for annual figures; 0 if that is unknown.
     """
-    stamps = result.equity["ts"]
-    equity = equity_values(result.equity["equity_atoms"], result.money_precision)
-    ends = period_ends(stamps, bar_ns)
-    cut = int(np.searchsorted(stamps[ends], cut_ns, side="right"))
-    daily = equity[ends]
-    initial = result.initial_atoms / 10**result.money_precision
-    periods = float(result.metrics.basis.get("periods_per_year") or 0)
+    cut = int(np.searchsorted(stamps, cut_ns, side="right"))
     # The later part begins at the last sample of the first one.
     parts = {IN_SAMPLE: daily[:cut], OUT_OF_SAMPLE: daily[max(0, cut - 1) :]}
     starts = {IN_SAMPLE: initial, OUT_OF_SAMPLE: float(daily[cut - 1]) if cut else initial}
@@ -53,11 +64,8 @@ def split_metrics(result: BacktestResult, *, cut_ns: int, bar_ns: int) -> dict[s
     }
 
 
-def block_figures(result: BacktestResult, *, bar_ns: int) -> tuple[float, ...]:
-    """Return the number of the run's returns and their `block_sums`; empty if it is too short."""
-    ends = period_ends(result.equity["ts"], bar_ns)
-    equity = equity_values(result.equity["equity_atoms"], result.money_precision)
-    daily = equity[ends]
+def block_figures(daily: FloatArray) -> tuple[float, ...]:
+    """Return the number of returns of *daily* and their `block_sums`; empty if it is too short."""
     if len(daily) < 2 or (daily <= 0).any():
         return ()
     returns = simple_returns(daily)

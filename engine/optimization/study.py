@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,8 @@ from engine.model.clock import SECOND_NS
 from engine.optimization.analyzer import OptimizationAnalyzer, rank_correlation
 from engine.optimization.backend import TrialBackend
 from engine.optimization.backend_choice import containers_per_worker, open_backend
-from engine.optimization.backtest_trials import BacktestTrials, BaseRun, hopeless, outcome_of
+from engine.optimization.backtest_trials import BacktestTrials, hopeless, outcome_of
+from engine.optimization.base_run import BaseRun
 from engine.optimization.bayes import BayesSearch
 from engine.optimization.collector import OptimizationResultsCollector
 from engine.optimization.config import (
@@ -41,6 +43,7 @@ from engine.optimization.trials import StudyIdentity, TrialError, TrialRecord, T
 from engine.optimization.walk_forward import FoldResult, metric, training_span
 from engine.optimization.windows import Fold, Span, parse_walk_forward
 
+_REASONS_TOLD: Final = 3
 _CHECKED: Final = 200
 """Combinations that the strategy is asked about at the most, before a study begins."""
 
@@ -380,6 +383,11 @@ class Study:
             )
         notes += [
             f"objective {name} raised, first in {text}" for name, text in self._raised.items()
+        ]
+        alone = Counter(record.note for record in self.collector.records if record.note)
+        notes += [
+            f"{count} trials were not run in a compiled pass: {reason}"
+            for reason, count in alone.most_common(_REASONS_TOLD)
         ]
         if self._config.out_of_sample is None and self._config.walk_forward is None:
             notes.append("nothing was judged out of sample")

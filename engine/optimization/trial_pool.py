@@ -12,7 +12,7 @@ from engine.backtest.run_pool import RunPool
 from engine.optimization.windows import Span
 
 if TYPE_CHECKING:
-    from engine.optimization.backtest_trials import BaseRun
+    from engine.optimization.base_run import BaseRun
 
 
 @dataclass(frozen=True, slots=True)

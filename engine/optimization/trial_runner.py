@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, TypeAlias
 
 from engine.flow.errors import ConfigurationError
@@ -48,6 +48,13 @@ class TrialOutcome:
     """As in `TrialRecord`; empty if they are not known."""
 
 
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A trial that cannot be run together with others, and why."""
+
+    reason: str
+
+
 class TrialRunner(Protocol):
     """Runs trials of one study, one after another; made once in each worker."""
 
@@ -60,8 +67,14 @@ class TrialRunner(Protocol):
         """
         ...
 
-    def run_together(self, trials: Sequence[Trial]) -> Sequence[TrialOutcome] | None:
-        """Run *trials* in one compiled pass; None if this study cannot be run so."""
+    def run_together(
+        self, trials: Sequence[Trial], *, workers: int, is_cancelled: IsCancelled
+    ) -> Sequence[TrialOutcome | Alone] | None:
+        """Run *trials* in one compiled pass on *workers* threads.
+
+        An entry says that its trial must be run alone, or was not reached before the cancellation.
+        None if this study cannot be run so.
+        """
         ...
 
     def close(self) -> None:
@@ -115,18 +128,26 @@ class TrialLoop:
         """Return one record for each of *trials*."""
         return [self._run(trial, is_cancelled) for trial in trials]
 
-    def run_together(self, trials: Sequence[Trial], is_cancelled: IsCancelled) -> list[TrialRecord]:
-        """Return one record for each of *trials*, computed in one pass where that is possible."""
+    def run_together(
+        self, trials: Sequence[Trial], is_cancelled: IsCancelled, *, workers: int = 1
+    ) -> list[TrialRecord]:
+        """Return one record for each of *trials*, computed in one pass where that is possible.
+
+        The others are run one after another; their records say why.
+        """
         started_ns = self.monotonic_ns()
         if is_cancelled():
             return self.run(trials, is_cancelled)
-        outcomes = self.runner.run_together(trials)
-        if outcomes is None:
+        found = self.runner.run_together(trials, workers=workers, is_cancelled=is_cancelled)
+        if found is None:
             return self.run(trials, is_cancelled)
-        each_s = (self.monotonic_ns() - started_ns) / SECOND_NS / max(1, len(trials))
+        together = sum(isinstance(one, TrialOutcome) for one in found)
+        each_s = (self.monotonic_ns() - started_ns) / SECOND_NS / max(1, together)
         return [
-            self._record(trial, TrialStatus.DONE, each_s, outcome=outcome)
-            for trial, outcome in zip(trials, outcomes, strict=True)
+            replace(self._run(trial, is_cancelled), note=one.reason)
+            if isinstance(one, Alone)
+            else self._record(trial, TrialStatus.DONE, each_s, outcome=one)
+            for trial, one in zip(trials, found, strict=True)
         ]
 
     def _run(self, trial: Trial, is_cancelled: IsCancelled) -> TrialRecord:

@@ -77,11 +77,14 @@ class TrialRecord:
     """Number of returns, their sums in equal blocks of time, and the sums of their squares."""
     window: Span | None = None
     """The bars that it was run on, None for all."""
+    note: str = ""
+    """Why it was run otherwise than asked for; like `worker` never part of a comparison."""
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON values."""
         error = self.error
         return {
+            **({"note": self.note} if self.note else {}),
             "index": self.index,
             "key": self.key,
             "params": plain_parameters(self.parameters),
@@ -122,6 +125,7 @@ class TrialRecord:
             worker=str(plain["worker"]),
             blocks=tuple(float(value) for value in plain.get("blocks", ())),
             window=None if window is None else Span(int(window[0]), int(window[1])),
+            note=str(plain.get("note", "")),
             error=error
             if error is None
             else TrialError(error["type"], error["message"], error["stage"], error["traceback"]),

@@ -11,6 +11,7 @@ from typing import Final
 from engine.flow.errors import ConfigurationError
 from engine.optimization.constraint import ParameterValue
 from engine.optimization.trial_runner import (
+    Alone,
     IsCancelled,
     StudyTask,
     Trial,
@@ -25,7 +26,8 @@ class ScriptedTrials:
     """A `TrialRunner`: ``score`` is the sum of the numbers; ``act`` is what the trial does.
 
     ``act``: ``raise``, ``hang`` (until it is cancelled), ``kill`` (SIGKILL to its own process),
-    ``exit``, ``eat`` (memory without end), ``memory`` (MemoryError), or nothing. The setting
+    ``exit``, ``eat`` (memory without end), ``leak`` (some memory that is never given back),
+    ``memory`` (MemoryError), ``deaf`` (hang and hear no cancellation), or nothing. The setting
     ``once`` names a file: ``kill`` acts only if it does not exist yet, and makes it. The setting
     ``log`` names a file that gets a line for each trial that is run.
     """
@@ -36,6 +38,7 @@ class ScriptedTrials:
         self._once = task.settings.get("once")
         self._log = task.settings.get("log")
         self._together = bool(task.settings.get("together"))
+        self._kept: list[bytearray] = []
 
     def run(self, trial: Trial, *, is_cancelled: IsCancelled) -> TrialOutcome:
         """Act as the parameters say."""
@@ -45,9 +48,16 @@ class ScriptedTrials:
         self._act(str(trial.parameters.get("act", "")), is_cancelled)
         return _outcome(trial)
 
-    def run_together(self, trials: Sequence[Trial]) -> Sequence[TrialOutcome] | None:
-        """Compute all at once if the setting ``together`` says so."""
-        return [_outcome(trial) for trial in trials] if self._together else None
+    def run_together(
+        self, trials: Sequence[Trial], *, workers: int, is_cancelled: IsCancelled
+    ) -> Sequence[TrialOutcome | Alone] | None:
+        """Compute all at once if the setting ``together`` says so, but for those that act."""
+        del workers, is_cancelled
+        if not self._together:
+            return None
+        return [
+            Alone("it acts") if trial.parameters.get("act") else _outcome(trial) for trial in trials
+        ]
 
     def close(self) -> None:
         """Have nothing to give back."""
@@ -63,17 +73,25 @@ class ScriptedTrials:
                 while not is_cancelled():
                     pause.wait(0.01)
                 raise TrialCancelledError
+            case "deaf":
+                threading.Event().wait()
             case "kill" if self._is_first():
                 os.kill(os.getpid(), signal.SIGKILL)
             case "exit":
                 os._exit(3)
-            case "eat":
-                eaten: list[bytearray] = []
-                pause = threading.Event()
-                while not pause.wait(0.001):
-                    eaten.append(bytearray(b"\1") * _CHUNK)
+            case "eat" | "leak":
+                self._take_memory(without_end=act == "eat")
             case _:
                 pass
+
+    def _take_memory(self, *, without_end: bool) -> None:
+        if not without_end:
+            self._kept.append(bytearray(b"\1") * (6 * _CHUNK))
+            return
+        eaten: list[bytearray] = []
+        pause = threading.Event()
+        while not pause.wait(0.001):
+            eaten.append(bytearray(b"\1") * _CHUNK)
 
     def _is_first(self) -> bool:
         if self._once is None:
