@@ -170,9 +170,14 @@ class DaskBackend:
 
     def _leave(self, client: Client) -> None:
         """Let the workers forget the study, then close *client*; a cluster that is gone is fine."""
-        forget = client.scheduler.unregister_worker_plugin
-        with suppress(OSError, TimeoutError, RuntimeError, ValueError):
-            client.sync(forget, name=self._name, callback_timeout=_CANCEL_S)
+        scheduler = client.scheduler
+        if scheduler is not None and not self._is_lost:
+            with suppress(OSError, TimeoutError, RuntimeError, ValueError):
+                client.sync(
+                    scheduler.unregister_worker_plugin,
+                    name=self._name,
+                    callback_timeout=_CANCEL_S,
+                )
         client.close(timeout=_CANCEL_S)
 
     def _connect(self, timeout_s: float) -> Client:
@@ -264,7 +269,9 @@ class DaskBackend:
         return [where for where in workers if where not in self._refused] or None
 
     def _arrived(self, part: _Part, client: Client, future: DaskFuture[Records]) -> None:
-        if self._is_closed.is_set() or client is not self._client:
+        with self._lock:
+            is_open = part in self._open
+        if self._is_closed.is_set() or client is not self._client or not is_open:
             return
         if future.status == "finished":
             self._finish(part, future.result())

@@ -14,9 +14,14 @@ from pebble import ProcessExpired, ProcessPool
 
 from engine.backtest.worker import start_resource_tracker
 from engine.optimization.backend import Records
-from engine.optimization.trial_runner import StudyTask, Trial
+from engine.optimization.trial_runner import StudyTask, Trial, timeout_error
 from engine.optimization.trials import StudyIdentity, TrialError, TrialRecord, TrialStatus
-from engine.optimization.worker import OOM_EXIT_CODE, run_batch, start_worker
+from engine.optimization.worker import (
+    OOM_EXIT_CODE,
+    RECYCLE_EXIT_CODE,
+    run_batch,
+    start_worker,
+)
 
 
 @dataclass(slots=True)
@@ -42,7 +47,8 @@ class ProcessBackend:
     Args:
         task: what is run; each worker prepares it once.
         workers: processes.
-        memory_limit: bytes that a worker may use above what it has when it is ready.
+        memory_limit: bytes that a batch may take; a worker that holds more than that above one and
+            a half times what it had when it was ready is replaced between two batches.
         max_tasks: batches after which a worker is replaced, 0 for never.
         timeout_s: longest time of one trial.
     """
@@ -118,11 +124,14 @@ class ProcessBackend:
         except CancelledError:
             records = [self._cancelled(batch.trials[place]) for place in places]
         except (ProcessExpired, TimeoutError) as failure:
+            if _is_recycled(failure):  # nothing of the batch was begun
+                self._send(batch, places, is_retry=is_retry)
+                return
             if len(places) > 1 or (_is_killed(failure) and not is_retry):
                 for place in places:
                     self._send(batch, (place,), is_retry=len(places) == 1)
                 return
-            records = [_lost(self._identity, first, failure)]
+            records = [self._lost(first, failure)]
         except Exception as failure:  # noqa: BLE001 (boundary: the runner could not be made)
             error = TrialError(type(failure).__name__, str(failure), "build")
             records = [
@@ -137,6 +146,18 @@ class ProcessBackend:
         if is_whole:
             batch.promise.set_result([batch.found[place] for place in range(len(batch.trials))])
 
+    def _lost(self, trial: Trial, failure: BaseException) -> TrialRecord:
+        match failure:
+            case ProcessExpired(exitcode=code) if code == OOM_EXIT_CODE:
+                text = "the worker went over memory_limit_per_container and was replaced"
+                status, error = TrialStatus.OOM, TrialError("MemoryError", text, "worker")
+            case ProcessExpired(exitcode=code):
+                text = f"the worker ended twice, {_ending(code)}"
+                status, error = TrialStatus.FAILED, TrialError("WorkerDied", text, "worker")
+            case _:
+                status, error = TrialStatus.TIMEOUT, timeout_error(self._timeout_s)
+        return _ended(self._identity, trial, status, error)
+
     def _cancelled(self, trial: Trial) -> TrialRecord:
         return _ended(self._identity, trial, TrialStatus.CANCELLED, None)
 
@@ -146,19 +167,8 @@ def _is_killed(failure: BaseException) -> bool:
     return isinstance(failure, ProcessExpired) and failure.exitcode != OOM_EXIT_CODE
 
 
-def _lost(identity: StudyIdentity, trial: Trial, failure: BaseException) -> TrialRecord:
-    match failure:
-        case ProcessExpired(exitcode=code) if code == OOM_EXIT_CODE:
-            text = "the worker went over memory_limit_per_container and was replaced"
-            return _ended(
-                identity, trial, TrialStatus.OOM, TrialError("MemoryError", text, "worker")
-            )
-        case ProcessExpired(exitcode=code):
-            error = TrialError("WorkerDied", f"the worker ended twice, {_ending(code)}", "worker")
-            return _ended(identity, trial, TrialStatus.FAILED, error)
-        case _:
-            error = TrialError("Timeout", "longer than timeout_s; the worker was ended", "run")
-            return _ended(identity, trial, TrialStatus.TIMEOUT, error)
+def _is_recycled(failure: BaseException) -> bool:
+    return isinstance(failure, ProcessExpired) and failure.exitcode == RECYCLE_EXIT_CODE
 
 
 def _ending(code: int) -> str:

@@ -20,9 +20,13 @@ from engine.optimization.trial_runner import StudyTask, Trial, TrialLoop
 from engine.optimization.trials import TrialRecord
 
 OOM_EXIT_CODE: Final = 73
-"""How a worker ends that is over its memory limit."""
+"""How a worker ends in the middle of a trial that is over its memory limit."""
+RECYCLE_EXIT_CODE: Final = 74
+"""How a worker ends between two batches because trials left too much behind in it."""
 
 _SAMPLE_S: Final = 0.5
+_BASELINE_FACTOR: Final = 1.5
+"""A worker that holds this many times what it had when it was ready, and the limit, is replaced."""
 _ADDRESS_SPACE_FACTOR: Final = 4
 """Address space is reserved far more freely than memory is used."""
 
@@ -32,13 +36,14 @@ class _Worker:
     task: StudyTask
     memory_limit: int | None
     loop: TrialLoop | None = None
+    watch: _MemoryWatch | None = None
 
 
 _state: list[_Worker] = []
 
 
 def start_worker(task: StudyTask, memory_limit: int | None) -> None:
-    """Say what this process works for; *memory_limit* is in bytes above a ready worker's use."""
+    """Say what this process works for; *memory_limit* is in bytes that a batch may take."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is the parent's to handle
     _state[:] = [_Worker(task, memory_limit)]
 
@@ -51,22 +56,50 @@ def run_batch(trials: Sequence[Trial]) -> list[TrialRecord]:
         name = f"p{os.getpid()}"
         worker.loop = TrialLoop(runner, worker.task.identity, name, SystemClock().monotonic_ns)
         if worker.memory_limit is not None:
-            _limit_memory(worker.memory_limit)
-    return worker.loop.run(trials, _never)
+            worker.watch = _MemoryWatch(worker.memory_limit)
+    if worker.watch is None:
+        return worker.loop.run(trials, _never)
+    with worker.watch:
+        return worker.loop.run(trials, _never)
 
 
 def _never() -> bool:
     return False  # a worker process is cancelled by being ended
 
 
-def _limit_memory(limit: int) -> None:
-    process = psutil.Process()
-    baseline = process.memory_info()
-    _limit_address_space(baseline.vms + _ADDRESS_SPACE_FACTOR * limit)
-    watch = threading.Thread(
-        target=_watch, args=(process, baseline.rss + limit), name="memory", daemon=True
-    )
-    watch.start()
+class _MemoryWatch:
+    """Ends the process when a batch takes more than *limit* bytes, or too much was left behind.
+
+    What trials before have left is not held against the next one: a worker that has grown is
+    replaced before it begins.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._process = psutil.Process()
+        memory = self._process.memory_info()
+        self._recycle_above = int(_BASELINE_FACTOR * memory.rss) + limit
+        self._most = memory.rss + limit
+        self._is_running = False
+        growth = self._recycle_above - memory.rss
+        _limit_address_space(memory.vms + growth + _ADDRESS_SPACE_FACTOR * limit)
+        threading.Thread(target=self._watch, name="memory", daemon=True).start()
+
+    def __enter__(self) -> None:
+        rss = self._process.memory_info().rss
+        if rss > self._recycle_above:
+            os._exit(RECYCLE_EXIT_CODE)
+        self._most = rss + self._limit
+        self._is_running = True
+
+    def __exit__(self, *_: object) -> None:
+        self._is_running = False
+
+    def _watch(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(_SAMPLE_S):
+            if self._is_running and self._process.memory_info().rss > self._most:
+                os._exit(OOM_EXIT_CODE)
 
 
 def _limit_address_space(size: int) -> None:
@@ -77,10 +110,3 @@ def _limit_address_space(size: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     if hard == resource.RLIM_INFINITY or size < hard:
         resource.setrlimit(resource.RLIMIT_AS, (size, hard))
-
-
-def _watch(process: psutil.Process, most: int) -> None:
-    pause = threading.Event()
-    while not pause.wait(_SAMPLE_S):
-        if process.memory_info().rss > most:
-            os._exit(OOM_EXIT_CODE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -132,6 +133,27 @@ def test_a_trial_that_hangs_or_eats_memory_is_ended_and_the_others_go_on() -> No
         "eat": TrialStatus.OOM,
         "raise": TrialStatus.FAILED,
     }
+
+
+@pytest.mark.parametrize("name", ["serial", "thread", "kernel"])
+def test_a_trial_that_is_too_long_is_ended_where_no_process_can_be(name: str) -> None:
+    space = parse_space({"fast": [1, 2], "act": ["", "hang"]})
+    backend = opened(name, replace(task_of(), timeout_s=0.05))
+    collector, _ = study(space, backend)
+    backend.close()
+    assert statuses(collector) == {"": TrialStatus.DONE, "hang": TrialStatus.TIMEOUT}
+    error = collector.records[1].error
+    assert error is not None
+    assert error.message == "longer than timeout_s: 0.05 s"
+
+
+def test_workers_that_keep_memory_are_replaced_and_no_trial_pays_for_another() -> None:
+    space = parse_space({"fast": {"range": [0, 14]}, "act": ["leak"]})
+    backend = ProcessBackend(task_of(), workers=1, memory_limit=60_000_000)
+    collector, _ = study(space, backend)
+    backend.close()
+    assert collector.counts()[TrialStatus.DONE] == 14
+    assert len({record.worker for record in collector.records}) > 1
 
 
 def test_a_runner_that_cannot_be_made_is_told_in_every_row() -> None:

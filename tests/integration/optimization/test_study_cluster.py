@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -141,6 +142,43 @@ def test_backtests_on_the_cluster_make_the_table_of_one_process(
     assert remote.best_reproduced is True
 
 
+def test_a_worker_with_another_strategy_is_refused_before_its_first_trial(
+    cluster: Cluster, write: Write, tmp_path: pathlib.Path
+) -> None:
+    file = write()
+    base = file.load_base()
+    task = base.task(tmp_path, seed_per_trial=False, is_remote=True)
+    other = {**task.settings, "source_hash": "0" * 64}
+    with pytest.raises(
+        ConfigurationError, match=r"has another strategy source: [0-9a-f]{12} there, 000000000000"
+    ):
+        DaskBackend(
+            replace(task, settings=other), address=cluster.address, monotonic_ns=MONOTONIC_NS
+        )
+    with pytest.raises(ConfigurationError, match=r"has another data: .* there, dada here"):
+        DaskBackend(
+            replace(task, identity=replace(task.identity, data_hash="dada")),
+            address=cluster.address,
+            monotonic_ns=MONOTONIC_NS,
+        )
+
+
+def test_a_trial_that_is_too_long_is_ended_on_the_cluster_too(cluster: Cluster) -> None:
+    space = parse_space({"fast": [1, 2], "act": ["", "hang", "deaf"]})
+    backend = DaskBackend(
+        replace(task_of(), timeout_s=0.2), address=cluster.address, monotonic_ns=MONOTONIC_NS
+    )
+    table = study(space, backend)
+    backend.close()
+    found = {str(item.parameters["act"]): item.status for item in table.records}
+    assert found == {
+        "": TrialStatus.DONE,
+        "hang": TrialStatus.TIMEOUT,
+        "deaf": TrialStatus.TIMEOUT,  # its worker was ended, the nanny brings another one
+    }
+    wait_for_workers(cluster)
+
+
 def test_a_cancelled_study_on_the_cluster_ends(cluster: Cluster) -> None:
     space = parse_space({"fast": {"range": [0, 20]}, "act": ["", "hang"]})
     backend = DaskBackend(task_of(), address=cluster.address, monotonic_ns=MONOTONIC_NS)
@@ -197,7 +235,7 @@ def serial_table_of_done(space: ParameterSpace) -> str:
 def test_an_address_with_nobody_there_is_told_in_seconds() -> None:
     with pytest.raises(ConfigurationError, match=r"no scheduler answers at tcp://127.0.0.1"):
         DaskBackend(task_of(), address=f"tcp://127.0.0.1:{free_port()}", monotonic_ns=MONOTONIC_NS)
-    with pytest.raises(ConfigurationError, match="no scheduler answers at nowhere"):
+    with pytest.raises(ConfigurationError, match="'nowhere' is no address of a scheduler"):
         DaskBackend(task_of(), address="nowhere", monotonic_ns=MONOTONIC_NS)
 
 
