@@ -108,7 +108,8 @@ class _Tables:
         symbols = len(inputs.symbols)
         burst = int(inputs.numbers[at.A_BURST])
         make = np.zeros if zeroed else np.empty
-        rows = signals + 64 + 8 * burst + 4 * symbols
+        # One order for each signal and its exits: a run that needs more grows the tables.
+        rows = signals + inputs.exits + 64 + 8 * burst + 4 * symbols
         self.orders = make((rows, at.O_COUNT), dtype=np.int64)
         self.fills = make((rows, at.X_COUNT), dtype=np.int64)
         width = max(64 + 5 * burst, inputs.groups)

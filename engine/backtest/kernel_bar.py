@@ -139,8 +139,7 @@ def load_bar(q: IntArray, s: IntArray, b: Bars, symbol: int, bar: int) -> bool:
     q[K_H] = b[B_H][i]
     q[K_L] = b[B_L][i]
     q[K_C] = b[B_C][i]
-    volume = b[B_VOLUME][i]
-    q[K_VOLUME] = volume
+    volume = 1
     q[K_DONE] = 0
     s[symbol, S_DONE] = 0
     s[symbol, S_DONE_BAR] = bar
@@ -151,6 +150,8 @@ def load_bar(q: IntArray, s: IntArray, b: Bars, symbol: int, bar: int) -> bool:
     q[K_POOL] = 0
     q[K_UNKNOWN] = 0
     if q[P_VOLUME_ACTIVE]:
+        volume = b[B_VOLUME][i]
+        q[K_VOLUME] = volume
         if volume < 0:
             q[K_UNKNOWN] = 1
         else:
@@ -162,7 +163,7 @@ def load_bar(q: IntArray, s: IntArray, b: Bars, symbol: int, bar: int) -> bool:
     basis = q[P_MARKET_BASIS]
     if basis:
         load_basis(q, b, i, basis)
-    return not flags & FLAG_SYNTHETIC and not (volume == 0 and q[P_VOLUME_ACTIVE])
+    return not flags & FLAG_SYNTHETIC and volume != 0
 
 
 @unit

@@ -127,6 +127,8 @@ class KernelInputs:
     owners: IntArray
     """Number of the strategy of each decision."""
     timeline_ts: IntArray
+    exits: int = 0
+    """Bracket exits that the decisions ask for."""
 
 
 def is_market_only(request: KernelRequest) -> bool:
@@ -176,6 +178,7 @@ def kernel_inputs(request: KernelRequest, *, market_only: bool = False) -> Kerne
     wanted = _MARKET if market_only else _PLAIN
     decisions, owners, tags, groups = _decisions(request, timeline, wanted)
     numbers = _numbers(request, slippage)
+    exits = 0
     if len(decisions):
         steps = decisions[:, at.D_STEP]
         burst = int(np.unique(steps, return_counts=True)[1].max())
@@ -185,6 +188,10 @@ def kernel_inputs(request: KernelRequest, *, market_only: bool = False) -> Kerne
         if not market_only:
             is_day = decisions[:, at.D_TIF] == int(TimeInForce.DAY)
             numbers[at.P_HAS_DAY_ORDERS] = bool(np.any(is_day))
+            exits = sum(
+                int(np.count_nonzero(decisions[:, column] != NO_PRICE))
+                for column in (at.D_SL, at.D_TP, at.D_SL_TRAIL)
+            )
     rows = np.zeros((0, 3), dtype=np.int64)
     stamps = np.zeros(0, dtype=np.int64)
     if timeline is not None:
@@ -203,6 +210,7 @@ def kernel_inputs(request: KernelRequest, *, market_only: bool = False) -> Kerne
         tags=tags,
         owners=owners,
         timeline_ts=stamps,
+        exits=exits,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from engine.backtest.jit import (
     kernel,
+    part,
     unit,
 )
 from engine.backtest.kernel_bar import (
@@ -46,6 +47,7 @@ from engine.backtest.kernel_layout import (
     B_FLAGS,
     B_H,
     B_L,
+    B_O,
     B_OPEN_TS,
     D_STEP,
     DAY_EXPIRED,
@@ -61,6 +63,8 @@ from engine.backtest.kernel_layout import (
     K_DEFER,
     K_DONE,
     K_NOW,
+    K_O,
+    K_OPEN_TS,
     K_POOL,
     K_TS,
     K_UNKNOWN,
@@ -137,6 +141,8 @@ from engine.execution.bar_order import (
 from engine.model.bar_columns import IntArray
 
 _PPB: Final = 1_000_000_000
+_BLOCK: Final = 16
+"""Bars that are compared at once."""
 
 
 @unit
@@ -448,6 +454,73 @@ def run_bars(
             q[A_STATUS] = STATUS_BANKRUPT
 
 
+@part
+def first_reach(
+    high: IntArray, low: IntArray, above: int, below: int, start: int, stop: int
+) -> int:
+    """Return the first bar from *start* to *stop* that reaches *above* or *below*, or *stop*.
+
+    Blocks without a way out of them are compared many bars at a time.
+    """
+    while start + _BLOCK <= stop:
+        tops, bottoms = high[start : start + _BLOCK], low[start : start + _BLOCK]
+        hits = 0
+        for place in range(_BLOCK):
+            hits |= (tops[place] >= above) | (bottoms[place] <= below)
+        if hits:
+            break
+        start += _BLOCK
+    while start < stop and high[start] < above and low[start] > below:
+        start += 1
+    return start
+
+
+@part
+def first_end(flags: ByteArray, start: int, stop: int) -> int:
+    """Return the first bar from *start* to *stop* that ends a session, or *stop*."""
+    while start < stop and not flags[start] & FLAG_ENDS:
+        start += 1
+    return start
+
+
+@part
+def plain_samples(
+    close: IntArray,
+    e: IntArray,
+    c: IntArray,
+    exposed: ByteArray,
+    first: int,
+    step: int,
+    stop: int,
+    base: int,
+    value: int,
+    cash: int,
+    flag: int,
+    leverage: int,
+    needs: int,
+) -> bool:
+    """Write the samples from *step* to *stop*; return whether none of them must be looked at.
+
+    Nothing needs a look while the equity is positive and, with *needs*, times the leverage no
+    less than the position's worth. Written samples of a False are void.
+    """
+    count = stop - step
+    prices = close[first + step : first + stop]
+    equities, cashes, held = e[step:stop], c[step:stop], exposed[step:stop]
+    least = MAX_PRICE
+    for place in range(count):
+        worth = value * prices[place]
+        equity = base + worth
+        equities[place] = equity
+        least = min(least, equity - 1)
+        if needs:
+            least = min(least, equity * leverage - abs(worth))
+    for place in range(count):
+        cashes[place] = cash
+        held[place] = flag
+    return bool(least >= 0)
+
+
 @unit
 def skip_quiet(
     q: IntArray,
@@ -484,6 +557,20 @@ def skip_quiet(
     if q[P_WATCHES]:
         peak = q[A_PEAK]
         alarm = peak - ppb_ceil(peak, q[P_WATCH_FROM])
+    if not q[P_WATCHES] and until - step > 1:
+        far = until
+        if is_watched:
+            far = first_reach(high, low, above, below, first + step, first + until) - first
+            if days:
+                far = first_end(flags, first + step, first + far) - first
+        if need and lots:
+            # Enough for any requirement of at most the whole value is more than is asked for.
+            if need <= _PPB and plain_samples(
+                close, e, c, exposed, first, step, far, base, value, cash, flag, leverage, 1
+            ):
+                step = far
+        elif plain_samples(close, e, c, exposed, first, step, far, base, value, cash, flag, 1, 0):
+            step = far
     while step < until:
         i = first + step
         if is_watched and (high[i] >= above or low[i] <= below or (days and flags[i] & FLAG_ENDS)):
@@ -507,7 +594,10 @@ def skip_quiet(
         q[A_EQUITY] = e[step - 1]
         s[0, S_MARK] = close[first + step - 1]
         s[0, S_CURSOR] = first + step
+        # What the next bar needs besides: asked for together, memory is waited for once.
         q[K_NOW] = b[B_CLOSE_TS][first + step - 1]
+        q[K_OPEN_TS] = b[B_OPEN_TS][first + step - 1]
+        q[K_O] = b[B_O][first + step - 1]
         q[A_SAMPLES] = step
         q[A_STEP] = step
 
