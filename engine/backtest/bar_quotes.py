@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from engine.execution.bar_settings import PathMode
 from engine.model.bar_columns import MISSING, BarColumns
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.quotes import QuoteTick
+from engine.model.quotes import BarPoint, QuoteTick
 
 DEPTH_LOTS = 10**12
 """Size that is shown on each side: bars say nothing of it."""
@@ -54,10 +54,10 @@ class BarQuoteSource:
             if is_high_first is None:
                 is_high_first = high - first < first - low
             one, other = (high, low) if is_high_first else (low, high)
-            yield self._quote(opens_ns, first, spread)
+            yield self._quote(opens_ns, first, spread, BarPoint.OPEN)
             yield self._quote(opens_ns + length_ns // 3, one, spread)
             yield self._quote(opens_ns + 2 * length_ns // 3, other, spread)
-            yield self._quote(closes_ns - 1, last, spread)
+            yield self._quote(closes_ns - 1, last, spread, BarPoint.CLOSE)
 
     def _spreads(self) -> list[int]:
         spread = self._bars.spread
@@ -65,6 +65,9 @@ class BarQuoteSource:
             return [0] * len(self._bars)
         return [0 if value == MISSING else value for value in spread.tolist()]
 
-    def _quote(self, ts_ns: int, price: int, spread: int) -> QuoteTick:
+    def _quote(
+        self, ts_ns: int, price: int, spread: int, point: BarPoint = BarPoint.INSIDE
+    ) -> QuoteTick:
         bid = max(1, price - spread // 2)
-        return QuoteTick(self.market, ts_ns, bid, bid + spread, DEPTH_LOTS, DEPTH_LOTS)
+        depth = DEPTH_LOTS
+        return QuoteTick(self.market, ts_ns, bid, bid + spread, depth, depth, bar_point=point)

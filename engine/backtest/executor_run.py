@@ -7,7 +7,7 @@ journal hash that a paper session with the same inputs has.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -24,6 +24,7 @@ from engine.backtest.executor_settings import (
     settings_problems,
     walked_path,
 )
+from engine.backtest.exposed_path import ExposedPath
 from engine.backtest.outcome import RawRun, Stopwatch, make_result
 from engine.backtest.results import BacktestResult, ResultStatus
 from engine.backtest.run_hash import effective_config, plain, run_hash
@@ -40,9 +41,11 @@ from engine.containers.inputs import (
 )
 from engine.containers.session_assembly import assemble_session
 from engine.containers.session_container import SessionContainer
+from engine.execution.bar_settings import PathMode
 from engine.execution.reasons import ReasonCode
 from engine.executors.archive import ArchivedExecutor
 from engine.executors.factory import load_builtin_executors
+from engine.executors.settings import ExecutorSettings
 from engine.flow.errors import ConfigurationError
 from engine.live.clock import SystemClock
 from engine.markets.merged_feed import FeedItem, MergedFeed, TimerTick
@@ -51,7 +54,7 @@ from engine.model.clock import SECOND_NS
 from engine.model.funding import FundingRate
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import Fill, Order, OrderStatus
-from engine.model.quotes import QuoteTick
+from engine.model.quotes import BarPoint, QuoteTick
 from engine.model.run_tables import (
     EQUITY_DTYPE,
     FILL_DTYPE,
@@ -172,6 +175,7 @@ class ExecutorRun:
             controllers=_controllers(config),
             strategies=self._strategies(),
             money_precision=account.money_precision,
+            executor_settings=ExecutorSettings(retry_backoff_base_ns=0, retry_backoff_max_ns=0),
         )
 
     def _strategies(self) -> list[tuple[ConnectorPair, Strategy]]:
@@ -206,10 +210,8 @@ class ExecutorRun:
         ends = sorted({int(ns) for one in columns for ns in one.ts_close.tolist()})
         place, total = 0, len(ends)
         self._give(container, StartInput(start_ns))
-        wishes, funding = self._wishes(), self._funding()
-        for item in feed:
-            while funding and funding[0].ts_ns < item.ts_ns:
-                self._give(container, funding.popleft())
+        wishes = self._wishes()
+        for item in self._items(container, feed, path):
             while place < total and item.ts_ns >= ends[place]:
                 samples.append((ends[place], container.portfolio.equity_atoms))
                 place += 1
@@ -228,6 +230,7 @@ class ExecutorRun:
                 now_ns=item.ts_ns,
                 equity_atoms=container.portfolio.equity_atoms,
                 fills=len(self._log.fills),
+                events=container.events_published,
             )
         self._stop(container, keep=not config.close_positions_at_end)
         end_ns = ends[min(place, total - 1)]
@@ -245,6 +248,27 @@ class ExecutorRun:
             for one in entry.funding_events()
         ]
         return deque(sorted(due, key=lambda one: one.ts_ns))
+
+    def _items(
+        self, container: SessionContainer, feed: MergedFeed, path: PathMode
+    ) -> Iterator[FeedItem]:
+        """Yield what the feed and the funding of the data give, extremes as *path* wants them.
+
+        The next item is asked for when the container has taken the one before.
+        """
+        exposed: dict[ConnectorPair, ExposedPath] = {}
+        if path is PathMode.PESSIMISTIC:
+            pairs = zip(self._instruments, self._columns, strict=True)
+            exposed = {one.market: ExposedPath(bars) for one, bars in pairs}
+        funding = self._funding()
+        for item in feed:
+            while funding and funding[0].ts_ns < item.ts_ns:
+                yield funding.popleft()
+            if isinstance(item, QuoteTick) and item.market in exposed:
+                net_lots = container.portfolio.net_lots(item.market)
+                yield exposed[item.market].placed(item, net_lots)
+            else:
+                yield item
 
     def _wishes(self) -> list[Callable[[int], ActionInput]]:
         """Return what creates the planned executors, once every market has a quote."""
@@ -268,7 +292,7 @@ class ExecutorRun:
                 return
             for quote in list(self._last.values()):
                 now_ns += 1
-                self._give(container, replace(quote, ts_ns=now_ns))
+                self._give(container, replace(quote, ts_ns=now_ns, bar_point=BarPoint.INSIDE))
             now_ns += SECOND_NS
             self._give(container, TimerInput(now_ns))
         self._give(container, ForceStopInput(now_ns))

@@ -135,15 +135,11 @@ def risk_settings(params: BarRiskSettings) -> RiskSettings:
 
 
 def walked_path(config: BacktestConfig) -> PathMode:
-    """Return how executors see a bar: as told, `pessimistic` as `adaptive`.
-
-    Which way is worse depends on the position, and the quotes of a bar are made before it is known.
-    """
+    """Return how executors see a bar: as told; `pessimistic` asks what the account holds."""
     section = config.components.broker
     if not isinstance(section, SimulatedBrokerSection):
         return PathMode.ADAPTIVE
-    path = section.params.path
-    return PathMode.ADAPTIVE if path is PathMode.PESSIMISTIC else path
+    return section.params.path
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 (any setting)

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from engine import flow
 from engine.model.funding import FundingRate
 from engine.model.instruments import ConnectorPair
-from engine.model.quotes import QuoteTick
+from engine.model.quotes import BarPoint, QuoteTick
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,7 @@ def encode(item: SessionInput) -> tuple[int, str, str]:
                 (
                     f"{market.connector_name} {market.trading_pair} {item.bid_ticks} "
                     f"{item.ask_ticks} {item.bid_lots} {item.ask_lots} {item.source_ns}"
+                    + (f" {item.bar_point.value}" if item.bar_point else "")
                 ),
             )
         case FundingRate():
@@ -143,9 +144,12 @@ def decode(ts_ns: int, kind: str, payload: str) -> SessionInput:
         match kind:
             case "quote":
                 connector, pair, *numbers = payload.split(" ")
-                bid, ask, bid_lots, ask_lots, source_ns = map(int, numbers)
+                bid, ask, bid_lots, ask_lots, source_ns, *points = map(int, numbers)
+                (point,) = points or (0,)
                 market = ConnectorPair(connector, pair)
-                return QuoteTick(market, ts_ns, bid, ask, bid_lots, ask_lots, source_ns)
+                return QuoteTick(
+                    market, ts_ns, bid, ask, bid_lots, ask_lots, source_ns, BarPoint(point)
+                )
             case "funding":
                 connector, pair, rate = payload.split(" ")
                 return FundingRate(ConnectorPair(connector, pair), ts_ns, int(rate))

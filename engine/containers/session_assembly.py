@@ -20,6 +20,7 @@ from engine.execution.tick_broker import TickBroker
 from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.position_store import InitialPosition
 from engine.executors.rates import MarketRates
+from engine.executors.settings import ExecutorSettings
 from engine.model.clock import SimulatedClock
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.portfolio.budget import Budget
@@ -62,6 +63,7 @@ def assemble_session(
     money_precision: int = 8,
     capital: Mapping[str, Decimal] | None = None,
     initial_positions: Mapping[str, Sequence[InitialPosition]] | None = None,
+    executor_settings: ExecutorSettings | None = None,
     outside: OutsideParts | None = None,
 ) -> SessionContainer:
     """Return a started container; nothing in it touches the outside.
@@ -82,6 +84,7 @@ def assemble_session(
         money_precision: decimals of one atom.
         capital: of each controller that has one, in its quote asset.
         initial_positions: of each controller that begins with some.
+        executor_settings: waiting times of executors; None for the usual ones.
         outside: what takes the orders out of the container, if they are not matched inside.
     """
     clock = SimulatedClock(start_ns)
@@ -125,6 +128,7 @@ def assemble_session(
     )
     orchestrator = ExecutorOrchestrator(
         strategy=desk,
+        settings=executor_settings,
         initial_positions_by_controller=initial_positions,
         capital_by_controller=capital,
     )

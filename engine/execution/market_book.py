@@ -17,6 +17,7 @@ class MarketBook:
         "bid",
         "buys",
         "instrument",
+        "is_closed",
         "is_quoted",
         "last_ticks",
         "net_lots",
@@ -30,6 +31,8 @@ class MarketBook:
     ) -> None:
         self.instrument = instrument
         self.is_quoted = False
+        self.is_closed = False
+        """Whether the newest quote is a bar's close: what arrives now trades from the next on."""
         self.last_ticks: int | None = None
         self.net_lots = 0
         self.ask = QuoteSide(sign=1, depth=depth, extra_ticks=extra_ticks, consume=consume)

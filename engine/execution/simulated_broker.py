@@ -25,7 +25,7 @@ from engine.execution.trigger_book import TriggerBasis, TriggerBook
 from engine.flow.errors import ExistsError
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import OrderRequest, OrderType, TimeInForce
-from engine.model.quotes import QuoteTick, TradeTick
+from engine.model.quotes import BarPoint, QuoteTick, TradeTick
 
 _NOTHING: Final[tuple[OrderReport, ...]] = ()
 
@@ -36,8 +36,9 @@ class SimulatedBroker(TickFilling):
     With no latency an order that is submitted while a quote is handled trades with that quote at
     once. MARKET buys at the ask and sells at the bid. A LIMIT that reaches the opposite quote on
     arrival takes it; one that rests fills at its limit, as maker, when the opposite quote reaches
-    it. Resting orders fill by price, then arrival; takers with something left come first, buys
-    before sells.
+    it; at the open of a bar, to which the market may have jumped, it gets the quote if that is
+    better. What arrives at the close of a bar waits for the next quote. Resting orders fill by
+    price, then arrival; takers with something left come first, buys before sells.
 
     Args:
         instruments: the markets that can be traded.
@@ -139,6 +140,8 @@ class SimulatedBroker(TickFilling):
         if self._ending:
             self._expire(quote.ts_ns, reports)
         book.is_quoted = True
+        book.is_closed = False
+        is_open = quote.bar_point is BarPoint.OPEN
         book.ask.update(quote.ask_ticks, quote.ask_lots)
         book.bid.update(quote.bid_ticks, quote.bid_lots)
         if book.takers:
@@ -146,9 +149,11 @@ class SimulatedBroker(TickFilling):
         if book.triggers is not None:
             self._pull(book, quote.ts_ns, reports)
         if book.buys.is_reached(quote.ask_ticks):
-            self._fill_resting(book, book.buys, book.ask, quote.ts_ns, reports)
+            self._fill_resting(book, book.buys, book.ask, quote.ts_ns, reports, is_open=is_open)
         if book.sells.is_reached(quote.bid_ticks):
-            self._fill_resting(book, book.sells, book.bid, quote.ts_ns, reports)
+            self._fill_resting(book, book.sells, book.bid, quote.ts_ns, reports, is_open=is_open)
+        if quote.bar_point is BarPoint.CLOSE:
+            book.is_closed = True
         if self._travelling:
             self._land(quote.ts_ns, reports)
         return reports
@@ -275,7 +280,8 @@ class SimulatedBroker(TickFilling):
     ) -> None:
         """Let an order act as its type says: take what it can, rest, or wait for a price."""
         limit = order.limit_ticks
-        if book.is_quoted and (limit is None or book.opposite(order.sign).is_reached(limit)):
+        is_tradable = book.is_quoted and not book.is_closed
+        if is_tradable and (limit is None or book.opposite(order.sign).is_reached(limit)):
             self._take(book, order, now_ns, reports)
         elif limit is None:
             book.takers[order.request.client_order_id] = order

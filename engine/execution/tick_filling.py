@@ -160,6 +160,8 @@ class TickFilling:
         quote: QuoteSide,
         now_ns: int,
         reports: list[OrderReport],
+        *,
+        is_open: bool,
     ) -> None:
         for order, limit in side.reached(quote.ticks):
             wanted = self._wanted(book, order, now_ns, reports)
@@ -168,7 +170,8 @@ class TickFilling:
             lots, _ = quote.take(wanted, limit)
             if not lots:
                 return
-            self._fill(book, order, lots, limit, now_ns, reports, is_maker=True)
+            ticks = quote.ticks if is_open else limit
+            self._fill(book, order, lots, ticks, now_ns, reports, is_maker=True)
 
     def _wanted(
         self, book: MarketBook, order: LiveOrder, now_ns: int, reports: list[OrderReport]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum, unique
+from enum import Enum, IntEnum, unique
 
 from engine.model.instruments import ConnectorPair
 
@@ -21,6 +21,18 @@ class PriceType(Enum):
     Custom = 7
 
 
+@unique
+class BarPoint(IntEnum):
+    """Where a quote lies on the path of the bar that it was made of."""
+
+    INSIDE = 0
+    """Between open and close, or of no bar."""
+    OPEN = 1
+    """The market may have jumped to it: a resting limit gets it if it is better."""
+    CLOSE = 2
+    """Nothing that is asked at it can trade before the next bar."""
+
+
 @dataclass(frozen=True, slots=True)
 class QuoteTick:
     """Best bid and ask of one market at one instant of the session.
@@ -35,6 +47,7 @@ class QuoteTick:
     bid_lots: int
     ask_lots: int
     source_ns: int = 0
+    bar_point: BarPoint = BarPoint.INSIDE
 
     def half_ticks(self, price_type: PriceType) -> int | None:
         """Return a price in half ticks, so that the mid is exact; None if a quote has none."""
