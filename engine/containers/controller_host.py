@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 from engine.containers.action_builder import ActionRefusedError, build_action
 from engine.containers.data_handler import DataHandler
-from engine.executors.actions import ActionCode, ActionResult
+from engine.executors.actions import ActionCode, ActionResult, ExecutorAction
+from engine.executors.info import ExecutorInfo
 from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.executors.step import Notice
@@ -21,6 +24,7 @@ from engine.strategies.controller import (
     CreateProposal,
     KeyedDraws,
     StopProposal,
+    StoreProposal,
     UpdateProposal,
 )
 
@@ -177,7 +181,13 @@ class ControllerHost:
             ),
             positions=self._orchestrator.positions(controller_id),
             performance=self._orchestrator.get_performance_report(controller_id, archives=False),
+            reports_of=partial(self._reports, controller_id),
         )
+
+    def _reports(self, controller_id: str) -> tuple[ExecutorInfo, ...]:
+        """Return full reports without counting them as such: what has ended stays listed."""
+        executors = self._orchestrator.executors(controller_id)
+        return tuple(executor.executor_info for executor in executors)
 
     def _carry_out(
         self, controller_id: str, proposal: ControllerProposal
@@ -196,15 +206,28 @@ class ControllerHost:
             case UpdateProposal():
                 verb = "update"
                 arguments |= {"executor_id": proposal.executor_id, "changes": proposal.changes}
+            case StoreProposal():
+                verb = "store"
+                arguments |= {"executor_id": proposal.executor_id}
+            case ExecutorAction() if type(proposal) is not ExecutorAction:
+                return str(proposal.action_type), self._execute(controller_id, proposal)
             case _:
                 kind = type(proposal).__name__
-                text = f"a proposal must be a create, stop or update, got {kind}"
+                text = f"a proposal must be a create, stop, update or store, got {kind}"
                 return kind, ActionResult(ok=False, code=ActionCode.NOT_FOUND, message=text)
         try:
             action = build_action(verb, arguments, self._orchestrator.config_type_of)
             return verb, self._orchestrator.execute_action(action)
         except ActionRefusedError as refusal:
             return verb, refusal.result
+
+    def _execute(self, controller_id: str, action: ExecutorAction) -> ActionResult:
+        """Execute an action as the controller's own, whatever controller it names."""
+        try:
+            own = replace(action, controller_id=controller_id)
+        except ValueError as error:  # its executor is not there any more
+            return ActionResult(ok=False, code=ActionCode.NOT_FOUND, message=str(error))
+        return self._orchestrator.execute_action(own)
 
     def _note_flood(self, controller_id: str, now_ns: int, *, is_flood: bool) -> None:
         if not is_flood:

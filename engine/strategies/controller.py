@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, TypeAlias
 
+from engine.executors.actions import ExecutorAction
+from engine.executors.info import ExecutorInfo
 from engine.model.draws import uniform
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import TradeType
@@ -37,7 +39,17 @@ class UpdateProposal:
     changes: dict[str, object]
 
 
-ControllerProposal: TypeAlias = CreateProposal | StopProposal | UpdateProposal
+@dataclass(frozen=True, slots=True)
+class StoreProposal:
+    """Move a terminated executor into the archive."""
+
+    executor_id: str
+
+
+ControllerProposal: TypeAlias = (
+    CreateProposal | StopProposal | UpdateProposal | StoreProposal | ExecutorAction
+)
+"""What a controller wants. Of an action it is the owner, whatever controller the action names."""
 
 
 class ExecutorFacts(Protocol):
@@ -167,6 +179,23 @@ class ControllerContext:
     positions: Sequence[PositionFacts] = ()
     performance: PerformanceFacts | None = None
     """None before there is a report."""
+    reports_of: Callable[[], Sequence[ExecutorInfo]] = tuple
+    """Makes the full reports of its executors."""
+
+    @property
+    def executors_info(self) -> tuple[ExecutorInfo, ...]:
+        """Return the full reports of its executors, made now; ``executors`` costs less."""
+        return tuple(self.reports_of())
+
+    @property
+    def positions_held(self) -> Sequence[PositionFacts]:
+        """Return ``positions``: what it holds without an executor."""
+        return self.positions
+
+    @property
+    def performance_report(self) -> PerformanceFacts | None:
+        """Return ``performance``: its own results."""
+        return self.performance
 
 
 class Controller(Protocol):
@@ -177,6 +206,6 @@ class Controller(Protocol):
         """Its id, unique in the session."""
         ...
 
-    def on_tick(self, context: ControllerContext) -> list[ControllerProposal]:
+    def on_tick(self, context: ControllerContext) -> Sequence[ControllerProposal]:
         """Return what it wants changed; called once per engine tick, with fresh facts."""
         ...

@@ -130,5 +130,5 @@ def test_what_is_no_proposal_is_refused(thing: object) -> None:
     effects = session.timer(1)
     ((_, _, result),) = [action for action in effects.actions if action[0] == "bad"]
     assert not result.ok
-    assert "must be a create, stop or update" in result.message
+    assert "must be a create, stop, update or store" in result.message
     assert session.container.executor_count == 1

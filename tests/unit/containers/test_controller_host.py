@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from engine.executors.actions import ActionCode
+from engine.executors.actions import ActionCode, ExecutorAction
+from engine.executors.factory import ExecutorFactory
+from engine.executors.position_config import PositionExecutorConfig, PositionExecutorUpdate
+from engine.executors.status import RunnableStatus
 from engine.model.orders import TradeType
 from engine.strategies.controller import (
     Controller,
@@ -16,6 +19,7 @@ from engine.strategies.controller import (
     ControllerProposal,
     CreateProposal,
     StopProposal,
+    StoreProposal,
     UpdateProposal,
 )
 from engine.testing.small_session import MARKET, SmallSession, small_plan
@@ -174,3 +178,41 @@ def test_the_next_controller_sees_what_the_one_before_it_did() -> None:
     session = session_with(first, second)
     assert len(session.timer(1).actions) == 1
     assert len(second.contexts[-1].executors) == 1
+
+
+def test_actions_are_proposals_too_and_belong_to_who_proposes_them() -> None:
+    config = PositionExecutorConfig.model_validate(CONFIG)
+
+    def propose(context: ControllerContext) -> list[ControllerProposal]:
+        if not context.executors_info:
+            return [ExecutorAction.create(config, controller_id="somebody else")]
+        (info,) = context.executors_info
+        if info.status is RunnableStatus.RUNNING:
+            return [ExecutorAction.stop(info.id, keep_position=True)]
+        (held,) = context.positions_held
+        seen.append((info.controller_id, info.lifecycle, held.amount))
+        return [StoreProposal(info.id)]
+
+    seen: list[object] = []
+    controller = Scripted(propose)
+    session = session_with(controller)
+    results = [result for at in (1, 2, 3) for _, _, result in session.timer(at).actions]
+    assert [result.code for result in results] == [ActionCode.OK] * 3
+    assert seen == [("one", "terminated", Decimal(2))]
+    context = controller.contexts[2]
+    assert context.performance_report is context.performance
+    assert session.container.orchestrator.executors("one") == ()
+
+
+def test_an_action_about_an_executor_that_is_gone_is_refused() -> None:
+    def propose(context: ControllerContext) -> list[ControllerProposal]:
+        (info,) = context.executors_info
+        update = PositionExecutorUpdate(take_profit=Decimal("0.1"))
+        action = ExecutorAction.update(info.id, update)
+        ExecutorFactory.forget_executor(info.id)
+        return [action, ExecutorAction()]
+
+    session = session_with(Scripted(propose))
+    session.act("create", executor_type="position_executor", config=CONFIG, controller_id="one")
+    codes = [result.code for _, _, result in session.timer(1).actions]
+    assert codes == [ActionCode.NOT_FOUND, ActionCode.NOT_FOUND]
