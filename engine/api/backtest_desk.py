@@ -24,6 +24,7 @@ from engine.api.board import Board
 from engine.api.command_event import PRIORITY_BACKTEST
 from engine.api.commands import BacktestCommand, CancelBacktest, DeleteBacktest, RunBacktest
 from engine.live.clock import SystemClock
+from engine.model.clock import to_iso
 from engine.store.batch import StoreBatch
 from engine.store.records import BacktestRecord
 
@@ -79,6 +80,8 @@ class _Task:
     is_cancelled: bool = False
     worker: Any = None
     log: list[str] = field(default_factory=list)
+    events: int = 0
+    errors: int = 0
 
 
 class BacktestDesk:
@@ -173,6 +176,7 @@ class BacktestDesk:
             folder=str(self._folder / backtest_id),
         )
         self._tasks[backtest_id] = _Task(detail, config, base_dir)
+        self._say(self._tasks[backtest_id], "queued")
         event = BacktestEvent(backtest_id=backtest_id, desk=self)
         try:
             await self.executor.append(event, priority=PRIORITY_BACKTEST)
@@ -183,6 +187,8 @@ class BacktestDesk:
         return f"backtest {backtest_id} is queued"
 
     def _cancel(self, task: _Task) -> None:
+        if not task.is_cancelled:
+            self._say(task, "asked to end")
         task.is_cancelled = True
         if task.worker is not None:
             task.worker.cancel()
@@ -236,6 +242,7 @@ class BacktestDesk:
         cancelled_ns: int | None = None
         with WorkerProcess(Job.of(task.config, task.base_dir, folder, keeps_prices=True)) as worker:
             task.worker = worker
+            self._say(task, f"runs in process {worker.pid}")
             while True:
                 found = worker.poll(POLL_S)
                 self._take_progress(task, worker.progress)
@@ -262,6 +269,7 @@ class BacktestDesk:
 
     def _take_progress(self, task: _Task, progress: Any) -> None:  # noqa: ANN401 (a Progress)
         row = task.detail.row
+        task.events, task.errors = progress.events, progress.errors
         if progress.bars_done < row.bars_done:
             return
         self._update(
@@ -272,6 +280,11 @@ class BacktestDesk:
             seconds_left=progress.seconds_left,
             simulated_ns=progress.now_ns,
         )
+
+    def _say(self, task: _Task, text: str) -> None:
+        """Add a line to the log of *task* and show it."""
+        task.log.append(f"{to_iso(self._clock.now_ns())} info {text}")
+        task.detail = replace(task.detail, log=tuple(task.log))
 
     def _update(self, task: _Task, **changes: Any) -> None:  # noqa: ANN401 (fields of the row)
         """Replace a row; the worker's thread may do it, since a reference is replaced."""
@@ -290,7 +303,10 @@ class BacktestDesk:
             simulated_ns=0,
             **_figures(summary),
         )
-        detail = replace(task.detail, summary=summary)
+        self._say(task, f"ended {status.value}")
+        *before, end = task.log
+        log = (*before, *_noted(summary), end)
+        detail = replace(task.detail, summary=summary, log=log)
         row = detail.row
         self._tasks.pop(row.id, None)
         self._finished = {row.id: detail, **self._finished}
@@ -313,6 +329,7 @@ class BacktestDesk:
                 "config": detail.config,
                 "base_dir": detail.base_dir,
                 "source": row.source,
+                "log": list(log),
             },
             summary=dict(summary),
             error=row.error,
@@ -379,7 +396,17 @@ def _detail_of(record: BacktestRecord, folder: Path) -> BacktestDetail:
         config=record.config.get("config", {}),
         base_dir=str(record.config.get("base_dir", "")),
         folder=str(folder / record.folder),
+        log=tuple(map(str, record.config.get("log", ()))) or _noted(record.summary),
     )
+
+
+def _noted(summary: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the log in *summary* as lines."""
+    lines = []
+    for one in summary.get("log") or ():
+        parts = [str(one.get(name) or "") for name in ("ts", "level", "symbol", "text")]
+        lines.append(" ".join(part for part in parts if part))
+    return tuple(lines)
 
 
 def _container_row(task: _Task) -> ContainerRow:
@@ -390,7 +417,8 @@ def _container_row(task: _Task) -> ContainerRow:
         mode=str(task.detail.config.get("mode", "")),
         state="running",
         components=COMPONENTS,
-        events=0,
+        events=task.events,
+        errors=task.errors,
         bars_done=row.bars_done,
         bars_total=row.bars_total,
         started_ns=row.created_ns,

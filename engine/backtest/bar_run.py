@@ -23,7 +23,6 @@ from engine.backtest.run_events import (
     position_facts,
     range_problem,
     signal_facts,
-    update_count,
 )
 from engine.backtest.strategy_host import BarStrategyHost, Caller, own_orders
 from engine.backtest.strategy_seat import SymbolFeed
@@ -557,6 +556,7 @@ class BarRun:
             self._silent += 1
         if change is not Watch.HALTED or watch is None:
             return
+        self._counters.bar_index = bar
         self._container.context.log("warning", "trading is halted: max_drawdown reached")
         self._broker.cancel_all(now_ns=now_ns, reason="RISK_HALT", keep=is_exit)
         if watch.flattens:
@@ -605,10 +605,8 @@ class BarRun:
         if self.is_loud:
             return
         broker = self._broker
-        updates = sum(update_count(order) for order in broker.orders)
-        fills = 2 * len(broker.fill_log)
-        total = self._position + self._instants_done() + fills + broker.dues_settled + updates
-        total += self._silent
+        total = self._position + self._instants_done() + self._silent
+        total += 2 * len(broker.fill_log) + broker.dues_settled + broker.order_updates
         self._bus.count(max(0, total - self._counted))
         self._counted = max(self._counted, total)
 
@@ -640,12 +638,18 @@ class BarRun:
         self._host.outbox.clear()
 
     def _report(self, done: int, now_ns: int) -> None:
+        if not self._control.is_due:
+            return
+        self._position = done
+        self._count_events()
         self._control.report(
             bars_done=done,
             bars_total=self.total,
             now_ns=now_ns,
             equity_atoms=self._account.equity,
             fills=len(self._broker.fill_log),
+            events=self._bus.events_published,
+            errors=self._bus.error_count,
         )
 
     def _sync_counters(self) -> None:
@@ -662,6 +666,8 @@ class BarRun:
             len(self._broker.fill_log),
             self._control.elapsed_s(),
             status,
+            self._bus.events_published,
+            self._bus.error_count,
         )
 
 

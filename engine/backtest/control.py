@@ -23,6 +23,8 @@ class Progress:
     fills: int = 0
     elapsed_s: float = 0.0
     status: str = "running"
+    events: int = 0
+    errors: int = 0
 
     @property
     def bars_per_second(self) -> float | None:
@@ -78,8 +80,21 @@ class RunControl:
         """Count the time from now on."""
         self._started_ns = self._clock.monotonic_ns()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether the last report is long enough ago for another."""
+        return self._clock.monotonic_ns() >= self._due_ns
+
     def report(
-        self, *, bars_done: int, bars_total: int, now_ns: int, equity_atoms: int, fills: int
+        self,
+        *,
+        bars_done: int,
+        bars_total: int,
+        now_ns: int,
+        equity_atoms: int,
+        fills: int,
+        events: int = 0,
+        errors: int = 0,
     ) -> None:
         """Take how far the run is, unless the last report was just before."""
         monotonic_ns = self._clock.monotonic_ns()
@@ -94,6 +109,8 @@ class RunControl:
                 equity_atoms,
                 fills,
                 (monotonic_ns - self._started_ns) / SECOND_NS,
+                events=events,
+                errors=errors,
             )
         )
 

@@ -97,6 +97,8 @@ class BacktestResult:
     bars: int = 0
     bars_per_second: float | None = None
     shortfall_atoms: int = 0
+    log: tuple[Mapping[str, Any], ...] = ()
+    """What the run noted, see `engine.backtest.run_log`."""
 
     def __post_init__(self) -> None:
         for name in ("equity", "trades", "fills", "orders"):
@@ -187,6 +189,7 @@ class BacktestResult:
             "flags": dict(self.flags),
             "costs": self.cost_banner,
             "warnings": list(self.warnings),
+            "log": [dict(one) for one in self.log],
             "error": self.error,
         }
         if self.dominant_rejection is not None:

@@ -6,10 +6,6 @@ from typing import Any, Final
 
 from engine.containers.bus import BusKind
 from engine.execution.bar_order import (
-    FILLED,
-    REJECTED,
-    ROLE_END,
-    ROLE_LIQUIDATION,
     BarFill,
     BarOrder,
     DueNews,
@@ -21,17 +17,7 @@ from engine.strategies.signal_rows import SignalRow
 from engine.strategies.signal_table import NO_PRICE
 
 _LARGEST: Final = 1 << 62
-_FORCED: Final = frozenset({ROLE_END, ROLE_LIQUIDATION})
-"""Orders that the broker makes itself; it tells of their end only."""
 _DEFAULT_ROW: Final = SignalRow()
-
-
-def update_count(order: BarOrder) -> int:
-    """Return how many ORDER_UPDATE events *order* had: routed, changed, ended."""
-    is_routed = order.state != REJECTED or order.filled_lots > 0 or order.bar_created >= 0
-    is_own = not order.is_child and order.role not in _FORCED
-    partial_fills = order.fills - int(order.state == FILLED)
-    return int(is_routed and is_own) + partial_fills + order.revision + int(order.state >= FILLED)
 
 
 def range_problem(row: SignalRow) -> str:

@@ -21,6 +21,7 @@ from engine.backtest.envelope import run_envelope
 from engine.backtest.lookahead import check_request
 from engine.backtest.outcome import Stopwatch, collect, make_result
 from engine.backtest.results import BacktestResult, ResultStatus
+from engine.backtest.run_log import run_log
 from engine.containers.bus import ComponentFailedError
 from engine.containers.lifecycle import ContainerState
 from engine.flow.errors import OperationError
@@ -156,6 +157,17 @@ class Runner:
                 control=control,
                 wall_ns=self._clock.now_ns(),
                 events=None if built.recorder is None else tuple(built.recorder.rows),
+            )
+            result = replace(
+                result,
+                log=run_log(
+                    built.container,
+                    built.columns,
+                    engine=result.engine,
+                    refusals=plan.refusals,
+                    liquidations=built.broker.liquidations,
+                    status=result.status.value,
+                ),
             )
             if class_state(strategies) != before:
                 result = self._with_class_state(result)

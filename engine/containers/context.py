@@ -33,7 +33,7 @@ class ContainerContext:
         bus: EventBus,
         clock: Clock,
         resolve: Callable[[str], object],
-        log: Callable[[str, str], None],
+        log: Callable[[str, str, str], None],
         seed: int = 0,
         mode: str = "",
     ) -> None:
@@ -54,9 +54,9 @@ class ContainerContext:
         """
         return self._resolve(name)
 
-    def log(self, level: str, text: str) -> None:
-        """Add a line to the container's log; it carries id, mode and bar index (CONT-8)."""
-        self._log(level, text)
+    def log(self, level: str, text: str, symbol: str = "") -> None:
+        """Add a line to the container's log; it carries id, mode, symbol and bar index (CONT-8)."""
+        self._log(level, text, symbol)
 
     @property
     def rng(self) -> np.random.Generator:

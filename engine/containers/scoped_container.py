@@ -480,9 +480,15 @@ class ScopedContainer:
             mode=self.mode,
         )
 
-    def _log(self, level: str, text: str) -> None:
+    def _log(self, level: str, text: str, symbol: str = "") -> None:
         if len(self.log_lines) < LOG_LINES_KEPT:
-            where = {"container_id": self.id, "mode": self.mode, "bar": self.counters.bar_index}
+            where = {
+                "container_id": self.id,
+                "mode": self.mode,
+                "symbol": symbol,
+                "bar": self.counters.bar_index,
+                "ts": self.clock.now_ns(),
+            }
             self.log_lines.append((level, text, where))
 
     def _check_open(self, name: str) -> None:

@@ -374,7 +374,10 @@ class BarFilling(BarContingent):
             order.phase = PHASE_MARKET
             order.is_triggered = True
             book.is_dirty = True
-        if self.listening and not self._is_trial:
+        if self._is_trial:
+            return
+        self.order_updates += 1
+        if self.listening:
             self.news.append(OrderNews(order, PARTIAL, "", ts))
 
     def _follow_up(

@@ -153,6 +153,7 @@ class BarIntake(BarDues):
             group.members.append(order)
         if order.tif == GTD:
             self.due_ns = min(self.due_ns, order.expire_ns)
+        self.order_updates += 1
         if self.listening:
             self.news.append(OrderNews(order, ROUTED, "", now_ns))
         if order.bracket is not None:
@@ -288,6 +289,7 @@ class BarIntake(BarDues):
         if order.is_armed:
             self._set_level(order)
         book.is_dirty = True
+        self.order_updates += 1
         if self.listening:
             self.news.append(OrderNews(order, order.state, "REPLACED", now_ns))
         return True

@@ -73,6 +73,7 @@ class BarState:
     Attributes:
         tells_all: whether positions and what fell due are reported in `news`, too.
         dues_settled: how many funding payments and corporate actions there were.
+        order_updates: how many changes of orders there were, reported or not.
     """
 
     def __init__(
@@ -120,6 +121,7 @@ class BarState:
         self.news: list[News] = []
         self.tells_all = False
         self.dues_settled = 0
+        self.order_updates = 0
         self.oco: dict[Hashable, OcoGroup] = {}
         self._client_ids: dict[str, BarOrder] = {}
         self.endings: dict[tuple[int, str], int] = {}
@@ -203,6 +205,7 @@ class BarState:
         self.open_count -= 1
         if self._is_trial:
             return
+        self.order_updates += 1
         if order.state != FILLED:
             key = (order.state, reason)
             self.endings[key] = self.endings.get(key, 0) + 1

@@ -72,6 +72,7 @@ class PassthroughBroker(BarBroker):
         order.oco_group = 0
         order.phase = PHASE_MARKET
         book.orders.append(order)
+        self.order_updates += 1
         if self.listening:
             self.news.append(OrderNews(order, ROUTED, "", now_ns))
         ticks = self._price(book, order)

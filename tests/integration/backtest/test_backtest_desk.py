@@ -100,9 +100,17 @@ async def test_a_backtest_is_run_stored_and_listed_after_a_restart(tmp_path: Pat
         assert view.trade_count == 88
         states = made.desk.executor.status_counts()
         assert states[flow.EventStatus.COMPLETED.value] == 1
+        said = [line.partition(" info ")[2] for line in detail.log]
+        assert said[0] == "queued"
+        assert said[1].startswith("runs in process ")
+        assert "runs on the event path" in detail.log[3]
+        assert said[-1] == "ended completed"
     async with bench(tmp_path) as again:
         (listed,) = again.queries.backtests()
         assert listed == row
+        stored = again.queries.backtest(backtest_id)
+        assert stored is not None
+        assert stored.log == detail.log
         assert await again.desk.perform(DeleteBacktest(backtest_id=backtest_id))
         assert again.queries.backtests() == ()
         assert not await anyio.Path(detail.folder).exists()

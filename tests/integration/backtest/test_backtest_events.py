@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine.backtest.control import Progress, RunControl
 from engine.backtest.results import BacktestResult
 from engine.backtest.strategy_loading import type_of_class
 from engine.containers.bus import ComponentFailedError
@@ -176,3 +177,46 @@ def test_a_run_that_fails_ends_unhealthy() -> None:
     assert [kind for kind, _ in told] == ["ERROR", "LIFECYCLE", "HEALTH"]
     assert told[1][1] == {"from": "RUNNING", "to": "ERROR"}
     assert told[2][1]["level"] == "UNHEALTHY"
+
+
+def test_the_log_of_a_run_says_how_it_ran_and_what_was_halted_and_skipped() -> None:
+    config = config_of(
+        "scripted",
+        {"orders": [{"bar": 0, "side": "buy", "qty": 900}]},
+        risk={"max_drawdown": "0.05"},
+    )
+    rows = [(10_000, 10_000, 10_000, 10_000), *[(9_000, 9_000, 9_000, 9_000)] * 3]
+    rows[1] = (10_000, 10_000, 9_000, 9_000)
+    log = run_on(config, bars_of(rows)).log
+    assert [one["text"] for one in log] == [
+        "4 bars from 2017-01-01T00:00:00.000000Z to 2017-01-05T00:00:00.000000Z",
+        "runs on the event path",
+        "trading is halted: max_drawdown reached",
+        "completed after 4 bars",
+    ]
+    assert (log[2]["level"], log[2]["bar"]) == ("warning", 1)
+    assert log[2]["ts"] == "2017-01-03T00:00:00.000000Z"
+    assert {one["mode"] for one in log} == {"BACKTEST_SINGLE"}
+    assert log[0]["symbol"] == "ACME"
+    clumsy = run_on(
+        config_of("mine", stop_on_error=False),
+        bars_of(FLAT),
+        strategies={"mine": type_of_class(Clumsy)},
+    )
+    errors = [one["text"] for one in clumsy.log if one["level"] == "error"]
+    assert len(errors) == 2
+    assert "strategy.on_bar" in errors[0]
+    assert "ValueError: not today" in errors[0]
+
+
+def test_progress_counts_events_and_errors() -> None:
+    seen: list[Progress] = []
+    control = RunControl(listener=seen.append)
+    result = run_on(
+        config_of("mine", stop_on_error=False),
+        bars_of(FLAT),
+        strategies={"mine": type_of_class(Clumsy)},
+        control=control,
+    )
+    assert seen[-2].events == result.container_metrics.events_processed
+    assert seen[-2].errors == 2

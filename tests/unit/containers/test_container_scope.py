@@ -168,10 +168,16 @@ def test_health_and_metrics_say_how_it_is() -> None:
 def test_log_lines_carry_container_mode_and_bar() -> None:
     with container(mode="OPTIMIZATION") as scope:
         scope.counters.bar_index = 12
-        scope.context.log("info", "hello")
-        assert scope.log_lines == [
-            ("info", "hello", {"container_id": "backtest_1", "mode": "OPTIMIZATION", "bar": 12})
-        ]
+        scope.clock.advance_to(99)
+        scope.context.log("info", "hello", "ACME")
+        where = {
+            "container_id": "backtest_1",
+            "mode": "OPTIMIZATION",
+            "symbol": "ACME",
+            "bar": 12,
+            "ts": 99,
+        }
+        assert scope.log_lines == [("info", "hello", where)]
 
 
 class Slow:
