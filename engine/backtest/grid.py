@@ -124,6 +124,11 @@ class GridRunner:
         ]
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="grid") if workers > 1 else None
 
+    @property
+    def table_bytes(self) -> int:
+        """Return the memory of the tables that the threads keep."""
+        return sum(worker.table_bytes for worker in self._workers)
+
     def run(
         self,
         columns: int,
@@ -280,6 +285,11 @@ class _Buffer:
     def __init__(self, width: int) -> None:
         self._rows = np.zeros((0, width), dtype=np.int64)
 
+    @property
+    def nbytes(self) -> int:
+        """Return its memory."""
+        return self._rows.nbytes
+
     def rows(self, count: int, *, dirty: int = 0) -> IntArray:
         """Return *count* rows; the first *dirty* were written before and are cleared."""
         if len(self._rows) < count:
@@ -321,6 +331,13 @@ class _Worker:
         self._exposed = np.zeros(0, dtype=np.uint8)
         self._pairs = np.zeros((0, 2), dtype=np.int64)
         self._waiting: list[_Played] = []
+
+    @property
+    def table_bytes(self) -> int:
+        """Return the memory of the tables that are used again."""
+        buffers = (self._orders, self._fills, self._entries, *self._trips)
+        arrays = (self._equity, self._cash, self._exposed, self._pairs)
+        return sum(one.nbytes for one in buffers) + sum(one.nbytes for one in arrays)
 
     def take(self) -> list[GridColumn]:
         """Return the columns that were played since the last call, with their digests."""

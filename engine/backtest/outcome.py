@@ -139,7 +139,7 @@ def make_result(
     if raw.status is not ResultStatus.BANKRUPT and not (raw.has_half_marks and log.open_lots):
         _check_consistency(raw, log, columns, initial)
     metrics = compute_metrics(
-        _metric_inputs(raw, log, columns, initial, first_decision_bar, account.money_precision),
+        metric_inputs(raw, log, columns, initial, first_decision_bar, account.money_precision),
         metric_settings(config),
     )
     mark = fingerprint(raw.fills, raw.equity, raw.orders)
@@ -219,7 +219,7 @@ def _check_consistency(
         )
 
 
-def _metric_inputs(
+def metric_inputs(
     raw: RawRun,
     log: TradeLog,
     columns: Sequence[BarColumns],
@@ -227,6 +227,7 @@ def _metric_inputs(
     first_decision_bar: int,
     money_precision: int,
 ) -> MetricInputs:
+    """Return what the metrics of *raw* are computed of."""
     scales = np.array([one.instrument.atoms_per_tick_lot for one in columns], dtype=object)
     fills = raw.fills
     notional = sum(

@@ -55,11 +55,9 @@ class _TrialControl(RunControl):
         self.is_hopeless = False
         super().__init__()
 
-    def report(
-        self, *, bars_done: int, bars_total: int, now_ns: int, equity_atoms: int, fills: int
-    ) -> None:
+    def report(self, *, equity_atoms: int, **facts: int) -> None:
         """Look at the equity; nobody is told of a trial's progress."""
-        del bars_done, bars_total, now_ns, fills
+        del facts
         if self._deepest is None:
             return
         self._peak = max(self._peak, equity_atoms)
