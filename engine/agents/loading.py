@@ -41,7 +41,7 @@ def load_agent_class(section: AgentSection, *, base_dir: Path) -> type[SessionAg
             raise AgentLoadError("type", text)
         return found
     module_name, _, class_name = section.class_path.partition(":")
-    module = _import(module_name, base_dir)
+    module = import_module_at(module_name, base_dir)
     found_class = getattr(module, class_name, None)
     if found_class is None:
         raise AgentLoadError("class", f"module {module_name} has no {class_name}")
@@ -51,7 +51,14 @@ def load_agent_class(section: AgentSection, *, base_dir: Path) -> type[SessionAg
     return found_class
 
 
-def _import(name: str, base_dir: Path) -> ModuleType:
+def import_module_at(name: str, base_dir: Path) -> ModuleType:
+    """Return the module *name*: the file in *base_dir*, or what Python finds.
+
+    It runs once: a second session that names the same file gets the same module.
+
+    Raises:
+        AgentLoadError: it is nowhere, or it raises.
+    """
     beside = base_dir.joinpath(*name.split(".")).with_suffix(".py")
     try:
         return _load_file(name, beside) if beside.is_file() else importlib.import_module(name)

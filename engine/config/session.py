@@ -95,7 +95,9 @@ class ControllerSection(_Section):
     """A controller: opens and manages executors by itself."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", description="unique name")
-    kind: str = Field(description="which controller, for example momentum")
+    kind: str = Field(
+        description="which controller, for example momentum, or your own as module:Class"
+    )
     params: dict[str, object] = Field(default_factory=dict, description="its parameters")
     total_amount_quote: Decimal | None = Field(
         default=None, gt=0, description="its capital, which its return is told of"
@@ -146,6 +148,10 @@ class SessionConfig(_Section):
     agents: tuple[AgentSection, ...] = ()
     scheduling: SchedulingSettings = SchedulingSettings()
     control_api: ControlApiSettings = ControlApiSettings()
+    modules: tuple[str, ...] = Field(
+        default=(),
+        description="your own modules with executor types, beside this file or where Python looks",
+    )
     executors: tuple[Mapping[str, object], ...] = Field(
         default=(), description="executors that are created at the start, with their type"
     )

@@ -15,6 +15,7 @@ from engine.agents.config import AgentSection
 from engine.agents.loading import AgentLoadError, load_agent_class
 from engine.agents.session_agent import SessionAgent
 from engine.config.document import ConfigError, Document, load_document, validate
+from engine.config.own_types import OwnTypeError, load_executor_module, own_controller_type
 from engine.config.problems import describe_all
 from engine.config.session import SessionConfig
 from engine.config.yaml_tree import Path, Plain
@@ -106,6 +107,7 @@ class _PlanReader:
 
     def read(self) -> SessionPlan:
         load_builtin_executors()
+        self._load_modules()
         sources = self._sources()
         controllers = self._controllers()
         strategies = self._strategies()
@@ -124,6 +126,14 @@ class _PlanReader:
             agents,
             positions,
         )
+
+    def _load_modules(self) -> None:
+        """Let the user's own modules register their executor types."""
+        for index, name in enumerate(self._config.modules):
+            try:
+                load_executor_module(name, self._document.base_dir)
+            except OwnTypeError as error:
+                self._add(("modules", index), str(error))
 
     def _sources(self) -> tuple[MarketSource, ...]:
         venues = self._venues()
@@ -173,6 +183,12 @@ class _PlanReader:
             if section.id in controllers or section.id == "main":
                 self._add((*path, "id"), f"{section.id!r} is taken, choose another")
             kind = known.get(section.kind)
+            if kind is None and ":" in section.kind:
+                try:
+                    kind = own_controller_type(section.kind, self._document.base_dir)
+                except OwnTypeError as error:
+                    self._add((*path, "kind"), str(error))
+                    continue
             if kind is None:
                 self._add((*path, "kind"), _unknown("controller", section.kind, known))
                 continue
