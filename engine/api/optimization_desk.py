@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,6 +26,7 @@ from engine.api.optimization_files import (
     OptimizationJob,
     StudyOptions,
 )
+from engine.api.optimization_table import FAILED, GrowingTable, best_of
 from engine.api.optimization_views import StudyDetail, StudyRow, StudyStatus, TrialRow
 from engine.live.clock import SystemClock
 
@@ -34,7 +34,8 @@ STUDIES_AT_ONCE: Final = 1
 """One study uses all cores already."""
 LISTED: Final = 200
 GRACE_S: Final = 3.0
-REPORT_FILE: Final = "report.json"
+KEPT_ROWS: Final = 50_000
+"""Rows of studies that have ended that are read at the start, the newest studies first."""
 _LIMITS: Final = {
     "queue_capacity": STUDIES_AT_ONCE,
     "capacity_refresh_time": 0.1,
@@ -94,6 +95,7 @@ class _Task:
 
     detail: StudyDetail
     job: OptimizationJob
+    table: GrowingTable
     fresh: deque[Any] = field(default_factory=deque)
     progress: Any = None
     is_cancelled: bool = False
@@ -202,7 +204,7 @@ class OptimizationDesk:
             backtest=job.backtest,
             base_dir=job.base_dir,
         )
-        task = _Task(detail, job, fresh)
+        task = _Task(detail, job, GrowingTable(job.direction), fresh)
         self._tasks[job.id] = task
         self._finished.pop(job.id, None)
         event = StudyEvent(study_id=job.id, desk=self)
@@ -273,11 +275,9 @@ class OptimizationDesk:
             )
         trials = task.detail.trials
         if records:
-            rows = {trial.index: trial for trial in trials}
-            rows |= {record.index: task.job.trial_row(record) for record in records}
-            trials = tuple(rows[index] for index in sorted(rows))
-            failed = sum(trial.status in _FAILED for trial in trials)
-            row = replace(row, failed=failed, best=_best(trials, task.detail.direction))
+            task.table.add(task.job.trial_row(record) for record in records)
+            trials = task.table.rows()
+            row = replace(row, failed=task.table.failed, best=task.table.best)
         task.detail = replace(task.detail, row=row, trials=trials)
         for record in records:
             event = TrialEvent(study_id=row.id, index=record.index)
@@ -301,17 +301,15 @@ class OptimizationDesk:
             error=error,
         )
         report = {key: value for key, value in summary.items() if key != "rows"}
-        detail = replace(task.detail, row=row, report=report)
+        html_path = str(task.job.html_path) if summary else ""
+        detail = replace(task.detail, row=row, report=report, html_path=html_path)
         self._tasks.pop(row.id, None)
         self._finished = {row.id: detail, **self._finished}
         level = "error" if status is StudyStatus.FAILED else "info"
         self._note(level, f"study {row.id} ({row.name}) {status.value} {error}".rstrip())
         await self.refresh()
-        if summary:
-            await to_thread.run_sync(_keep, self._data_dir / STUDIES / row.id, detail)
 
 
-_FAILED: Final = frozenset({"FAILED", "OOM", "TIMEOUT"})
 _EVENT_STATUS: Final = {
     "DONE": flow.EventStatus.COMPLETED,
     "PRUNED": flow.EventStatus.SKIPPED,
@@ -322,31 +320,15 @@ _EVENT_STATUS: Final = {
 }
 
 
-def _best(trials: tuple[TrialRow, ...], direction: str) -> TrialRow | None:
-    known = [trial for trial in trials if trial.objective is not None]
-    sign = -1.0 if direction == "minimize" else 1.0
-    return max(known, key=lambda one: (sign * (one.objective or 0.0), -one.index), default=None)
-
-
-def _keep(folder: Path, detail: StudyDetail) -> None:
-    row = detail.row
-    plain = {
-        "name": row.name,
-        "status": row.status.value,
-        "created_ns": row.created_ns,
-        "finished_ns": row.finished_ns,
-        "report": dict(detail.report),
-    }
-    (folder / REPORT_FILE).write_text(json.dumps(plain), encoding="utf-8")
-
-
 def _kept_studies(root: Path) -> list[StudyDetail]:
     """Return the studies in *root*, newest first; damaged ones are left out."""
     found: list[StudyDetail] = []
     folders = sorted(root.iterdir(), key=_age) if root.is_dir() else []
+    left = KEPT_ROWS
     for folder in folders[:LISTED]:
         with suppress(OptimizationFileError, OSError, ValueError, KeyError, TypeError):
-            found.append(_kept_study(root, folder))
+            found.append(_kept_study(root, folder, left))
+            left -= len(found[-1].trials)
     return found
 
 
@@ -357,31 +339,40 @@ def _age(folder: Path) -> tuple[int, str]:
         return 0, folder.name
 
 
-def _kept_study(root: Path, folder: Path) -> StudyDetail:
+def _kept_study(root: Path, folder: Path, most: int) -> StudyDetail:
+    """Return the study in *folder*, without its table if that has more than *most* rows."""
     job = OptimizationJob(root.parent, resume=folder.name)
-    trials = tuple(job.trial_row(record) for record in job.kept_records())
-    kept: dict[str, Any] = {}
-    if (folder / REPORT_FILE).is_file():
-        kept = json.loads((folder / REPORT_FILE).read_text(encoding="utf-8"))
+    kept = job.kept_report()
+    rows = int(kept.get("rows") or 0)
+    trials: tuple[TrialRow, ...] = ()
+    if rows <= most:
+        trials = tuple(job.trial_row(record) for record in job.kept_records())
+    report = kept.get("report", {})
+    best = best_of(trials, job.direction) or job.best_of(report)
+    failed = sum(trial.status in FAILED for trial in trials)
     row = StudyRow(
         job.id,
         str(kept.get("name") or job.name),
         StudyStatus(kept.get("status", StudyStatus.INTERRUPTED.value)),
-        int(kept.get("created_ns") or folder.stat().st_mtime_ns),
+        job.created_ns,
         job.source,
         metric=job.metric,
-        done=len(trials),
-        total=job.total,
-        failed=sum(trial.status in _FAILED for trial in trials),
-        best=_best(trials, job.direction),
+        done=int(kept.get("done") or len(trials)),
+        total=int(kept.get("total") or job.total),
+        failed=int(report.get("failed", failed)),
+        best=best,
         finished_ns=kept.get("finished_ns"),
+        error=""
+        if rows <= most
+        else f"{rows:,} trials are not read at the start; they are in {job.html_path}",
     )
     return StudyDetail(
         row,
         parameters=job.parameters,
         direction=job.direction,
         trials=trials,
-        report=kept.get("report", {}),
+        report=report,
         backtest=job.backtest,
         base_dir=job.base_dir,
+        html_path=str(job.html_path) if kept else "",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -16,14 +17,18 @@ if TYPE_CHECKING:
     from engine.config.optimization_file import OptimizationFile
     from engine.optimization.objective import Objective
     from engine.optimization.optimization_executor import StudyProgress
-    from engine.optimization.study import Study, StudyResult
+    from engine.optimization.study import Study
+    from engine.optimization.study_result import StudyResult
     from engine.optimization.trials import TrialRecord
 
 STUDIES: Final = "optimizations"
 """Folder of studies inside the data directory."""
 
+REPORT_FILE: Final = "report.json"
+HTML_FILE: Final = "report.html"
 _STUDY_FILE: Final = "study.json"
 _JOURNAL_FILE: Final = "journal.jsonl"
+_TABLE_FILE: Final = "table.jsonl"
 
 
 class OptimizationFileError(EngineError):
@@ -109,7 +114,9 @@ class OptimizationJob:
                 raise OptimizationFileError("name an optimisation file, or a study to resume")
             self._file = self._load(path, options)
             self._options = options
+            self._is_new = resume is None
             self.id = resume or _new_study(root, path, options, self._file)
+            self._folder = root / self.id
             self._journal_path = self._journal_of(root)
 
     def cancel(self) -> None:
@@ -127,8 +134,10 @@ class OptimizationJob:
         """
         from engine.live.clock import SystemClock
         from engine.optimization.study import Study
+        from engine.optimization.study_report import render_study_report
 
-        with _told_as_usage():
+        with _told_as_usage(self._file), self._forgotten_if_nothing_ran():
+            (self._folder / REPORT_FILE).unlink(missing_ok=True)  # it runs again
             study = Study(
                 self._file.config,
                 self._file.load_base(),
@@ -143,7 +152,11 @@ class OptimizationJob:
                 study.cancel()
             result = study.run()
         summary = {"id": self.id, **result.to_json()}
-        files = () if out is None else _write(out, summary, result)
+        page = render_study_report(
+            summary, parameters=self.parameters, name=self.name, config=self._config_text()
+        )
+        self._keep(summary, result, page)
+        files = () if out is None else _write(out, summary, result, page)
         code = 130 if result.is_cancelled else int(result.collector.best is None)
         return StudyReport(self.id, summary, code, files)
 
@@ -212,16 +225,113 @@ class OptimizationJob:
             record.duration_s,
         )
 
+    def best_of(self, report: Mapping[str, Any]) -> TrialRow | None:
+        """Return the best trial of a kept report as the console sees it; None without one."""
+        from engine.api.optimization_views import TrialRow
+
+        best = report.get("best")
+        if not best:
+            return None
+        return TrialRow(
+            int(best["index"]),
+            best["parameters"],
+            "DONE",
+            best["objective"],
+            best["metrics"],
+            str(best["fingerprint"]),
+        )
+
     def kept_records(self) -> tuple[TrialRecord, ...]:
-        """Return the trials that the journal holds, by index.
+        """Return the table of a study that has ended; else the trials that the journal holds.
+
+        Of a combination that ran on several windows the longest counts.
 
         Raises:
-            OSError, KeyError, TypeError, ValueError: the journal cannot be read.
+            OSError, KeyError, TypeError, ValueError: the file cannot be read.
         """
-        from engine.optimization.journal import read_records
+        from engine.optimization.journal import read_records, read_table
 
-        records = {record.index: record for record in read_records(self._journal_path)}
+        if (self._folder / _TABLE_FILE).is_file() and (self._folder / REPORT_FILE).is_file():
+            return read_table(self._folder / _TABLE_FILE)
+        records: dict[int, TrialRecord] = {}
+        for record in read_records(self._journal_path):
+            known = records.get(record.index)
+            if known is None or _bars_of(record) >= _bars_of(known):
+                records[record.index] = record
         return tuple(records[index] for index in sorted(records))
+
+    def kept_report(self) -> dict[str, Any]:
+        """Return what is kept of a study that has ended: name, status, times, report, best.
+
+        Empty if it has not ended.
+
+        Raises:
+            OSError, ValueError: the file cannot be read.
+        """
+        path = self._folder / REPORT_FILE
+        kept: dict[str, Any] = {}
+        if path.is_file():
+            kept = json.loads(path.read_text(encoding="utf-8"))
+        return kept
+
+    @property
+    def html_path(self) -> Path:
+        """Return where the report of the study is when it has ended."""
+        return self._folder / HTML_FILE
+
+    @property
+    def created_ns(self) -> int:
+        """Return when the study was begun."""
+        kept = json.loads((self._folder / _STUDY_FILE).read_text(encoding="utf-8"))
+        return int(kept.get("created_ns") or self._folder.stat().st_mtime_ns)
+
+    @contextmanager
+    def _forgotten_if_nothing_ran(self) -> Iterator[None]:
+        """Remove the folder of a new study that could not begin."""
+        from engine.optimization.journal import has_records
+
+        try:
+            yield
+        except BaseException:
+            if self._is_new and not has_records(self._journal_path):
+                shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+
+    def _keep(self, summary: Mapping[str, Any], result: StudyResult, page: str) -> None:
+        """Write what the console lists of the study after this process.
+
+        Raises:
+            EngineError: the data directory cannot be written.
+        """
+        from engine.live.clock import SystemClock
+        from engine.optimization.journal import write_table
+
+        plain = {
+            "name": self.name,
+            "status": str(summary["status"]).lower(),
+            "created_ns": self.created_ns,
+            "finished_ns": SystemClock().now_ns(),
+            "done": result.progress.done,
+            "total": result.progress.total,
+            "rows": len(result.collector),
+            "report": {key: value for key, value in summary.items() if key != "rows"},
+        }
+        try:
+            write_table(self._folder / _TABLE_FILE, result.collector.records)
+            self.html_path.write_text(page, encoding="utf-8")
+            (self._folder / REPORT_FILE).write_text(json.dumps(plain), encoding="utf-8")
+        except OSError as error:
+            raise EngineError(
+                f"{self._folder}: the study cannot be kept ({error.strerror})", cause=error
+            ) from error
+
+    def _config_text(self) -> str:
+        import yaml
+
+        config = self._file.config.model_dump(mode="json", exclude_none=True)
+        config["base"] = self.backtest
+        text: str = yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True)
+        return text
 
     @property
     def _objective(self) -> Objective:
@@ -256,7 +366,7 @@ def check_optimization_file(path: Path, *, profile: str | None = None) -> tuple[
 def is_optimization_file(path: Path) -> bool:
     """Whether *path* is a file with a section ``optimization``."""
     from engine.config.document import ConfigError, load_document
-    from engine.config.optimization_file import SECTION
+    from engine.config.study_checks import SECTION
 
     try:
         return SECTION in load_document(path).data
@@ -265,14 +375,18 @@ def is_optimization_file(path: Path) -> bool:
 
 
 @contextmanager
-def _told_as_usage() -> Iterator[None]:
-    """Turn what is wrong with files, data and backends into one kind of error."""
+def _told_as_usage(file: OptimizationFile | None = None) -> Iterator[None]:
+    """Turn what is wrong with files, data and backends into one kind of error.
+
+    What is wrong with a key of *file* is told with its line.
+    """
     from engine.markets.data_report import MarketDataError
 
     try:
         yield
     except (ConfigurationError, MarketDataError) as error:
-        raise OptimizationFileError(error.message, cause=error) from error
+        text = error.message if file is None else file.located(error.message)
+        raise OptimizationFileError(text, cause=error) from error
     except OSError as error:
         text = f"{error.filename or 'data directory'}: {error.strerror or error}"
         raise OptimizationFileError(text, cause=error) from error
@@ -280,6 +394,8 @@ def _told_as_usage() -> Iterator[None]:
 
 def _new_study(root: Path, path: Path, options: StudyOptions, file: OptimizationFile) -> str:
     import hashlib
+
+    from engine.live.clock import SystemClock
 
     digest = hashlib.sha256(file.config.model_dump_json().encode())
     digest.update(file.backtest.model_dump_json().encode())
@@ -293,7 +409,11 @@ def _new_study(root: Path, path: Path, options: StudyOptions, file: Optimization
             number += 1
         else:
             break
-    kept = {"path": str(path.resolve()), "options": asdict(options)}
+    kept = {
+        "path": str(path.resolve()),
+        "options": asdict(options),
+        "created_ns": SystemClock().now_ns(),
+    }
     (root / study_id / _STUDY_FILE).write_text(json.dumps(kept, indent=1), encoding="utf-8")
     return study_id
 
@@ -317,13 +437,30 @@ def _read_study(root: Path, study_id: str, changed: StudyOptions) -> tuple[Path,
         ) from error
 
 
-def _write(out: Path, summary: Mapping[str, Any], result: StudyResult) -> tuple[str, ...]:
+def _bars_of(record: TrialRecord) -> float:
+    return float("inf") if record.window is None else len(record.window)
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (a JSON value)
+    """Return *value* as YAML's safe writer wants it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _write(
+    out: Path, summary: Mapping[str, Any], result: StudyResult, page: str
+) -> tuple[str, ...]:
     try:
         written = list(result.collector.export(out))
         study = out / _STUDY_FILE
         study.write_text(json.dumps(dict(summary), indent=1, allow_nan=False), encoding="utf-8")
+        report = out / HTML_FILE
+        report.write_text(page, encoding="utf-8")
     except OSError as error:
         raise EngineError(
             f"{out}: cannot be written ({error.strerror}); name another folder", cause=error
         ) from error
-    return tuple(str(path) for path in (*written, study))
+    return tuple(str(path) for path in (*written, study, report))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
-from typing import Any
+from typing import Any, TypeAlias
 
 
 @unique
@@ -81,6 +81,12 @@ class StudyDetail:
     backtest: Mapping[str, Any] = field(default_factory=dict)
     """Effective configuration of the backtest that is varied."""
     base_dir: str = ""
+    html_path: str = ""
+    """The report as one HTML file; empty until the study has ended."""
+
+
+_Value: TypeAlias = "tuple[tuple[bool, float, int], float, int]"
+"""How a trial ranks, its value, its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +104,13 @@ class HeatmapView:
 
 
 def heatmap_of(
-    detail: StudyDetail, x: str, y: str, *, metric: str = "", rule: str = "max"
+    detail: StudyDetail, x: str, y: str, *, metric: str = "", rule: str = "best"
 ) -> HeatmapView:
     """Return a metric of the study's trials over two of its parameters.
 
-    Other parameters are aggregated by *rule*: ``max``, ``mean``, ``median`` or ``best_index``.
+    Other parameters are aggregated by *rule*: ``best`` (of the trial that the objective ranks
+    first), ``best_index`` (its number), ``mean``, ``median``, ``max`` (the largest value, which is
+    the worst one where low is good) or ``min``.
 
     Raises:
         KeyError: *x* or *y* is no parameter of the study.
@@ -110,26 +118,29 @@ def heatmap_of(
     import statistics
 
     columns, rows = detail.parameters[x], detail.parameters[y]
-    found: dict[tuple[int, int], list[tuple[float, int]]] = {}
+    found: dict[tuple[int, int], list[_Value]] = {}
     places = {
         name: {str(value): place for place, value in enumerate(values)}
         for name, values in detail.parameters.items()
     }
+    sign = -1.0 if detail.direction == "minimize" else 1.0
     for trial in detail.trials:
         value = trial.objective if not metric else _number(trial.metrics.get(metric))
         if value is None or trial.status not in {"DONE", "PRUNED"}:
             continue
         cell = (places[y][str(trial.parameters[y])], places[x][str(trial.parameters[x])])
-        found.setdefault(cell, []).append((value, trial.index))
-    sign = -1.0 if detail.direction == "minimize" else 1.0
-    rules: dict[str, Callable[[list[tuple[float, int]]], float]] = {
-        "max": lambda items: max(value for value, _ in items),
-        "mean": lambda items: statistics.fmean(value for value, _ in items),
-        "median": lambda items: statistics.median(value for value, _ in items),
-        "best_index": lambda items: float(max(items, key=lambda one: (sign * one[0], -one[1]))[1]),
+        rank = (trial.objective is not None, sign * (trial.objective or 0.0), -trial.index)
+        found.setdefault(cell, []).append((rank, value, trial.index))
+    rules: dict[str, Callable[[list[_Value]], float]] = {
+        "best": lambda items: max(items)[1],
+        "best_index": lambda items: float(max(items)[2]),
+        "mean": lambda items: statistics.fmean(value for _, value, _ in items),
+        "median": lambda items: statistics.median(value for _, value, _ in items),
+        "max": lambda items: max(value for _, value, _ in items),
+        "min": lambda items: min(value for _, value, _ in items),
     }
     made = {cell: rules[rule](items) for cell, items in found.items()}
-    best = max(found, key=lambda cell: max(sign * value for value, _ in found[cell]), default=None)
+    best = max(found, key=lambda cell: max(found[cell])[0], default=None)
     return HeatmapView(
         x,
         y,

@@ -114,6 +114,7 @@ class OptimizationResultsCollector:
                 "index": record.index,
                 "parameters": shown_parameters(record.parameters),
                 "status": record.status.value,
+                "objective": self.objective.value(record),
                 "metrics": dict(record.metrics),
                 "fingerprint": record.fingerprint,
                 "error": record.error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import IO, Any, Final, Self
 
@@ -166,4 +166,36 @@ def read_records(path: pathlib.Path) -> tuple[TrialRecord, ...]:
         return ()
     raw = path.read_bytes()
     lines = raw[: raw.rfind(b"\n") + 1].splitlines()[1:]
+    return tuple(TrialRecord.from_plain(json.loads(line)) for line in lines)
+
+
+def has_records(path: pathlib.Path) -> bool:
+    """Return whether a study's journal holds at least one trial."""
+    try:
+        with path.open("rb") as file:
+            return file.readline().endswith(b"\n") and file.readline().endswith(b"\n")
+    except OSError:
+        return False
+
+
+def write_table(path: pathlib.Path, records: Iterable[TrialRecord]) -> None:
+    """Write the final table of a study, one line for each row.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with path.open("w", encoding="utf-8") as file:
+        for record in records:
+            plain = record.to_plain() | {"blocks": []}
+            file.write(json.dumps(plain, separators=(",", ":")) + "\n")
+
+
+def read_table(path: pathlib.Path) -> tuple[TrialRecord, ...]:
+    """Return what `write_table` wrote.
+
+    Raises:
+        OSError: the file cannot be read.
+        KeyError, TypeError, ValueError: it is no table.
+    """
+    lines = path.read_bytes().splitlines()
     return tuple(TrialRecord.from_plain(json.loads(line)) for line in lines)

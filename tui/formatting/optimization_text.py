@@ -70,16 +70,17 @@ def _best_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     metric = summary["objective"]["metric"]
     sign = -1 if summary["objective"]["direction"] == "maximize" else 1
     ranked = sorted(
-        (row for row in summary["rows"] if _number(row["metrics"].get(metric)) is not None),
-        key=lambda row: (sign * (_number(row["metrics"][metric]) or 0.0), row["index"]),
+        (row for row in summary["rows"] if row["objective"] is not None),
+        key=lambda row: (sign * row["objective"], row["index"]),
     )
     if not ranked:
         yield f"no trial has a {metric}"
         yield ""
         return
-    columns = list(dict.fromkeys((metric, *_SHOWN)))
+    parts = _parts(summary)
+    columns = list(dict.fromkeys((metric, *parts, *_SHOWN)))
     names = list(ranked[0]["parameters"])
-    head = ["#", *names, *columns]
+    head = ["#", *names, *(parts.get(name, name) for name in columns)]
     table = [
         [
             str(row["index"]),
@@ -99,7 +100,32 @@ def _best_lines(summary: Mapping[str, Any]) -> Iterator[str]:
             f"deflated Sharpe {summary['deflated_sharpe']:.1%}: how likely the best is more than "
             f"the luck of {summary['trials']:,} trials"
         )
+        yield f"  {summary['deflated_sharpe_source']}"
+    if summary["overfitting_probability"] is not None:
+        yield (
+            f"probability of overfitting {summary['overfitting_probability']:.1%}: how often the "
+            "best of one half of the time is below the median on the other"
+        )
+        yield f"  {summary['overfitting_source']}"
+    yield from _front_lines(summary)
     yield ""
+
+
+def _parts(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Return the metrics in and out of sample with their short names."""
+    judged = summary["out_of_sample"]
+    if not judged:
+        return {}
+    name = judged[0]["metric"]
+    return {f"in_sample_{name}": f"{name} in", f"out_of_sample_{name}": f"{name} out"}
+
+
+def _front_lines(summary: Mapping[str, Any]) -> Iterator[str]:
+    front = summary["pareto_front"]
+    if front:
+        shown = ", ".join(f"#{index}" for index in front[:_BEST])
+        more = f" and {len(front) - _BEST:,} more" if len(front) > _BEST else ""
+        yield f"no other trial beats in every objective: {shown}{more}"
 
 
 def _out_of_sample_lines(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -109,14 +135,14 @@ def _out_of_sample_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     names = list(judged[0]["parameters"])
     yield f"best {judged[0]['metric']} on the first bars (in), and what came of it later (out)"
     yield from _table(
-        ["#", *names, "in", "out", "decay"],
+        ["#", *names, "in", "out", "change"],
         [
             [
                 str(item["index"]),
                 *(str(item["parameters"][name]) for name in names),
                 _shown(item["in_sample"]),
                 _shown(item["out_of_sample"]),
-                "--" if item["decay"] is None else f"{max(-9.99, item['decay']):+.0%}",
+                _change(item["in_sample"], item["out_of_sample"]),
             ]
             for item in judged
         ],
@@ -124,6 +150,10 @@ def _out_of_sample_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     if summary["rank_correlation"] is not None:
         yield f"rank correlation of in and out over all trials {summary['rank_correlation']:+.2f}"
     yield ""
+
+
+def _change(before: float | None, after: float | None) -> str:
+    return "--" if before is None or after is None else f"{after - before:+.3f}"
 
 
 def _walk_forward_lines(summary: Mapping[str, Any]) -> Iterator[str]:

@@ -125,10 +125,19 @@ async def test_mistakes_are_refused_with_a_reason(tmp_path: pathlib.Path) -> Non
             await bench.desk.perform(RunOptimization(resume="opt-1"))
         with pytest.raises(NotFoundError, match="study opt-1 is not running"):
             await bench.desk.perform(CancelOptimization(study_id="opt-1"))
-        await bench.desk.perform(RunOptimization(path=written(tmp_path, space={"wait": [1, 2]})))
+        with pytest.raises(
+            OptimizationFileError, match=r"study.yaml:\d+: optimization.space.wait: "
+        ):
+            await bench.desk.perform(
+                RunOptimization(path=written(tmp_path, space={"wait": [1, 2]}))
+            )
+        too_long = written(tmp_path, walk_forward={"train": 100_000, "test": 10})
+        await bench.desk.perform(RunOptimization(path=too_long))
         detail = await bench.until(lambda one: one.row.status.is_final)
         assert detail.row.status is StudyStatus.FAILED
-        assert "wait" in detail.row.error
+        assert "optimization.walk_forward: 100000 + 0 + 10 bars do not fit" in detail.row.error
+    async with opened(tmp_path / "data") as again:
+        assert not again.board.optimizations  # nothing of it had run: nothing is kept
 
 
 async def test_a_heatmap_of_a_study(tmp_path: pathlib.Path) -> None:

@@ -81,6 +81,11 @@ def test_tables_are_written_and_the_report_is_readable(
     assert "best by sharpe" in done.out
     assert "deflated Sharpe" in done.out
     assert "2 trials were compared" in done.out
+    assert "Journal of Portfolio Management" in done.out
+    assert "sharpe in  sharpe out" in done.out
+    assert "Deflated Sharpe ratio" in (tmp_path / "out/report.html").read_text()
+    kept = list(quarterdeck.data_dir.glob("optimizations/*/report.html"))
+    assert len(kept) == 1
     assert pl.read_parquet(tmp_path / "out/trials.parquet")["fast"].to_list() == [5, 10]
     assert json.loads((tmp_path / "out/study.json").read_text())["trials"] == 2
 
@@ -106,6 +111,7 @@ def test_mistakes_end_with_a_sentence_and_exit_code_2(
     assert message in done.err
     assert "Traceback" not in done.err
     assert done.out == ""
+    assert not list(quarterdeck.data_dir.glob("optimizations/*"))
 
 
 def test_check_knows_optimisation_files(quarterdeck: Quarterdeck, tmp_path: Path) -> None:
