@@ -33,30 +33,43 @@ _ADDRESS_SPACE_FACTOR: Final = 4
 
 @dataclass(slots=True)
 class _Worker:
-    task: StudyTask
-    memory_limit: int | None
+    """``failure`` is why there is no loop."""
+
     loop: TrialLoop | None = None
     watch: _MemoryWatch | None = None
+    failure: Exception | None = None
 
 
 _state: list[_Worker] = []
 
 
 def start_worker(task: StudyTask, memory_limit: int | None) -> None:
-    """Say what this process works for; *memory_limit* is in bytes that a batch may take."""
+    """Make this process's runner; *memory_limit* is in bytes that a batch may take.
+
+    It is made before the first batch comes, so that the time of no trial pays for it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is the parent's to handle
-    _state[:] = [_Worker(task, memory_limit)]
+    worker = _Worker()
+    try:
+        runner = task.make_runner()
+        name = f"p{os.getpid()}"
+        worker.loop = TrialLoop(runner, task.identity, name, SystemClock().monotonic_ns)
+        if memory_limit is not None:
+            worker.watch = _MemoryWatch(memory_limit)
+    except Exception as error:  # noqa: BLE001 (boundary: told by the first batch, in its rows)
+        worker.failure = error
+    _state[:] = [worker]
 
 
 def run_batch(trials: Sequence[Trial]) -> list[TrialRecord]:
-    """Run *trials* in this worker; the first call makes the runner."""
+    """Run *trials* in this worker.
+
+    Raises:
+        Exception: the runner could not be made.
+    """
     (worker,) = _state
     if worker.loop is None:
-        runner = worker.task.make_runner()
-        name = f"p{os.getpid()}"
-        worker.loop = TrialLoop(runner, worker.task.identity, name, SystemClock().monotonic_ns)
-        if worker.memory_limit is not None:
-            worker.watch = _MemoryWatch(worker.memory_limit)
+        raise worker.failure or RuntimeError("this process was not started as a worker")
     if worker.watch is None:
         return worker.loop.run(trials, _never)
     with worker.watch:
