@@ -8,7 +8,7 @@ from decimal import Decimal
 from pydantic import BaseModel
 
 from engine.api.balance_preview import PlannedOrder, balance_lines
-from engine.api.typed_values import plain
+from engine.api.typed_values import grouped, plain
 from engine.executors.barriers import TrailingStop
 from engine.executors.position_config import PositionExecutorConfig
 from engine.executors.progressive_config import LadderedTrailingStop
@@ -60,7 +60,7 @@ def _lines(
     exit_fee = _fee_rate(instrument, is_maker=False)
     amount = f"{plain(config.amount)} {base_asset}"
     yield "order", f"{config.side.name} {amount} ≈ {_money(notional)} {quote_asset}"
-    yield "entry", f"{plain(price)} {barriers.open_order_type.name}"
+    yield "entry", f"{grouped(price)} {barriers.open_order_type.name}"
     order = PlannedOrder(
         instrument,
         config.side,
@@ -79,12 +79,12 @@ def _lines(
             move = sign * fraction + entry_fee
             ticks = _level(config, instrument, price, move, is_gain=sign > 0)
             result = f"{sign * fraction * notional:+,.2f} {quote_asset}"
-            yield label, f"{plain(instrument.price(ticks))}  {result}"
+            yield label, f"{grouped(instrument.price(ticks))}  {result}"
     if barriers.trailing_stop is not None:
         move = _trailing_start(barriers.trailing_stop) + entry_fee
         # It arms above the start, not at it: one tick beyond the last price that is not above.
         ticks = _level(config, instrument, price, move, is_gain=False) + config.side.sign
-        yield "trailing from", plain(instrument.price(ticks))
+        yield "trailing from", grouped(instrument.price(ticks))
     if barriers.time_limit:
         yield "time limit", f"{barriers.time_limit} s"
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from engine.api.balance_preview import PlannedOrder, balance_lines, fee_rate
 from engine.api.preview import position_preview
-from engine.api.typed_values import plain
+from engine.api.typed_values import grouped, plain
 from engine.executors.arbitrage_config import ArbitrageExecutorConfig
 from engine.executors.dca_config import DCAExecutorConfig
 from engine.executors.grid_config import GridExecutorConfig
@@ -66,7 +66,7 @@ def _order(
         wanted = price * (1 - config.side.sign * chaser.distance)
         price = _on_grid(market.instrument, wanted, config.side)
     yield "order", _size(config.side, config.amount, price, market.instrument)
-    yield "price", f"{plain(price)} {config.execution_strategy.name}"
+    yield "price", f"{grouped(price)} {config.execution_strategy.name}"
     if chaser is not None:
         moved = price * chaser.refresh_threshold
         yield "renewed", f"when the price is {_money(moved)} away from it"
@@ -98,7 +98,7 @@ def _twap(
     yield "last", f"after {(count - 1) * config.order_interval} s"
     if config.limit_order_buffer is not None:
         limit = mid * (1 - config.side.sign * config.limit_order_buffer)
-        yield "limit", plain(_on_grid(instrument, limit, config.side))
+        yield "limit", grouped(_on_grid(instrument, limit, config.side))
     total = config.total_amount_quote
     order = PlannedOrder(instrument, config.side, total / mid, total, config.leverage)
     yield from balance_lines(session, [order])
@@ -113,14 +113,14 @@ def _dca(
     total, average = config.max_amount_quote, config.target_position_average_price
     quote = instrument.market.quote
     yield "order", f"{config.side.name} {len(config.prices)} levels, {_money(total)} {quote}"
-    yield "average", f"{plain(_on_grid(instrument, average, config.side))} once all are filled"
+    yield "average", f"{grouped(_on_grid(instrument, average, config.side))} once all are filled"
     for label, fraction, sign in (
         ("stop loss", config.stop_loss, -1),
         ("take profit", config.take_profit, 1),
     ):
         if fraction is not None:
             price = average * (1 + config.side.sign * sign * fraction)
-            level = plain(_on_grid(instrument, price, config.side))
+            level = grouped(_on_grid(instrument, price, config.side))
             yield label, f"{level}  {sign * fraction * total:+,.2f} {quote}"
     amount = sum(
         (one / price for one, price in zip(config.amounts_quote, config.prices, strict=True)),
@@ -131,7 +131,7 @@ def _dca(
     for amount, price in zip(config.amounts_quote, config.prices, strict=True):
         lots = instrument.floor_lots(amount / price)
         if not instrument.is_tradable(lots, _ticks(instrument, price)):
-            yield "⚠ level", f"{_money(amount)} at {plain(price)} is below the smallest order"
+            yield "⚠ level", f"{_money(amount)} at {grouped(price)} is below the smallest order"
 
 
 def _grid(
@@ -144,7 +144,7 @@ def _grid(
         yield "⚠ grid", str(error)
         return
     prices = [instrument.price(level.ticks) for level in plan.levels]
-    yield "levels", f"{len(prices)} from {plain(prices[0])} to {plain(prices[-1])}"
+    yield "levels", f"{len(prices)} from {grouped(prices[0])} to {grouped(prices[-1])}"
     if len(prices) > 1:
         yield "step", f"{float(plan.step) * 100:.3f} % between levels"
     first = plan.levels[0]
@@ -152,7 +152,7 @@ def _grid(
     yield "take profit", f"{float(first.take_profit) * 100:.3f} % from each level"
     if config.limit_price:
         what = "keeps the position" if config.keep_position else "closes at a loss"
-        yield "limit", f"{plain(config.limit_price)}: {what}"
+        yield "limit", f"{grouped(config.limit_price)}: {what}"
     total, leverage = config.total_amount_quote, config.leverage if instrument.is_perpetual else 1
     order = PlannedOrder(instrument, config.side, total / _mid(market), total, leverage)
     yield from balance_lines(session, [order])
@@ -188,7 +188,7 @@ def _two_venues(session: PublishedSession, config: TwoVenueConfig) -> Iterator[L
             base, sign = (bid * rate, 1) if maker_side is TradeType.BUY else (ask / rate, -1)
             price = base / (1 + sign * (config.target_profitability + cost))
             maker = buying.instrument if sign > 0 else selling.instrument
-            shown = plain(_on_grid(maker, price, config.maker_side))
+            shown = grouped(_on_grid(maker, price, config.maker_side))
             yield "maker", f"{config.maker_side.name} at {shown}"
         case _:
             pass

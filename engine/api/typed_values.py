@@ -62,6 +62,11 @@ def parse_seconds(text: str) -> int:
     return nanoseconds // SECOND_NS
 
 
+def grouped(value: Decimal) -> str:
+    """Return a price as tables show it: with all its decimals, ``63,981.40``."""
+    return f"{value:,f}"
+
+
 def plain(value: Decimal) -> str:
     """Return *value* without an exponent and without trailing zeros."""
     text = f"{value:f}"

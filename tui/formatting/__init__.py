@@ -20,7 +20,7 @@ from tui.formatting.text import (
     fit,
     plural,
     short_id,
-    short_order_ids,
+    short_ids,
     wrap_words,
 )
 
@@ -47,7 +47,7 @@ __all__ = [
     "mode_role",
     "plural",
     "short_id",
-    "short_order_ids",
+    "short_ids",
     "sparkline",
     "wrap_words",
 ]

@@ -12,6 +12,7 @@ _DROPPED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _SPACES: Final = frozenset({"Zl", "Zp", "Zs"})
 _SHORT_ID: Final = 8
 _ORDER_ID: Final = re.compile(r"[\w-]+-(O\d{8,})\b")
+_EXECUTOR_ID: Final = re.compile(r"\b([1-9A-HJ-NP-Za-km-z]{8})[1-9A-HJ-NP-Za-km-z]{32,36}\b")
 ELLIPSIS: Final = "…"
 
 
@@ -47,9 +48,12 @@ def short_id(identifier: str) -> str:
     return clean(identifier)[:_SHORT_ID]
 
 
-def short_order_ids(text: str) -> str:
-    """Return *text* with its client order ids without their session: ``O00000033``."""
-    return _ORDER_ID.sub(r"\1", text)
+def short_ids(text: str) -> str:
+    """Return *text* with ids as screens show them.
+
+    Client order ids go without their session, ``O00000033``, executors' as ``short_id`` has them.
+    """
+    return _EXECUTOR_ID.sub(r"\1", _ORDER_ID.sub(r"\1", text))
 
 
 def plural(count: int, word: str) -> str:

@@ -30,7 +30,7 @@ class Overlay(ModalScreen[ResultT], Generic[ResultT]):
         border: round $primary; border-title-color: $primary; border-title-style: bold;
         border-subtitle-color: $muted;
     }
-    Overlay LiveTable { background: $surface; scrollbar-color: $frame;
+    Overlay LiveTable { background: $surface;
         scrollbar-background: $surface; scrollbar-background-hover: $surface;
         scrollbar-background-active: $surface; }
     """

@@ -34,7 +34,7 @@ def runs_table(detail: AgentDetail) -> TabTable:
     columns = (
         Column("Run", 6, "right", drop=2),
         Column("Started", 8),
-        Column("Took", 8, "right"),
+        Column("Took ▼", 8, "right"),
         Column("How", 11),
         Column("Then", 7, "right", drop=1),
         Column("What it said", 0),

@@ -127,7 +127,7 @@ def _counts_line(row: AgentRow) -> Line:
         ("skipped", row.skipped, ""),
     ):  # fmt: skip
         spans += [(f"  {count:,}", role if count else "dim"), (f" {word}", "dim")]
-    spans += [("  reliability ", "dim"), (f"{row.reliability * 100:.0f} %", "")]
+    spans += [("  ok ", "dim"), (f"{row.reliability * 100:.0f} %", "")]
     return tuple(spans)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 from tui.formatting import (
@@ -92,7 +93,7 @@ def note_span(row: BacktestRow) -> Span:
     if row.status.value == "running" and row.bars_per_second is not None:
         bars = f"{row.bars_done:,} of {row.bars_total:,} bars"
         return (f"{bars} · {format_compact(row.bars_per_second)} bars/s", "dim")
-    return (row.source, "dim")
+    return (PurePath(row.source).name, "dim")
 
 
 def _known(read: Callable[[Any], float | None]) -> Callable[[Any], float]:
@@ -154,7 +155,7 @@ class BacktestSource:
                    "right", letter="v", rank=7, live=True),
             Column("engine", "Engine", 8, lambda r: (r.engine or UNKNOWN, "dim"), letter="g",
                    rank=5),
-            Column("when", "When", 8, self._when, "right", letter="w", rank=4, live=True),
+            Column("when", "When", 11, self._when, "right", letter="w", rank=4, live=True),
             Column("note", "What", 14, note_span, rank=3, flexible=True),
         )  # fmt: skip
 
@@ -192,7 +193,7 @@ class BacktestSource:
         return found
 
     def _when(self, row: BacktestRow) -> Span:
-        return (self._console.stamp(row.created_ns, None, millis=False), "dim")
+        return (self._console.day_stamp(row.created_ns), "dim")
 
 
 def _trades(row: BacktestRow) -> Span:

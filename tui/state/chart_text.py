@@ -175,7 +175,8 @@ def axis_line(window: Window, cursor: int | None) -> Line:
     if cursor is None:
         return (*spans, ("".join(text), "dim"))
     before, after = "".join(text[:cursor]), "".join(text[cursor + 1 :])
-    return (*spans, (before, "dim"), ("▲", "key"), (after, "dim"))
+    foot = "▲" if text[cursor] == " " else text[cursor]  # a stamp stays readable
+    return (*spans, (before, "dim"), (foot, "key bold"), (after, "dim"))
 
 
 def readout(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tui.formatting import format_clock, format_duration
+from tui.formatting import format_clock, format_date_time, format_duration
 
 if TYPE_CHECKING:
     from engine.api.console import ConsoleEngine
     from engine.api.views import SessionRow
 
 _SECOND_NS = 1_000_000_000
+_DAY_NS = 86_400 * _SECOND_NS
 
 
 class ConsoleState:
@@ -74,6 +75,18 @@ class ConsoleState:
         if self.time_format == "local":
             at_ns += local_offset_ns(at_ns)
         return format_clock(at_ns, millis=millis)
+
+    def day_stamp(self, at_ns: int) -> str:
+        """Return an instant in at most 11 cells: the time of day, another day's with its date."""
+        session = self.session_row()
+        now_ns = None if session is None else session.now_ns
+        if self.time_format == "relative" or now_ns is None:
+            return self.stamp(at_ns, now_ns, millis=False)
+        local = self.time_format == "local"
+        at_ns, now_ns = (one + (local_offset_ns(one) if local else 0) for one in (at_ns, now_ns))
+        if at_ns // _DAY_NS == now_ns // _DAY_NS:
+            return format_clock(at_ns)
+        return format_date_time(at_ns)[5:16]
 
 
 def pick_session(rows: tuple[SessionRow, ...], wanted: str | None) -> SessionRow | None:

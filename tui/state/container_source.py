@@ -102,14 +102,16 @@ def container_lines(row: ContainerRow, width: int) -> tuple[Line, ...]:
     if row.bars_total:
         share = row.bars_done / row.bars_total
         done = f"{row.bars_done:,} of {row.bars_total:,}"
-        pairs.append(("bars", (f"{progress_bar(share, 20)} {format_share(share)}  {done}", "")))
+        pairs.append(
+            ("bars", (f"{progress_bar(share, 20)} {format_share(share)}  {done}", "accent"))
+        )
     lines: list[Line] = [((f" {fit(label, 10)}", "dim"), span) for label, span in pairs]
     line: list[Span] = [(f" {fit('parts', 10)}", "dim")]
     room = width - 12
-    for name in row.components:
+    for place, name in enumerate(row.components):
         if len(name) + 4 > room:
             lines.append(tuple(line))
             line, room = [(" " * 11, "")], width - 12
-        line.append((f"[{name}] ", "accent"))
+        line += [(" · " if place and room < width - 12 else "", "dim"), (name, "")]
         room -= len(name) + 3
     return (*lines, tuple(line))

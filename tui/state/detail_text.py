@@ -21,7 +21,7 @@ from tui.formatting import (
     format_percent,
     format_share,
     format_signed_money,
-    short_order_ids,
+    short_ids,
     sparkline,
 )
 from tui.state.text import Align, Line, ends
@@ -205,7 +205,7 @@ def timeline_table(detail: ExecutorDetail) -> TabTable:
         )
         for line in detail.timeline
     )
-    columns = (Column("Time (UTC)", 19, drop=1), Column("Event", 0, shown=short_order_ids))
+    columns = (Column("Time (UTC)", 19, drop=1), Column("Event", 0, shown=short_ids))
     return TabTable(columns, rows, "Nothing happened yet.", len(rows))
 
 

@@ -28,13 +28,21 @@ def label_line(item: FormField, *, focused: bool, wrong: bool) -> Line:
     return (mark, (text, roles), star)
 
 
-def note_line(item: FormField, understood: str, *, changed_from: str = "") -> Line:
+def unit_name(unit: str, trading_pair: str) -> str:
+    """Return *unit* for people: ``base`` and ``quote`` by the asset of the pair, ``BTC``."""
+    base, dash, quote = trading_pair.partition("-")
+    return {"base": base, "quote": quote}.get(unit, unit) if dash and base and quote else unit
+
+
+def note_line(
+    item: FormField, understood: str, *, changed_from: str = "", trading_pair: str = ""
+) -> Line:
     """Return what stands to the right of a control: the value as read, or its unit."""
     spans: list[tuple[str, str]] = []
     if understood:
         spans.append((f"= {clean(understood)}", "ok"))
     elif item.unit:
-        spans.append((clean(item.unit), "dim"))
+        spans.append((clean(unit_name(item.unit, trading_pair)), "dim"))
     if changed_from:
         spans.append((f"{'  ' if spans else ''}was {clean(changed_from)}", "marked"))
     return tuple(spans)

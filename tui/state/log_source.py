@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from tui.formatting import format_duration, short_order_ids
+from tui.formatting import format_duration, short_id, short_ids
 from tui.state.columns import Column
 from tui.state.command_watch import target_name
 from tui.state.console import ConsoleState
@@ -48,7 +48,7 @@ class LogSource(ListSource["LogRow"]):
         return (
             Column("time", "Time", 12, self._time, frozen=True),
             Column("level", "Level", 7, _level),
-            Column("source", "Source", 12, lambda row: (row.source, "dim"), rank=2),
+            Column("source", "From", 12, _source, rank=2, raw=_raw_source),
             Column("text", "Message", 30, _text, flexible=True, raw=lambda row: row.text),
         )
 
@@ -56,7 +56,7 @@ class LogSource(ListSource["LogRow"]):
         return (
             Column("time", "Time", 8, self._time, frozen=True),
             Column("level", "", 1, _shape),
-            Column("text", "Message", 20, _text, flexible=True, raw=lambda row: row.text),
+            Column("text", "Message", 20, _short, flexible=True, raw=lambda row: row.text),
         )
 
     def pull(self) -> None:
@@ -101,9 +101,10 @@ class CommandSource(ListSource["CommandRow"]):
                     "reason",
                     "Reason",
                     20,
-                    lambda r: (r.reason, "error" if r.status == "failed" else "dim"),
+                    lambda r: (short_ids(r.reason), "error" if r.status == "failed" else "dim"),
                     rank=1,
                     flexible=True,
+                    raw=lambda r: r.reason,
                 ),
             ),
             row_id=lambda row: row.id,
@@ -127,8 +128,22 @@ def _shape(row: LogRow) -> tuple[str, str]:
     return (_LEVEL_WORDS.get(row.level, "·")[0], _LEVEL_ROLES.get(row.level, ""))
 
 
+def _source(row: LogRow) -> tuple[str, str]:
+    """Return who says it: an executor by its id, which ``enter`` opens."""
+    return (short_id(row.executor_id), "bold") if row.executor_id else (row.source, "dim")
+
+
+def _raw_source(row: LogRow) -> str:
+    return row.executor_id or row.source
+
+
+def _short(row: LogRow) -> tuple[str, str]:
+    text, role = _text(row)
+    return (f"{short_id(row.executor_id)} {text}" if row.executor_id else text, role)
+
+
 def _text(row: LogRow) -> tuple[str, str]:
-    return (short_order_ids(row.text), _LEVEL_ROLES.get(row.level, ""))
+    return (short_ids(row.text), _LEVEL_ROLES.get(row.level, ""))
 
 
 def _status(row: CommandRow) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from tui.formatting import (
     format_percent,
     format_signed_money,
     short_id,
-    short_order_ids,
+    short_ids,
 )
 from tui.state.executor_source import state_span
 from tui.state.text import Line
@@ -47,7 +47,7 @@ def preview_lines(detail: ExecutorDetail, height: int) -> tuple[Line, ...]:
     if detail.timeline:
         lines += [(), ((" Newest first", "head"),)]
         lines += [
-            ((f" {format_clock(item.ts_ns)} ", "dim"), (short_order_ids(item.text), ""))
+            ((f" {format_clock(item.ts_ns)} ", "dim"), (short_ids(item.text), ""))
             for item in detail.timeline
         ]
     return tuple(lines[:height])

@@ -139,10 +139,13 @@ def _equity_line(session: SessionRow, equity: EquityView, width: int, height: in
 
 
 def _parts_line(session: SessionRow, width: int) -> Line:
-    parts: list[Line] = []
-    for word, value in (("open", session.unrealized_pnl), ("realised", session.realized_pnl)):
-        parts.append(((f" {word} ", "dim"), (format_signed_money(value), direction(value))))
-    parts.append(((" fees ", "dim"), (format_money(session.fees), "")))
+    """Return what the profit is made of: open and realised gain less fees, if need be in short."""
+    short = _parts(session, "open", "real", "fee")
+    long = _parts(session, "open", "realised", "fees")
+    is_wide = sum(map(line_width, long)) + 2 <= width
+    if not is_wide and sum(map(line_width, short)) <= width:
+        return tuple(span for part in short for span in part)
+    parts = long
     running = session.executors.get("running", 0)
     parts.append(((f" {running:,}", ""), (" running", "dim")))
     line: Line = ()
@@ -152,6 +155,15 @@ def _parts_line(session: SessionRow, width: int) -> Line:
             break
         line = longer
     return line
+
+
+def _parts(session: SessionRow, *words: str) -> list[Line]:
+    values = (session.unrealized_pnl, session.realized_pnl)
+    parts: list[Line] = [
+        ((f" {word} ", "dim"), (format_signed_money(value), direction(value)))
+        for word, value in zip(words, values, strict=False)
+    ]
+    return [*parts, ((f" {words[-1]} ", "dim"), (format_money(session.fees), ""))]
 
 
 def _market_line(
@@ -180,8 +192,12 @@ def _market_note(age_s: float | None, *, stale: bool) -> str:
 
 
 def _quote(market: MarketRow, *, both: bool) -> str:
-    if market.bid is None or market.ask is None or not both:
+    if market.bid is None or market.ask is None:
         return format_decimal(market.mid)
+    if not both:
+        # In whole ticks: a figure that changes its width would push the trend off the line.
+        exponent = market.bid.as_tuple().exponent
+        return format_decimal(market.mid, max(-exponent, 0) if isinstance(exponent, int) else None)
     return f"{format_decimal(market.bid)} / {format_decimal(market.ask)}"
 
 

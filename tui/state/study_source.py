@@ -129,7 +129,7 @@ class StudySource:
             Column("failed", "Failed", 6, _failed, "right", letter="f", rank=3, live=True),
             Column("best", "Best so far", 13, _best, letter="b", live=True),
             Column("what", "Parameters", 12, _what, flexible=True, rank=2),
-            Column("when", "When", 8, self._when, "right", letter="w", rank=5),
+            Column("when", "When", 11, self._when, "right", letter="w", rank=5),
             Column("id", "Id", 12, lambda r: (r.id, "dim"), rank=6),
         )  # fmt: skip
 
@@ -167,4 +167,4 @@ class StudySource:
         return found
 
     def _when(self, row: StudyRow) -> Span:
-        return (self._console.stamp(row.created_ns, None, millis=False), "dim")
+        return (self._console.day_stamp(row.created_ns), "dim")

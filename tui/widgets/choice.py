@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events
 from textual.binding import BindingType
 from textual.message import Message
@@ -115,7 +116,9 @@ class Choice(PaintSource, Widget, can_focus=True):
         if self._all_fit():
             return self._spread()
         place = self._options.index(self.value) + 1 if self.value in self._options else 0
-        count = (f"  {place}/{len(self._options)}", "dim")
+        room = self.size.width - cell_len(clean(self.value)) - 4
+        text = f"  {place}/{len(self._options)}"
+        count = (text if len(text) <= room else "", "dim")
         return (("◂ ", "key"), (self.value, self._chosen()), (" ▸", "key"), count)
 
     def _spread(self) -> Line:

@@ -25,6 +25,7 @@ Check = Callable[[Mapping[str, str]], FormCheck]
 
 CHECK_DELAY_S: Final = 0.1
 REFRESH_S: Final = 1.0
+_PAIR: Final = "trading_pair"
 
 
 class Form(VerticalScroll, can_focus=False):
@@ -154,9 +155,11 @@ class Form(VerticalScroll, can_focus=False):
             self._debounce = None
         self.check = self._ask(self.values)
         shown = self.shown_errors
+        pair = self._rows[_PAIR].value if _PAIR in self._rows else ""
         for name, row in self._rows.items():
             error = self.check.errors.get(name, "") if name in shown else ""
-            row.show(understood=self.check.understood.get(name, ""), error=error)
+            understood = self.check.understood.get(name, "")
+            row.show(understood=understood, error=error, trading_pair=pair)
         self.post_message(self.Checked(self))
 
     def _check_again(self) -> None:

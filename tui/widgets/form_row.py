@@ -53,6 +53,7 @@ class FormRow(Painted):
         self._show_changes = show_changes
         self._understood = ""
         self._error = ""
+        self._pair = ""
         self._control: Input | Choice = (
             Choice(item.choices, value)
             if item.kind == "choice" and item.choices
@@ -84,9 +85,9 @@ class FormRow(Painted):
         self._control.focus(scroll_visible=False)
         self.scroll_visible(animate=False)
 
-    def show(self, *, understood: str, error: str) -> None:
-        """Say how the value was read, or what is wrong with it."""
-        self._understood, self._error = understood, error
+    def show(self, *, understood: str, error: str, trading_pair: str = "") -> None:
+        """Say how the value was read, or what is wrong with it; the pair names the units."""
+        self._understood, self._error, self._pair = understood, error, trading_pair
         self._repaint()
 
     def on_mount(self) -> None:
@@ -140,4 +141,4 @@ class FormRow(Painted):
         changed = self._show_changes and self.value.strip() != default
         before = (default or "none") if changed else ""
         understood = "" if self._error or cell_len(self.value) == 0 else self._understood
-        return note_line(self.item, understood, changed_from=before)
+        return note_line(self.item, understood, changed_from=before, trading_pair=self._pair)

@@ -498,7 +498,7 @@ async def goes_to_the_backtests(console: Console) -> None:
 @checks("mode.containers")
 async def goes_to_the_containers(console: Console) -> None:
     assert "96 MiB" in console.shown("#containers")
-    assert "[orchestrator]" in console.shown("#container")
+    assert "orchestrator" in console.shown("#container")
     await console.press("j")
     assert "612,000 of 1,000,000" in console.shown("#container")
     await console.press("g", "enter")

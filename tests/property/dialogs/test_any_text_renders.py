@@ -100,7 +100,7 @@ def test_every_form_is_painted(label: str, value: str, width: int, required: boo
     check = FormCheck({label: value}, {label: value}, ((label, value), (value, label)))
     lines = [
         form_lines.label_line(item, focused=True, wrong=False),
-        form_lines.note_line(item, value, changed_from=label),
+        form_lines.note_line(item, value, changed_from=label, trading_pair=value),
         *form_lines.error_lines(value, width),
         form_lines.help_line(item, value),
         *form_lines.form_preview_lines(check, width, shown_errors=[label]),

@@ -51,7 +51,7 @@ def test_a_market_buy_by_hand(session: SmallSession) -> None:
     # Bought at the ask for 1,000; the entry fee of 0.05 % moves every level by 0.05.
     assert preview(session, config(barriers)) == {
         "order": "BUY 10 AAA ≈ 1,000.00 USDT",
-        "entry": "100 MARKET",
+        "entry": "100.00 MARKET",
         "needs": "1,000.50 of 100,000.00 USDT free",
         "fees": "≈ 1.00 in and out",
         "stop loss": "98.05  -20.00 USDT",
@@ -70,7 +70,7 @@ def test_a_limit_sell_by_hand(session: SmallSession) -> None:
     # Rests at the ask as maker (0.02 %); the budget check reckons with the taker fee.
     assert preview(session, config(barriers, side="SELL", leverage=5)) == {
         "order": "SELL 10 AAA ≈ 1,000.00 USDT",
-        "entry": "100 LIMIT",
+        "entry": "100.00 LIMIT",
         "needs": "200.50 of 100,000.00 USDT free",
         "fees": "≈ 0.70 in and out",
         "stop loss": "101.98  -20.00 USDT",
@@ -81,10 +81,10 @@ def test_a_limit_sell_by_hand(session: SmallSession) -> None:
 @pytest.mark.parametrize(
     ("open_order_type", "asked", "shown"),
     [
-        ("LIMIT", None, "99.9 LIMIT"),
+        ("LIMIT", None, "99.90 LIMIT"),
         ("LIMIT", "95.5", "95.5 LIMIT"),
         ("LIMIT_MAKER", "95.5", "95.5 LIMIT_MAKER"),
-        ("MARKET", "95.5", "100 MARKET"),
+        ("MARKET", "95.5", "100.00 MARKET"),
     ],
 )
 def test_where_the_entry_is_expected(
@@ -97,6 +97,8 @@ def test_where_the_entry_is_expected(
 def test_a_known_entry_is_the_basis(session: SmallSession) -> None:
     shown = preview(session, config({"stop_loss": "0.1"}), entry=Decimal(50))
     assert shown["entry"] == "50 MARKET"
+    large = preview(session, config({}), entry=Decimal("64480.40"))
+    assert large["entry"] == "64,480.40 MARKET"
     assert shown["stop loss"].startswith("45.02 ")
 
 

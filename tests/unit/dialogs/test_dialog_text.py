@@ -175,3 +175,17 @@ def test_label_width_has_bounds() -> None:
     assert form_lines.label_width(()) == 14
     wide = FormField("x", "x" * 60, "text", required=True)
     assert form_lines.label_width((wide,)) == 24
+
+
+@pytest.mark.parametrize(
+    ("unit", "pair", "shown"),
+    [
+        ("base", "BTC-USDT", "BTC"),
+        ("quote", "BTC-USDT", "USDT"),
+        ("s", "BTC-USDT", "s"),
+        ("base", "", "base"),
+        ("quote", "BTC", "quote"),
+    ],
+)
+def test_units_are_named_by_the_assets_of_the_pair(unit: str, pair: str, shown: str) -> None:
+    assert form_lines.unit_name(unit, pair) == shown

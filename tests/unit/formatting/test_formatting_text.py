@@ -70,12 +70,16 @@ def test_fit_pads_on_the_asked_side() -> None:
     [
         ("entry paper_15121bcc-O00000033: filled 0.0234", "entry O00000033: filled 0.0234"),
         ("a my-run_1b-O00000001 b my-run_1b-O00000002", "a O00000001 b O00000002"),
+        (
+            "executor 9JxB1WSQfjLn1buVbP8KUUUucfHfrcbjPxjXrezi9jVA: stopped",
+            "executor 9JxB1WSQ: stopped",
+        ),
         ("session paper-20261121T040957123 started", "session paper-20261121T040957123 started"),
         ("BTC-USDT 64,480", "BTC-USDT 64,480"),
     ],
 )
-def test_order_ids_are_shown_without_their_session(text: str, shown: str) -> None:
-    assert show.short_order_ids(text) == shown
+def test_ids_are_shown_as_short_as_in_the_tables(text: str, shown: str) -> None:
+    assert show.short_ids(text) == shown
 
 
 @pytest.mark.parametrize(

@@ -253,6 +253,49 @@ def test_settings_refuse_nonsense() -> None:
         Settings(time_format="mars")
 
 
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (38, " open ▲ +24.51 real ▲ +14.23 fee 2.99"),
+        (44, " open ▲ +24.51  realised ▲ +14.23  fees 2.99"),
+        (56, " open ▲ +24.51  realised ▲ +14.23  fees 2.99  6 running"),
+        (36, " open ▲ +24.51  realised ▲ +14.23"),
+    ],
+)
+def test_the_parts_of_the_profit_add_up_where_they_fit(width: int, shown: str) -> None:
+    parts = replace(
+        SESSION,
+        unrealized_pnl=Decimal("24.51"),
+        realized_pnl=Decimal("14.23"),
+        fees=Decimal("2.99"),
+        executors={"running": 6},
+    )
+    assert plain(session_lines(parts, EquityView((), ()), (), width, 3)[2]) == shown
+
+
+@pytest.mark.parametrize(("mid", "shown"), [("63946.95", "63,947.0"), ("63991.10", "63,991.1")])
+def test_a_mid_between_two_ticks_is_as_wide_as_any_other(mid: str, shown: str) -> None:
+    market = replace(
+        ENGINE.markets(SESSION.id)[0],
+        mid=Decimal(mid),
+        bid=Decimal("63946.9"),
+        ask=Decimal("63947.0"),
+    )
+    assert f" {shown} " in plain(market_lines((market,), SESSION.now_ns, 38)[0])
+
+
+# --- instants ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("days", "time_format", "shown"),
+    [(0, "utc", "12:04:31"), (1, "utc", "03-01 12:04"), (1, "relative", "1d00h ago")],
+)
+def test_another_day_has_its_date(days: int, time_format: str, shown: str) -> None:
+    state = ConsoleState(ENGINE, clock=lambda: 7.0, time_format=time_format)
+    assert state.day_stamp(SESSION.now_ns - days * 86_400_000_000_000) == shown
+
+
 # --- lists in memory -----------------------------------------------------------------------------
 
 
@@ -274,3 +317,17 @@ def test_the_log_takes_only_what_is_new_and_filters_by_level() -> None:
     window = source.window(source.home, 0, 1_000)
     assert {row.level for row in window.rows} == {"error"}
     assert window.total < total
+
+
+def test_a_line_about_an_executor_names_it() -> None:
+    source = LogSource(console())
+    source.pull()
+    rows = source.window(source.home, 0, 1_000).rows
+    about = next(row for row in rows if row.executor_id)
+    other = next(row for row in rows if not row.executor_id)
+    name = (about.executor_id or "")[:8]
+    said = next(column for column in source.columns if column.key == "source")
+    assert [said.cell(about)[0], said.cell(other)[0]] == [name, other.source]
+    assert said.copied(about) == about.executor_id
+    small = LogSource(console(), compact=True).columns[-1]
+    assert small.cell(about)[0].startswith(f"{name} ")
