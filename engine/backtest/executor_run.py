@@ -16,12 +16,14 @@ import numpy as np
 
 from engine.backtest.assembly import RunRequest
 from engine.backtest.bar_quotes import BarQuoteSource
+from engine.backtest.barrier_points import BarrierPoints
 from engine.backtest.config import BacktestConfig
 from engine.backtest.control import RunControl
 from engine.backtest.executor_settings import (
     broker_settings,
     risk_settings,
     settings_problems,
+    stops_at_barriers,
     walked_path,
 )
 from engine.backtest.exposed_path import ExposedPath
@@ -261,14 +263,22 @@ class ExecutorRun:
             pairs = zip(self._instruments, self._columns, strict=True)
             exposed = {one.market: ExposedPath(bars) for one, bars in pairs}
         funding = self._funding()
+        barriers = None
+        if stops_at_barriers(self._request.config):
+            barriers = BarrierPoints(container.orchestrator)
         for item in feed:
             while funding and funding[0].ts_ns < item.ts_ns:
                 yield funding.popleft()
-            if isinstance(item, QuoteTick) and item.market in exposed:
-                net_lots = container.portfolio.net_lots(item.market)
-                yield exposed[item.market].placed(item, net_lots)
-            else:
+            if not isinstance(item, QuoteTick):
                 yield item
+                continue
+            quote = item
+            if quote.market in exposed:
+                net_lots = container.portfolio.net_lots(quote.market)
+                quote = exposed[quote.market].placed(quote, net_lots)
+            if barriers is not None:
+                yield from barriers.before(quote)
+            yield quote
 
     def _wishes(self) -> list[Callable[[int], ActionInput]]:
         """Return what creates the planned executors, once every market has a quote."""

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
-from engine.execution.bar_settings import BarBrokerSettings, PathMode
+from engine.execution.bar_settings import BarBrokerSettings, PathMode, StopFill
 from engine.execution.cost_settings import MakerTakerCommissionSettings
 from engine.execution.settings import BrokerSettings
 from engine.risk.bar_limits import BarRiskSettings, HaltAction, HaltResume, Limit
@@ -140,6 +140,14 @@ def walked_path(config: BacktestConfig) -> PathMode:
     if not isinstance(section, SimulatedBrokerSection):
         return PathMode.ADAPTIVE
     return section.params.path
+
+
+def stops_at_barriers(config: BacktestConfig) -> bool:
+    """Whether a watched barrier inside a bar fills at its own price."""
+    section = config.components.broker
+    if not isinstance(section, SimulatedBrokerSection):
+        return False
+    return section.params.stop_fill is StopFill.BARRIER
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 (any setting)

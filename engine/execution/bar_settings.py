@@ -36,6 +36,14 @@ class PathMode(StrEnum):
 
 
 @unique
+class StopFill(StrEnum):
+    """Where the watched barriers of trading executors close inside a bar."""
+
+    PATH = "path"
+    BARRIER = "barrier"
+
+
+@unique
 class MarketBasis(StrEnum):
     """Price of a market order at the open point (FILL-24)."""
 
@@ -119,6 +127,11 @@ class BarBrokerSettings(_Section):
     )
     path: PathMode = Field(
         default=PathMode.PESSIMISTIC, description="pessimistic, adaptive, ohlc or olhc"
+    )
+    stop_fill: StopFill = Field(
+        default=StopFill.PATH,
+        description="executors: a barrier closes at the point of the path that shows it, or at "
+        "its own price (barrier) unless the bar opened beyond it",
     )
     limit_fill: LimitFill = Field(
         default=TouchFill(), description="touch, through, or probability with p"

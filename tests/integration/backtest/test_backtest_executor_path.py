@@ -15,21 +15,26 @@ from engine.testing.bar_market import Row, bars_of, run_on
 FLAT: Row = (10_000, 10_000, 10_000, 10_000)
 
 
-def run(rows: list[Row], path: str = "pessimistic", **fields: Any) -> BacktestResult:
+def run(
+    rows: list[Row],
+    *,
+    path: str = "pessimistic",
+    stop_fill: str = "path",
+    executor: dict[str, Any] | None = None,
+    **fields: Any,
+) -> BacktestResult:
     barriers = {"open_order_type": "MARKET"} | fields.pop("barriers", {})
-    executor = {
+    market = {"connector_name": "backtest", "trading_pair": "ACME-USD", "side": "BUY"}
+    plain = {
         "type": "position_executor",
-        "connector_name": "backtest",
-        "trading_pair": "ACME-USD",
-        "side": "BUY",
         "amount": 100,
         "triple_barrier_config": barriers,
     }
     config = as_config(
         {
             "data": [{"symbol": "ACME", "path": "ACME.csv", "settlement": "derivative"}],
-            "components": {"broker": {"params": {"path": path}}},
-            "executors": [executor | fields],
+            "components": {"broker": {"params": {"path": path, "stop_fill": stop_fill}}},
+            "executors": [market | (executor or plain) | fields],
         }
     )
     bars = bars_of(rows)
@@ -98,3 +103,44 @@ def test_what_is_asked_at_the_close_trades_at_the_next_open() -> None:
     assert ticks_of(result) == [10_000, 10_150]
     assert result.flags["close_types"] == {"TRAILING_STOP": 1}
     assert int(result.fills["ts"][1]) == int(bars_of(rows).ts_open[2])
+
+
+@pytest.mark.parametrize(
+    ("side", "bar", "exit_ticks"),
+    [
+        ("BUY", (10_000, 10_100, 9_800, 10_000), 9_950),
+        ("BUY", (9_900, 9_900, 9_800, 9_850), 9_900),
+        ("SELL", (10_000, 10_200, 9_900, 10_000), 10_050),
+        ("BUY", (10_000, 10_100, 9_990, 10_000), 10_050),
+    ],
+    ids=["stop of a long", "opened beyond it", "stop of a short", "target"],
+)
+def test_a_watched_barrier_can_fill_at_its_own_price(side: str, bar: Row, exit_ticks: int) -> None:
+    barriers = {"stop_loss": "0.005", "take_profit": "0.005"}
+    result = run([FLAT, bar, FLAT], side=side, barriers=barriers, stop_fill="barrier")
+    assert ticks_of(result) == [10_000, exit_ticks]
+
+
+def test_a_trailing_stop_fills_where_it_stands_after_the_high() -> None:
+    """Armed and raised at 104: it stands 1 % of the entry below, and fires just under that."""
+    barriers = {"trailing_stop": "0.02,0.01"}
+    rows: list[Row] = [FLAT, (10_000, 10_400, 10_000, 10_200), FLAT]
+    result = run(rows, barriers=barriers, stop_fill="barrier")
+    assert ticks_of(result) == [10_000, 10_299]
+
+
+def test_a_grid_stops_at_its_limit_price() -> None:
+    grid = {
+        "type": "grid_executor",
+        "start_price": "98",
+        "end_price": "101",
+        "limit_price": "97",
+        "total_amount_quote": "10000",
+        "min_order_amount_quote": "1000",
+        "min_spread_between_orders": "0.002",
+        "triple_barrier_config": {"take_profit": "0.05", "open_order_type": "LIMIT"},
+    }
+    rows: list[Row] = [FLAT, (10_000, 10_000, 9_600, 9_650), FLAT]
+    result = run(rows, stop_fill="barrier", executor=grid)
+    assert ticks_of(result)[-1] == 9_700
+    assert result.flags["close_types"] == {"STOP_LOSS": 1}
