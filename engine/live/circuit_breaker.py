@@ -153,6 +153,12 @@ class TradingGuards:
         self._rejects: deque[bool] = deque(maxlen=self.SAMPLE)
         self._slippage: deque[Decimal] = deque(maxlen=self.SAMPLE)
 
+    def restart(self, equity_atoms: int) -> None:
+        """Begin again after a person's decision: peak, counts and samples start from now."""
+        self._peak = self._day_start = equity_atoms
+        for kept in (self._orders, self._rejects, self._slippage):
+            kept.clear()
+
     def on_equity(self, equity_atoms: int, now_ns: int) -> GuardTrip | None:
         """Take an equity sample."""
         day = now_ns // (86_400 * SECOND_NS)
@@ -172,7 +178,11 @@ class TradingGuards:
         return None
 
     def on_order(self, now_ns: int, *, is_rejected: bool) -> GuardTrip | None:
-        """Take an order's outcome."""
+        """Take an order that was sent together with its outcome."""
+        return self.on_send(now_ns) or self.on_outcome(is_rejected=is_rejected)
+
+    def on_send(self, now_ns: int) -> GuardTrip | None:
+        """Take an order that is about to be sent; a trip says that it is one too many."""
         orders = self._orders
         orders.append(now_ns)
         while orders and now_ns - orders[0] >= _MINUTE_NS:
@@ -180,6 +190,10 @@ class TradingGuards:
         most = self._settings.max_orders_per_minute
         if most is not None and len(orders) > most:
             return GuardTrip("max_orders_per_minute", f"{len(orders)} orders in 60 s, {most} may")
+        return None
+
+    def on_outcome(self, *, is_rejected: bool) -> GuardTrip | None:
+        """Take what became of an order; a trip says that too many of the last were rejected."""
         self._rejects.append(is_rejected)
         rate = self._settings.max_reject_rate
         if rate is not None and len(self._rejects) == self.SAMPLE:
@@ -189,7 +203,13 @@ class TradingGuards:
         return None
 
     def on_price(self, price: Decimal, last: Decimal, *, side: int) -> GuardTrip | None:
-        """Take an order's price: too far through the last one is a mistake."""
+        """Take an order's price: too far through the last one is a mistake.
+
+        Args:
+            price: the order's limit.
+            last: the market's last price.
+            side: +1 for a buy, -1 for a sell.
+        """
         band = self._settings.price_band
         if band is None or last <= 0:
             return None

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum, unique
 from typing import Any, Final, Literal
 
 from engine import flow
 from engine.containers.effects import Effects
 from engine.containers.inputs import StartInput, StopInput, TimerInput
-from engine.containers.session_assembly import assemble_session
+from engine.containers.session_assembly import OutsideParts, assemble_session
 from engine.containers.session_container import SessionContainer
-from engine.execution.settings import BrokerSettings
+from engine.execution.outbox_broker import OutboxBroker, Outgoing
+from engine.execution.reasons import ReasonCode
+from engine.execution.reports import OrderAccepted, OrderFilled, OrderRejected, OrderReport
+from engine.execution.settings import BrokerSettings, build_commission, build_simulated_broker
+from engine.execution.tick_broker import TickBroker
 from engine.live.circuit_breaker import (
     BreakerState,
     CircuitBreaker,
@@ -22,52 +25,45 @@ from engine.live.circuit_breaker import (
     TradingGuards,
 )
 from engine.live.health import HealthCheck, HealthFigures, HealthLevel, HealthMonitor
-from engine.live.live_config import LiveConfig
+from engine.live.intent_log import IntentLogError
+from engine.live.live_broker import LiveBroker
+from engine.live.live_config import LiveConfig, PaperBrokerSection
+from engine.live.live_state import TRANSITIONS, IllegalLiveStateError, LiveState
+from engine.live.order_ids import OrderIds, prefix_of
+from engine.live.shadow import Shadow
+from engine.live.virtual_portfolio import INSIDE
 from engine.model.clock import SECOND_NS
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import Fill, OrderStatus
+from engine.model.orders import (
+    STRATEGY_ROLE,
+    Fill,
+    OrderRequest,
+    OrderType,
+    PositionAction,
+    TradeType,
+)
 from engine.model.quotes import QuoteTick
+from engine.risk.exposure import EXIT_ROLES
 from engine.strategies.catalogue import StrategyType
+
+__all__ = [
+    "TRANSITIONS",
+    "IllegalLiveStateError",
+    "LiveState",
+    "LiveStatus",
+    "LiveStrategyContainer",
+]
 
 ERROR_WINDOW_NS: Final = 60 * SECOND_NS
 ERRORS_IN_A_ROW: Final = 3
 ERRORS_IN_WINDOW: Final = 5
 STOP_DEADLINE_NS: Final = 10 * SECOND_NS
 QUEUE_SIZE: Final = 1024
+ALERTS_KEPT: Final = 1000
+ROUNDS: Final = 1000
+"""How often orders may lead to orders at one instant before that counts as a flood."""
 
-
-@unique
-class LiveState(StrEnum):
-    """State of a live strategy (LIVE-2)."""
-
-    STARTING = "starting"
-    RECONCILING = "reconciling"
-    RUNNING = "running"
-    DEGRADED = "degraded"
-    PAUSED = "paused"
-    HALTED = "halted"
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-
-_L = LiveState
-TRANSITIONS: Final[dict[LiveState, frozenset[LiveState]]] = {
-    _L.STARTING: frozenset({_L.RECONCILING, _L.FAILED, _L.STOPPING}),
-    _L.RECONCILING: frozenset({_L.RUNNING, _L.DEGRADED, _L.FAILED, _L.STOPPING}),
-    _L.RUNNING: frozenset({_L.DEGRADED, _L.PAUSED, _L.HALTED, _L.STOPPING, _L.FAILED}),
-    _L.DEGRADED: frozenset({_L.RUNNING, _L.PAUSED, _L.HALTED, _L.STOPPING, _L.FAILED}),
-    _L.PAUSED: frozenset({_L.RECONCILING, _L.RUNNING, _L.HALTED, _L.STOPPING, _L.FAILED}),
-    _L.HALTED: frozenset({_L.RECONCILING, _L.RUNNING, _L.STOPPING, _L.FAILED}),
-    _L.STOPPING: frozenset({_L.STOPPED, _L.FAILED}),
-    _L.STOPPED: frozenset(),
-    _L.FAILED: frozenset({_L.STOPPING}),
-}
-"""Legal transitions; entries are possible in RUNNING only."""
-
-
-class IllegalLiveStateError(flow.OperationError):
-    """A live strategy was asked for something that its state does not allow."""
+Policy = Literal["flatten", "keep", "transfer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +85,9 @@ class LiveStatus:
     queue_depth: int
     dropped_quotes: int
     alerts: tuple[str, ...]
+    open_orders: int = 0
+    late_fills: int = 0
+    refused: int = 0
 
 
 @dataclass(slots=True)
@@ -98,6 +97,8 @@ class _Counters:
     error_times: deque[int] = field(default_factory=deque)
     orders: int = 0
     rejects: int = 0
+    refused: int = 0
+    """Orders that breakers and guards did not let out."""
     fills: int = 0
     dropped: int = 0
 
@@ -105,8 +106,22 @@ class _Counters:
 class LiveStrategyContainer:
     """One strategy with its container, health, breaker, guards and counters.
 
+    Its orders leave the container through an outbox and pass breaker and guards on their way to
+    the broker: a simulated one in paper, a `LiveBroker` in live; everything else is the same.
     Belongs to one thread; the manager feeds it through a bounded queue that keeps the newest
     quotes, and calls `work`.
+
+    Args:
+        strategy_id: unique among the account's strategies.
+        config: its configuration.
+        kind: how its strategy is made.
+        market: what it trades.
+        instruments: the account's markets.
+        currency: of the account.
+        parity: quote assets that count 1:1.
+        broker: carries its orders out; None: a simulated one (paper).
+        first_number: number of its first order.
+        venue_breaker: the breaker of the market's venue, shared with the other strategies.
     """
 
     def __init__(
@@ -119,27 +134,41 @@ class LiveStrategyContainer:
         instruments: Mapping[ConnectorPair, Instrument],
         currency: str,
         parity: Sequence[str],
+        broker: TickBroker | None = None,
+        first_number: int = 0,
+        venue_breaker: CircuitBreaker | None = None,
     ) -> None:
         self.id = strategy_id
         self.config = config
         self.market = market
         self.state = LiveState.STARTING
         self.reasons: tuple[str, ...] = ()
-        self.alerts: list[str] = []
+        self.alerts: deque[str] = deque(maxlen=ALERTS_KEPT)
         self.queue: deque[QuoteTick] = deque()
         self.breaker = CircuitBreaker(config.circuit_breaker)
+        self.venue_breaker = venue_breaker or CircuitBreaker(config.circuit_breaker)
         self.health = HealthMonitor(interval_ns=config.health_check_interval * SECOND_NS)
         self.counters = _Counters()
         self.fills_taken: deque[Fill] = deque()
         """Fills that the manager has not booked yet."""
         self.heartbeat_ns: int | None = None
         self.last_quote_ns: int | None = None
+        self.reconciled_ns: int | None = None
+        self.stopping_since_ns: int | None = None
+        self.stop_policy: Policy = "keep"
+        self.degraded: dict[str, str] = {}
+        """Why entries are held up, by who says so: health, position, balance, venue."""
         self._now_ns = 0
-        self._requests = 0
+        self._sent_ns: dict[str, int] = {}
+        self._late: set[str] = set()
+        self._strategy_errors: list[tuple[str, Exception]] = []
+        self._next_order_id = OrderIds(strategy_id, first=first_number)
         parts = config.components
-        strategy = kind.build(parts.strategy.params)
+        self.outbox = OutboxBroker(instruments)
+        self.broker: TickBroker = broker or _paper_broker(config, instruments)
+        self.shadow = Shadow(instruments, config.shadow, seed=config.seed)
         self.container: SessionContainer = assemble_session(
-            container_id=f"live_{strategy_id}",
+            container_id=prefix_of(strategy_id),
             start_ns=0,
             seed=config.seed,
             instruments=instruments,
@@ -147,9 +176,10 @@ class LiveStrategyContainer:
             currency=currency,
             initial_balance=parts.portfolio.allocated_capital,
             parity=parity,
-            broker=BrokerSettings.model_validate(parts.broker.model_dump(exclude={"kind"})),
+            broker=_paper_settings(config),
             risk=parts.risk_manager.limits(),
-            strategies=((market, strategy),),
+            strategies=((market, kind.build(parts.strategy.params)),),
+            outside=OutsideParts(self.outbox, self._next_order_id, self._take_error),
         )
         self.guards = TradingGuards(
             parts.risk_manager.guards(), equity_atoms=self.container.portfolio.equity_atoms
@@ -158,7 +188,7 @@ class LiveStrategyContainer:
     # --- states --------------------------------------------------------------------------------
 
     def enter(self, state: LiveState, reason: str = "") -> None:
-        """Go to *state*; entries pass in RUNNING only.
+        """Go to *state*; entries pass in RUNNING only, reductions in DEGRADED and PAUSED too.
 
         Raises:
             IllegalLiveStateError: the table does not allow it.
@@ -172,16 +202,37 @@ class LiveStrategyContainer:
         self.state = state
         self.reasons = (reason,) if reason else ()
         if reason:
-            self.alerts.append(f"{state.value}: {reason}")
+            self.alert(f"{state.value}: {reason}")
+        why = reason or f"strategy {self.id} is {state.value}"
         if state is LiveState.RUNNING:
             self.container.resume_entries()
         else:
-            self.container.halt_entries(reason or f"strategy is {state.value}")
+            self.container.halt_entries(why)
+        if state.lets_reduce:
+            self.container.admit_strategies()
+        else:
+            self.container.bar_strategies(why)
 
     @property
     def may_enter(self) -> bool:
         """Whether entries are possible now."""
         return self.state is LiveState.RUNNING
+
+    def alert(self, text: str) -> None:
+        """Keep *text* for people."""
+        self.alerts.append(text)
+
+    def degrade(self, source: str, reason: str) -> None:
+        """Hold entries up until *source* takes it back with `recover`."""
+        self.degraded[source] = reason
+        if self.state is LiveState.RUNNING:
+            self.enter(LiveState.DEGRADED, reason)
+
+    def recover(self, source: str) -> None:
+        """Take back what *source* had against entries; they pass when nobody has anything."""
+        had_something = self.degraded.pop(source, None) is not None
+        if had_something and not self.degraded and self.state is LiveState.DEGRADED:
+            self.enter(LiveState.RUNNING)
 
     # --- work ----------------------------------------------------------------------------------
 
@@ -193,30 +244,185 @@ class LiveStrategyContainer:
         self.queue.append(quote)
 
     def start(self, now_ns: int) -> None:
-        """Start: reconcile (nothing is at a venue in paper), then run."""
+        """Begin; RUNNING follows with `pass_gate` when the books agree with the venue."""
         self._now_ns = now_ns
         self.enter(LiveState.RECONCILING)
         self._apply(StartInput(now_ns))
-        self.enter(LiveState.RUNNING)
+
+    def pass_gate(self) -> None:
+        """Run: the books agree with the venue's (nothing is at a venue in paper)."""
+        if self.state is LiveState.RECONCILING:
+            if self.degraded:
+                self.enter(LiveState.DEGRADED, "; ".join(self.degraded.values()))
+            else:
+                self.enter(LiveState.RUNNING)
 
     def work(self, now_ns: int, *, most: int = QUEUE_SIZE) -> int:
         """Handle up to *most* queued quotes and the timer; return how many quotes there were."""
+        handled = 0
+        while handled < most and self.handle_one(now_ns):
+            self.dispatch()
+            handled += 1
+        self.tick(now_ns)
+        return handled
+
+    def handle_one(self, now_ns: int) -> bool:
+        """Handle one queued quote; what it makes the strategy order stays in the outbox."""
         self._now_ns = max(self._now_ns, now_ns)
         self.heartbeat_ns = self._now_ns
         if self.state in (LiveState.STOPPED, LiveState.FAILED):
             self.queue.clear()
-            return 0
-        handled = 0
-        while self.queue and handled < most:
-            quote = self.queue.popleft()
-            self.last_quote_ns = quote.ts_ns
-            self._apply(quote)
-            handled += 1
+        if not self.queue:
+            return False
+        quote = self.queue.popleft()
+        self.last_quote_ns = quote.ts_ns
+        self.shadow.on_quote(quote)
+        self.report(self.broker.on_quote(quote))
+        self._apply(quote)
+        return True
+
+    def tick(self, now_ns: int) -> None:
+        """Handle the timer and look at the guards."""
+        self._now_ns = max(self._now_ns, now_ns)
+        self.heartbeat_ns = self._now_ns
+        if self.state in (LiveState.STOPPED, LiveState.FAILED):
+            return
+        self.shadow.on_time(self._now_ns)
+        self.report(self.broker.on_time(self._now_ns))
+        if isinstance(self.broker, LiveBroker):
+            for _ in range(self.broker.take_timeouts()):
+                self._count_timeout()
         self._apply(TimerInput(self._now_ns))
+        self.dispatch()
         if self.state in (LiveState.RUNNING, LiveState.DEGRADED, LiveState.PAUSED):
             self._guard(self.guards.on_equity(self.container.portfolio.equity_atoms, self._now_ns))
-            self._follow_breaker()
-        return handled
+
+    def dispatch(self) -> None:
+        """Carry out what is in the outbox, and what follows from it."""
+        for _ in range(ROUNDS):
+            outgoing = self.outbox.take()
+            if not outgoing:
+                return
+            self.carry_out(outgoing)
+        self._fail(flow.OperationError(f"orders led to orders {ROUNDS} times at one instant"))
+
+    def carry_out(self, outgoing: Iterable[Outgoing]) -> None:
+        """Send orders and cancels, if breakers and guards let them."""
+        for one in outgoing:
+            if isinstance(one, OrderRequest):
+                self.send(one)
+            else:
+                self.shadow.cancel(one.client_order_id, now_ns=self._now_ns)
+                self.report(self.broker.cancel(one.client_order_id, now_ns=self._now_ns))
+
+    def send(self, request: OrderRequest) -> None:
+        """Send one order; one that is refused ends as rejected with the reason."""
+        refusal = self._find_refusal(request)
+        if refusal is not None:
+            code, text = refusal
+            self.counters.refused += 1
+            self.report(
+                (OrderRejected(request.client_order_id, self._now_ns, code, text),), is_ours=True
+            )
+            return
+        self.counters.orders += 1
+        self._sent_ns[request.client_order_id] = self._now_ns
+        self.shadow.submit(request, now_ns=self._now_ns)
+        try:
+            reports = self.broker.submit(request, now_ns=self._now_ns)
+        except IntentLogError as error:
+            self.degrade("log", error.message)
+            reports = (
+                OrderRejected(
+                    request.client_order_id, self._now_ns, ReasonCode.VENUE, error.message
+                ),
+            )
+        else:
+            self.recover("log")
+        self.report(reports)
+
+    def may_send(self, request: OrderRequest) -> bool:
+        """Whether the state lets *request* out."""
+        return self.may_enter or self._is_reduction(request)
+
+    def fill_inside(self, request: OrderRequest, *, lots: int, ticks: int, name: str) -> None:
+        """Fill *lots* of an order without the venue, free of fees."""
+        now_ns = self._now_ns
+        instrument = self.container.data_handler.instrument(request.market)
+        fill = Fill(
+            fill_id=f"{INSIDE}{request.client_order_id}-{name}",
+            client_order_id=request.client_order_id,
+            owner_id=request.owner_id,
+            role=request.role,
+            market=request.market,
+            side=request.side,
+            lots=lots,
+            ticks=ticks,
+            notional_atoms=instrument.notional_atoms(ticks, lots),
+            fee_atoms=0,
+            is_maker=False,
+            ts_ns=now_ns,
+        )
+        reports: Sequence[OrderReport] = (
+            OrderAccepted(request.client_order_id, now_ns),
+            OrderFilled(fill),
+        )
+        if isinstance(self.broker, LiveBroker):
+            reports = self.broker.record_inside(reports, request, now_ns=now_ns)
+        else:
+            self.broker.take_over(request.market, request.side.sign * lots)
+        self.report(reports, is_ours=True)
+
+    def transfer(self, market: ConnectorPair, *, lots: int, ticks: int, name: str) -> None:
+        """Take over signed *lots* of another strategy at *ticks*, or give them away."""
+        request = OrderRequest(
+            client_order_id=self._next_order_id(),
+            market=market,
+            side=TradeType.BUY if lots > 0 else TradeType.SELL,
+            order_type=OrderType.MARKET,
+            lots=abs(lots),
+            limit_ticks=None,
+            position_action=PositionAction.NIL,
+            leverage=1,
+            owner_id="strategy",
+            role=STRATEGY_ROLE,
+        )
+        self.adopt(request)
+        self.fill_inside(request, lots=abs(lots), ticks=ticks, name=name)
+
+    def take_venue_reports(self, reports: Sequence[OrderReport]) -> None:
+        """Take what reconciliation found out about orders, written down first."""
+        if isinstance(self.broker, LiveBroker):
+            reports = self.broker.record(reports, now_ns=self._now_ns)
+        self.report(reports, is_ours=True)
+
+    def report(self, reports: Iterable[OrderReport], *, is_ours: bool = False) -> None:
+        """Take what became of orders.
+
+        Args:
+            reports: in their order.
+            is_ours: it was our decision: it says nothing about the venue.
+        """
+        taken = tuple(reports)
+        if not taken:
+            return
+        self._guarded(lambda: self.container.take_reports(taken, now_ns=self._now_ns))
+        if not is_ours:
+            for one in taken:
+                self._judge(one)
+
+    def adopt(self, request: OrderRequest) -> None:
+        """Take in an order that the venue has and the book of record has not."""
+        self.outbox.restore(request)
+        self._guarded(lambda: self.container.adopt_order(request, now_ns=self._now_ns))
+
+    def amend(self, client_order_id: str, *, lots: int, limit_ticks: int | None) -> None:
+        """Take over what the venue says of an order."""
+        self._guarded(
+            lambda: self.container.amend_order(
+                client_order_id, lots=lots, limit_ticks=limit_ticks, now_ns=self._now_ns
+            )
+        )
 
     def check_health(self, now_ns: int, *, rss_bytes: int | None = None) -> HealthCheck:
         """Judge the strategy; DEGRADED and back follow from it, two bad checks trip the breaker."""
@@ -234,42 +440,65 @@ class LiveStrategyContainer:
                 latency_p50_ms=p50,
                 latency_p99_ms=p99,
                 rss_bytes=rss_bytes,
+                reconciliation_age_ns=_age(self.reconciled_ns, now_ns),
             ),
             now_ns,
         )
         if self.health.trips_breaker:
             self.breaker.trip(now_ns)
-        if check.level is HealthLevel.HEALTHY and self.state is LiveState.DEGRADED:
-            self.enter(LiveState.RUNNING)
-        elif check.level is not HealthLevel.HEALTHY and self.state is LiveState.RUNNING:
-            self.enter(LiveState.DEGRADED, "; ".join(check.reasons))
+            self.alert("the breaker is open: two unhealthy checks in a row")
+        if check.level is HealthLevel.HEALTHY:
+            self.recover("health")
+        else:
+            self.degrade("health", "; ".join(check.reasons))
         return check
 
     def pause(self, reason: str = "paused by the operator") -> None:
         """Stop entries and cancel those that work; protective orders stay."""
         self.enter(LiveState.PAUSED, reason)
-        self._take(self.container.cancel_entries())
+        self._guarded(self.container.cancel_entries)
+        self.dispatch()
 
     def resume(self) -> None:
-        """Run again after a pause or a halt."""
+        """Run again after a pause or a halt, once the books have been compared."""
+        if self.state is LiveState.RUNNING:
+            return
         self.counters.in_a_row = 0
         self.counters.error_times.clear()
-        self.enter(LiveState.RUNNING)
+        if self.state is LiveState.HALTED:
+            self.guards.restart(self.container.portfolio.equity_atoms)
+        self.degraded.clear()
+        if self.state is LiveState.DEGRADED:
+            self.enter(LiveState.RUNNING)
+            return
+        self.enter(LiveState.RECONCILING)
 
     def flatten(self) -> None:
         """Cancel entries and close every position."""
-        self._requests += 1
-        self._take(self.container.cancel_entries())
-        self._take(self.container.flatten(f"flatten{self._requests}"))
+        self._guarded(self.container.cancel_entries)
+        self._guarded(lambda: self.container.flatten("flatten", next_order_id=self._next_order_id))
+        self.dispatch()
 
-    def stop(self, policy: Literal["flatten", "keep", "transfer"]) -> None:
-        """Stop: no entries, cancel what works, then the policy (LIVE-5)."""
-        if self.state not in (LiveState.STOPPED, LiveState.STOPPING):
-            self.enter(LiveState.STOPPING)
-        self._take(self.container.cancel_entries())
+    def begin_stop(self, policy: Policy) -> None:
+        """Stop: no new entries, cancel what works, then the policy (LIVE-5)."""
+        if self.state in (LiveState.STOPPED, LiveState.STOPPING):
+            return
+        self.enter(LiveState.STOPPING)
+        self.stopping_since_ns = self._now_ns
+        self.stop_policy = policy
+        self._guarded(self.container.cancel_entries)
+        self.dispatch()
         if policy == "flatten":
             self.flatten()
         self._apply(StopInput(self._now_ns, policy != "flatten", "manager"))
+        self.dispatch()
+
+    def is_stop_over(self, now_ns: int) -> bool:
+        """Whether all orders have ended since the stop, or the deadline has passed."""
+        since = self.stopping_since_ns
+        if since is None:
+            return False
+        return not self.has_working_orders or now_ns - since >= STOP_DEADLINE_NS
 
     def close(self) -> None:
         """Tear the container down."""
@@ -302,21 +531,40 @@ class LiveStrategyContainer:
             queue_depth=len(self.queue),
             dropped_quotes=self.counters.dropped,
             alerts=tuple(self.alerts),
+            open_orders=self.container.order_manager.open_count,
+            late_fills=len(self._late),
+            refused=self.counters.refused,
         )
 
     # --- inside --------------------------------------------------------------------------------
 
     def _apply(self, item: Any) -> None:  # noqa: ANN401 (any session input)
-        try:
-            effects = self.container.apply(item)
-        except Exception as error:  # noqa: BLE001 (boundary: one strategy's failure must not affect another)
-            self._failed(error)
-            return
-        if isinstance(item, QuoteTick):
+        self._guarded(lambda: self.container.apply(item))
+        if isinstance(item, QuoteTick) and not self._strategy_errors:
             self.counters.in_a_row = 0
+        errors, self._strategy_errors = self._strategy_errors, []
+        for hook, error in errors:
+            self._failed(hook, error)
+
+    def _guarded(self, step: Callable[[], Effects]) -> None:
+        """Take a step of the container; a broken invariant ends this strategy only."""
+        try:
+            effects = step()
+        except Exception as error:  # noqa: BLE001 (supervisor: one strategy's failure must not affect another)
+            self._fail(error)
+            return
         self._take(effects)
 
-    def _failed(self, error: Exception) -> None:
+    def _take_error(self, hook: str, error: Exception) -> None:
+        self._strategy_errors.append((hook, error))
+
+    def _fail(self, error: Exception) -> None:
+        text = f"{type(error).__name__}: {error}"
+        self.alert(f"{self.container.id} is broken: {text}")
+        if LiveState.FAILED in TRANSITIONS[self.state]:
+            self.enter(LiveState.FAILED, text)
+
+    def _failed(self, hook: str, error: Exception) -> None:
         """Count an error of the strategy and do what its handling says (LIVE-4)."""
         counted, now_ns = self.counters, self._now_ns
         counted.errors += 1
@@ -325,14 +573,14 @@ class LiveStrategyContainer:
         while counted.error_times and now_ns - counted.error_times[0] > ERROR_WINDOW_NS:
             counted.error_times.popleft()
         self.breaker.record_failure(now_ns)
-        text = f"{type(error).__name__}: {error}"
-        self.alerts.append(f"error in {self.container.id}: {text}")
+        text = f"{hook}: {type(error).__name__}: {error}"
+        self.alert(f"error in {self.container.id}, {text}")
         match self.config.components.strategy.error_handling:
             case "strict":
                 self._pause_for(text)
             case "halt":
-                self._halt_for(text)
-                self.flatten()
+                if self._halt_for(text):
+                    self.flatten()
             case "graceful":
                 if (
                     counted.in_a_row >= ERRORS_IN_A_ROW
@@ -344,37 +592,114 @@ class LiveStrategyContainer:
         if self.state in (LiveState.RUNNING, LiveState.DEGRADED):
             self.pause(reason)
 
-    def _halt_for(self, reason: str) -> None:
-        if self.state in (LiveState.RUNNING, LiveState.DEGRADED, LiveState.PAUSED):
-            self.enter(LiveState.HALTED, reason)
+    def _halt_for(self, reason: str) -> bool:
+        if self.state not in (LiveState.RUNNING, LiveState.DEGRADED, LiveState.PAUSED):
+            return False
+        self.enter(LiveState.HALTED, reason)
+        return True
 
     def _guard(self, trip: GuardTrip | None) -> None:
-        if trip is not None:
-            self._halt_for(f"{trip.guard}: {trip.text}")
-            self._take(self.container.cancel_entries())
+        if trip is not None and self._halt_for(f"{trip.guard}: {trip.text}"):
+            self._guarded(self.container.cancel_entries)
+            self.dispatch()
 
-    def _follow_breaker(self) -> None:
-        """An open breaker keeps entries out without changing the strategy's state."""
-        if self.state is not LiveState.RUNNING:
-            return
-        if self.breaker.state(self._now_ns) is BreakerState.OPEN:
-            self.container.halt_entries("the circuit breaker is open")
-        else:
-            self.container.resume_entries()
+    def _find_refusal(self, request: OrderRequest) -> tuple[ReasonCode, str] | None:
+        """Return why *request* must not go out: state, breakers, price band, order rate."""
+        if self._is_reduction(request):
+            self.guards.on_send(self._now_ns)
+            return None
+        if not self.may_enter:
+            return ReasonCode.RISK_HALTED, f"strategy {self.id} is {self.state.value}"
+        for name, breaker in (("strategy", self.breaker), ("venue", self.venue_breaker)):
+            if not breaker.allows_entry(self._now_ns):
+                text = f"the {name}'s circuit breaker is {breaker.state(self._now_ns).value}"
+                return ReasonCode.BREAKER_OPEN, text
+        trip = self._check_price(request)
+        if trip is not None:
+            self._guard(trip)
+            return ReasonCode.PRICE_BAND, trip.text
+        trip = self.guards.on_send(self._now_ns)
+        if trip is not None:
+            self._guard(trip)
+            return ReasonCode.MAX_ORDERS_PER_MINUTE, trip.text
+        return None
+
+    def _check_price(self, request: OrderRequest) -> GuardTrip | None:
+        quote = self.container.data_handler.quote(request.market)
+        if request.limit_ticks is None or quote is None:
+            return None
+        last = Decimal(quote.bid_ticks + quote.ask_ticks) / 2
+        return self.guards.on_price(Decimal(request.limit_ticks), last, side=request.side.sign)
+
+    def _is_reduction(self, request: OrderRequest) -> bool:
+        against = -request.side.sign * self.container.portfolio.net_lots(request.market)
+        return (
+            request.reduce_only
+            or request.position_action is PositionAction.CLOSE
+            or request.role.partition(" ")[0] in EXIT_ROLES
+            or request.lots <= against
+        )
+
+    def _judge(self, report: OrderReport) -> None:
+        """Let the breakers, the guards and the latency know what a venue answered."""
+        sent_ns = self._sent_ns
+        if isinstance(report, OrderRejected | OrderAccepted):
+            started_ns = sent_ns.pop(report.client_order_id, None)
+            if started_ns is None:
+                return
+            self.health.add_latency((self._now_ns - started_ns) / 1e6)
+            is_rejected = isinstance(report, OrderRejected)
+            self.counters.rejects += is_rejected
+            for breaker in (self.breaker, self.venue_breaker):
+                if is_rejected:
+                    breaker.record_failure(self._now_ns)
+                else:
+                    breaker.record_success(self._now_ns)
+            self._guard(self.guards.on_outcome(is_rejected=is_rejected))
+
+    def _count_timeout(self) -> None:
+        """Count a request without an answer as a failure of strategy and venue."""
+        for breaker in (self.breaker, self.venue_breaker):
+            breaker.record_failure(self._now_ns)
 
     def _take(self, effects: Effects) -> None:
         for order in effects.orders.values():
-            if order.status in (OrderStatus.ROUTED, OrderStatus.REJECTED, OrderStatus.FILLED):
-                is_rejected = order.status is OrderStatus.REJECTED
-                self.counters.orders += 1
-                self.counters.rejects += is_rejected
-                if is_rejected:
-                    self.breaker.record_failure(self._now_ns)
-                else:
-                    self.breaker.record_success(self._now_ns)
-                self._guard(self.guards.on_order(self._now_ns, is_rejected=is_rejected))
+            self.outbox.note(order)
+            self.shadow.on_order(order, now_ns=self._now_ns)
+            client_order_id = order.request.client_order_id
+            if (order.late_fill or order.overfill) and client_order_id not in self._late:
+                self._late.add(client_order_id)
+                what = "came when it was over" if order.late_fill else "was larger than it"
+                self.alert(f"HEALTH: a fill of order {client_order_id} {what}: it is booked")
+        for fill in effects.fills:
+            self.outbox.note_fill(fill)
+            self.shadow.on_fill(fill, now_ns=self._now_ns)
         self.counters.fills += len(effects.fills)
         self.fills_taken.extend(effects.fills)
+        for one in self.shadow.take_samples():
+            self._guard(self.guards.on_slippage(one.actual, one.predicted, side=one.side))
+
+
+def _paper_settings(config: LiveConfig) -> BrokerSettings:
+    section = config.components.broker
+    return section.settings() if isinstance(section, PaperBrokerSection) else config.shadow
+
+
+def _paper_broker(
+    config: LiveConfig, instruments: Mapping[ConnectorPair, Instrument]
+) -> TickBroker:
+    settings = _paper_settings(config)
+    return build_simulated_broker(
+        settings,
+        instruments=instruments,
+        commission=build_commission(settings.commission_model),
+        seed=config.seed,
+    )
+
+
+def is_live_broker(broker: TickBroker) -> LiveBroker | None:
+    """Return *broker* if it sends to a venue."""
+    return broker if isinstance(broker, LiveBroker) else None
 
 
 def _age(then_ns: int | None, now_ns: int) -> int | None:

@@ -118,6 +118,10 @@ class Reconciler:
             *self._balances(ours, venue),
         )
 
+    def found(self, client_order_id: str) -> None:
+        """Take back the misses of an order: the venue knows it after all."""
+        self._misses.pop(client_order_id, None)
+
     def _fills(self, ours: Snapshot, venue: Snapshot) -> list[ReconAction]:
         known = {fill.fill_id for fill in ours.fills}
         return [

@@ -26,11 +26,20 @@ def test_the_sample_can_be_loaded() -> None:
         (("sma_cross", "sma_corss"), "12: live_trading.components.strategy.class: strategy"),
         (("fast: 10", "fast: 99"), "12: live_trading.components.strategy.params: fast 99 must"),
         (("max_position_size", "max_positon_size"), "did you mean 'max_position_size'?"),
-        (("PAPER_TRADING", "LIVE_TRADING"), "6: live_trading.mode: 'LIVE_TRADING' is not allowed"),
-        (("SimulatedBroker", "LiveBroker"), "15: live_trading.components.broker.class"),
+        (("PAPER_TRADING", "BACKTEST"), "6: live_trading.mode: 'BACKTEST' is not allowed"),
+        (
+            ("PAPER_TRADING", "LIVE_TRADING"),
+            "15: live_trading.components.broker.class: 'SimulatedBroker' is not allowed in mode "
+            "LIVE_TRADING, must be 'LiveBroker'",
+        ),
+        (
+            ("SimulatedBroker", "LiveBroker"),
+            "15: live_trading.components.broker.class: 'LiveBroker' is not allowed in mode "
+            "PAPER_TRADING, must be 'SimulatedBroker'",
+        ),
         (("live_trading:", "live:"), "live_trading: is missing"),
     ],
-    ids=["class", "params", "key", "mode", "broker", "section"],
+    ids=["class", "params", "key", "mode", "live", "broker", "section"],
 )
 def test_a_mistake_is_told_with_its_line(
     tmp_path: Path, change: tuple[str, str], expected: str

@@ -136,13 +136,26 @@ def test_an_id_is_taken_once_and_capital_is_bounded(manager: LiveTradingManager)
     manager.close()
 
 
-def test_live_trading_at_a_venue_is_refused_for_now() -> None:
-    with pytest.raises(ValidationError, match="PAPER_TRADING"):
+def test_mode_and_broker_must_fit() -> None:
+    with pytest.raises(ValidationError, match="LIVE_TRADING needs the broker class LiveBroker"):
         LiveConfig.model_validate({**config(), "mode": "LIVE_TRADING"})
     broken = config()
     broken["components"]["broker"] = {"class": "LiveBroker"}
-    with pytest.raises(ValidationError, match="SimulatedBroker"):
+    with pytest.raises(ValidationError, match="needs the broker class SimulatedBroker"):
         LiveConfig.model_validate(broken)
+    broken["mode"] = "LIVE_TRADING"
+    broken["components"]["broker"]["slippage_model"] = "fixed"
+    with pytest.raises(ValidationError, match=r"slippage_model only makes sense in simulation"):
+        LiveConfig.model_validate(broken)
+
+
+def test_live_without_a_router_is_refused(manager: LiveTradingManager) -> None:
+    live = config()
+    live["mode"] = "LIVE_TRADING"
+    live["components"]["broker"] = {"class": "LiveBroker"}
+    with pytest.raises(flow.ConfigurationError, match="needs the order router 'order_router'"):
+        manager.add_strategy("one", live)
+    assert manager.status() == ()
 
 
 @pytest.mark.parametrize(
