@@ -19,6 +19,8 @@ from engine.backtest.bar_quotes import BarQuoteSource
 from engine.backtest.barrier_points import BarrierPoints
 from engine.backtest.config import BacktestConfig
 from engine.backtest.control import RunControl
+from engine.backtest.executor_plan import plan_executors
+from engine.backtest.executor_scan import ScannedPlay
 from engine.backtest.executor_settings import (
     broker_settings,
     risk_settings,
@@ -28,6 +30,7 @@ from engine.backtest.executor_settings import (
 )
 from engine.backtest.exposed_path import ExposedPath
 from engine.backtest.outcome import RawRun, Stopwatch, make_result
+from engine.backtest.planner import EnginePlan
 from engine.backtest.results import BacktestResult, ResultStatus
 from engine.backtest.run_hash import effective_config, plain, run_hash
 from engine.backtest.strategy_loading import build_strategy, find_strategy_type
@@ -51,7 +54,7 @@ from engine.executors.settings import ExecutorSettings
 from engine.flow.errors import ConfigurationError
 from engine.live.clock import SystemClock
 from engine.markets.merged_feed import FeedItem, MergedFeed, TimerTick
-from engine.model.bar_columns import BarColumns
+from engine.model.bar_columns import BarColumns, IntArray
 from engine.model.clock import SECOND_NS
 from engine.model.funding import FundingRate
 from engine.model.instruments import ConnectorPair, Instrument
@@ -105,7 +108,7 @@ class ExecutorRun:
         self._inputs = 0
         self._log = _Log([], {}, [], [])
         self._last: dict[ConnectorPair, QuoteTick] = {}
-        self._bar_of = [-1] * len(self._columns)
+        self._plan = EnginePlan("events")
 
     def run(self) -> BacktestResult:
         """Return the complete result.
@@ -115,6 +118,7 @@ class ExecutorRun:
         """
         for path, text in settings_problems(self._request.config):
             raise ConfigurationError(f"{'.'.join(path)}: {text}")
+        self._plan = plan_executors(self._request.config, self._columns)
         clock = SystemClock()
         stopwatch = Stopwatch.start(clock.now_ns())
         request, config = self._request, self._request.config
@@ -123,8 +127,11 @@ class ExecutorRun:
         container = self._container(f"backtest_{identity[:8]}")
         self._control.restart_clock()
         try:
-            equity = self._play(container)
-            raw = self._raw(container, equity)
+            if self._plan.engine == "compiled":
+                samples = self._play_scanned(container)
+            else:
+                samples = self._play(container)
+            raw = self._raw(container, *samples)
             base = container.metrics
             columns = [
                 replace(one, instrument=instrument)
@@ -147,7 +154,7 @@ class ExecutorRun:
             container.close()
         flags = {
             **result.flags,
-            "journal_hash": self._hash.hexdigest(),
+            "journal_hash": None if self._plan.engine == "compiled" else self._hash.hexdigest(),
             "inputs": self._inputs,
             "executors": container.executor_count,
             "path": walked_path(config).value,
@@ -194,8 +201,39 @@ class ExecutorRun:
 
     # --- feeding -------------------------------------------------------------------------------
 
-    def _play(self, container: SessionContainer) -> list[tuple[int, int]]:
-        """Feed everything and return the equity at each bar's end."""
+    def _play_scanned(self, container: SessionContainer) -> tuple[IntArray, IntArray]:
+        """Feed what changes anything; return the ends of the bars and the equity there.
+
+        There is no journal: who leaves out inputs does not write them down.
+        """
+        bars, instrument = self._columns[0], self._instruments[0]
+
+        def give(item: SessionInput) -> None:
+            self._inputs += 1
+            self._keep(container.apply(item))
+
+        def begin(ts_ns: int) -> None:
+            for wish in self._wishes():
+                give(wish(ts_ns))
+
+        scan = ScannedPlay(
+            container=container,
+            bars=bars,
+            instrument=instrument,
+            path=walked_path(self._request.config),
+            give=give,
+            control=self._control,
+            count_fills=lambda: len(self._log.fills),
+        )
+        give(StartInput(int(bars.ts_open[0])))
+        scan.play(begin)
+        if scan.last_quote is not None:
+            self._last[instrument.market] = scan.last_quote
+        self._stop(container, keep=not self._request.config.close_positions_at_end)
+        return scan.samples(container.portfolio.equity_atoms)
+
+    def _play(self, container: SessionContainer) -> tuple[IntArray, IntArray]:
+        """Feed everything; return the ends of the bars and the equity there."""
         config, columns = self._request.config, self._columns
         start_ns = min(int(one.ts_open[0]) for one in columns)
         interval_ns = max(SECOND_NS, min(one.duration_ns for one in columns) // 4)
@@ -240,7 +278,8 @@ class ExecutorRun:
             samples.append((end_ns, container.portfolio.equity_atoms))
         else:
             samples[-1] = (end_ns, container.portfolio.equity_atoms)
-        return samples
+        stamps, equity = np.array(samples, dtype=np.int64).T
+        return stamps, equity
 
     def _funding(self) -> deque[FundingRate]:
         """Return the payments of all perpetuals in the order of their time (PF-9)."""
@@ -334,12 +373,12 @@ class ExecutorRun:
 
     # --- tables --------------------------------------------------------------------------------
 
-    def _raw(self, container: SessionContainer, samples: Sequence[tuple[int, int]]) -> RawRun:
+    def _raw(self, container: SessionContainer, stamps: IntArray, atoms: IntArray) -> RawRun:
         orders = list(self._log.orders.values())
         seq_of = {order.request.client_order_id: index for index, order in enumerate(orders)}
-        equity = np.zeros(len(samples), dtype=EQUITY_DTYPE)
-        equity["ts"] = [ts for ts, _ in samples]
-        equity["equity_atoms"] = [atoms for _, atoms in samples]
+        equity = np.zeros(len(stamps), dtype=EQUITY_DTYPE)
+        equity["ts"] = stamps
+        equity["equity_atoms"] = atoms
         equity["cash_atoms"] = container.portfolio.cash_atoms
         fills = _fill_table(self._log.fills, self._symbols, seq_of)
         equity["exposed"] = _exposed(fills, self._columns, equity["ts"])
@@ -364,7 +403,8 @@ class ExecutorRun:
             open_marks=tuple(
                 container.portfolio.ledgers[one.market].mark_twice // 2 for one in self._instruments
             ),
-            engine="events",
+            engine=self._plan.engine,
+            refusals=self._plan.refusals,
             has_half_marks=True,
         )
 

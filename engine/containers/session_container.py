@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from math import inf
 from types import MappingProxyType
 from typing import Any, Final, assert_never
 
@@ -42,6 +43,7 @@ from engine.containers.scoped_container import ScopedContainer
 from engine.containers.strategy_host import StrategyHost
 from engine.execution.order_manager import OrderManager
 from engine.execution.reports import OrderReport
+from engine.execution.simulated_broker import SimulatedBroker
 from engine.execution.tick_broker import TickBroker
 from engine.executors.actions import ActionCode, ActionResult, StopExecutorAction
 from engine.executors.orchestrator import ExecutorOrchestrator
@@ -70,6 +72,10 @@ from engine.risk.verdicts import Approved, Denied
 
 CLOSE_ATTEMPTS: Final = 10
 """A stop waits 20 s without progress, 30 s in all, before executors end as they stand (11.5)."""
+NOTHING_REACHES: Final = 2**62
+"""Stands for a price that no quote has."""
+_BID: Final = 1
+_MINUS_ASK: Final = 2
 REPORT_INTERVAL_NS: Final = 60 * SECOND_NS
 """Between two performance samples; ended executors stay listed that long."""
 
@@ -208,6 +214,33 @@ class SessionContainer:
                 assert_never(item)
         self._settle()
         return self._take_effects()
+
+    def quiet_below(self, market: ConnectorPair) -> tuple[int, ...] | None:
+        """Return the least -bid, bid, -ask, ask, -mid and mid of *market* that do anything.
+
+        A quote whose values are all below changes nothing but the mark: no order fills, nobody
+        wakes. Mids are bid plus ask. None: the next quote has to be seen.
+        """
+        if not isinstance(self._broker, SimulatedBroker):
+            return None
+        keys = self.orchestrator.least_keys(market)
+        resting = self._broker.resting_prices(market)
+        if keys is None or resting is None:
+            return None
+        buy, sell = resting
+        least = [NOTHING_REACHES if key == inf else int(key) for key in keys]
+        if buy is not None:
+            least[_MINUS_ASK] = min(least[_MINUS_ASK], -buy)
+        if sell is not None:
+            least[_BID] = min(least[_BID], sell)
+        return tuple(least)
+
+    def expect_report_at(self, ts_ns: int) -> None:
+        """Let the next performance report come with the first timer from *ts_ns* on.
+
+        For who leaves out timers that change nothing: reports keep their times.
+        """
+        self._report_due_ns = ts_ns
 
     def halt_entries(self, reason: str) -> None:
         """Let only exits and reductions pass, because of *reason*."""

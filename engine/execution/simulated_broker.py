@@ -195,6 +195,20 @@ class SimulatedBroker(TickFilling):
                 due.append(waiting[0][0])
         return min(due, default=None)
 
+    def resting_prices(self, market: ConnectorPair) -> tuple[int | None, int | None] | None:
+        """Return the highest resting buy and the lowest resting sell of *market*.
+
+        Only a quote that reaches one of them does anything here. None: any quote may.
+
+        Raises:
+            KeyError: the market cannot be traded here.
+        """
+        book = self._books[market]
+        if book.takers or book.triggers or self.next_arrival_ns() is not None:
+            return None
+        buys, sells = book.buys.keys, book.sells.keys
+        return (buys[-1] if buys else None), (-sells[-1] if sells else None)
+
     def open_orders(self) -> tuple[OrderRequest, ...]:
         """Return the requests of the orders that can still fill, by arrival of the request."""
         return tuple(order.request for order in self._orders.values() if not order.is_done)

@@ -227,6 +227,18 @@ class ExecutorOrchestrator:
             times.append(self._stop.next_poll_ns)
         return min((time for time in times if time is not None), default=None)
 
+    def least_keys(self, market: ConnectorPair) -> tuple[float, ...] | None:
+        """Return the least -bid, bid, -ask, ask, -mid and mid of *market* that may wake anybody.
+
+        Mids are bid plus ask. None: the next quote does something whatever it is.
+        """
+        return None if self._positions.has_pending else self._roster.least_keys(market)
+
+    @property
+    def waits_for_report(self) -> bool:
+        """Whether an executor has ended that no report has shown."""
+        return self._roster.waits_for_report
+
     def stop_fault(self, executor: ExecutorBase) -> StopFault | None:
         """Return what is wrong with the stop of *executor*; call it between two inputs."""
         snapshot = executor.snapshot()

@@ -18,6 +18,7 @@ from engine.executors.step import EMPTY_STEP, Intent, Level, Notice, Step
 from engine.executors.strategy import ExecutorStrategy
 from engine.executors.wake_conditions import PriceTrigger, WakeConditions
 from engine.executors.wake_index import WakeIndex
+from engine.model.instruments import ConnectorPair
 from engine.model.orders import Fill
 from engine.model.quotes import QuoteTick
 
@@ -114,6 +115,15 @@ class Roster:
         self.woken += len(members)
         for member in members:
             self.dispatch(member, member.executor.on_time, now_ns)
+
+    def least_keys(self, market: ConnectorPair) -> tuple[float, ...]:
+        """Return which prices of *market* may wake anybody, as `WakeIndex.least_keys`."""
+        return self._wakes.least_keys(market)
+
+    @property
+    def waits_for_report(self) -> bool:
+        """Whether the next report changes anything: somebody has ended since the last."""
+        return any(self._unreported.values())
 
     def is_watched(self, executor_id: str, trigger: PriceTrigger) -> bool:
         """Whether an executor is woken when *trigger* is met."""

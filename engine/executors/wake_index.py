@@ -162,6 +162,15 @@ class WakeIndex:
                 owners += levels.pop_up_to(value)
         return list(dict.fromkeys(owners)) if len(owners) > 1 else owners
 
+    def least_keys(self, market: ConnectorPair) -> tuple[float, ...]:
+        """Return the least -bid, bid, -ask, ask, -mid and mid that may wake anybody, in this order.
+
+        Mids are bid plus ask. A quote whose values are all below fires nothing; infinity where
+        nobody waits.
+        """
+        waiting = self._markets.get(market)
+        return (inf,) * _SLOTS if waiting is None else tuple(one.bound for one in waiting)
+
     def fire_time(self, now_ns: int) -> list[str]:
         """Return the owners whose instant is not after *now_ns*; what fired waits no more."""
         return self._times.pop_up_to(now_ns) if self._times.bound <= now_ns else []
