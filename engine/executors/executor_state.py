@@ -83,7 +83,7 @@ class ExecutorState(ABC):
         self,
         strategy: ExecutorStrategy,
         config: ExecutorConfigBase,
-        update_interval: float = 1.0,
+        update_interval: float = 0.5,
         max_retries: int | None = None,
         settings: ExecutorSettings | None = None,
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -12,6 +13,7 @@ import pytest
 from engine.executors.actions import ActionCode, ExecutorAction
 from engine.executors.base import ExecutorBase, UpdateRejectedError
 from engine.executors.custom_info import CustomInfo
+from engine.executors.executor_state import ExecutorState
 from engine.executors.factory import ExecutorFactory
 from engine.executors.held_order import HeldOrder
 from engine.executors.position_config import PositionExecutorConfig
@@ -238,3 +240,11 @@ def test_unknown_actions_are_a_programming_error(bench: ExecutorBench) -> None:
 
 def test_the_instrument_of_the_bench_is_what_the_tests_assume() -> None:
     assert bench_instrument().atoms_per_tick_lot == 10_000
+
+
+def test_a_bare_executor_looks_twice_a_second_and_the_types_once() -> None:
+    defaults = {
+        kind: inspect.signature(kind).parameters["update_interval"].default
+        for kind in (ExecutorState, PositionExecutor)
+    }
+    assert defaults == {ExecutorState: 0.5, PositionExecutor: 1.0}
