@@ -6,6 +6,7 @@ A worker process belongs to one study; its loop is the only state of this module
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
@@ -23,6 +24,9 @@ OOM_EXIT_CODE: Final = 73
 """How a worker ends in the middle of a trial that is over its memory limit."""
 RECYCLE_EXIT_CODE: Final = 74
 """How a worker ends between two batches because trials left too much behind in it."""
+
+ORPHAN_EXIT_CODE: Final = 76
+"""How a worker ends whose parent has died."""
 
 _SAMPLE_S: Final = 0.5
 _BASELINE_FACTOR: Final = 1.5
@@ -49,6 +53,7 @@ def start_worker(task: StudyTask, memory_limit: int | None) -> None:
     It is made before the first batch comes, so that the time of no trial pays for it.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is the parent's to handle
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     worker = _Worker()
     try:
         runner = task.make_runner()
@@ -74,6 +79,14 @@ def run_batch(trials: Sequence[Trial]) -> list[TrialRecord]:
         return worker.loop.run(trials, _never)
     with worker.watch:
         return worker.loop.run(trials, _never)
+
+
+def _end_with_parent() -> None:
+    """Do not outlive a parent that was killed: a trial may never come back to notice it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(ORPHAN_EXIT_CODE)
 
 
 def _never() -> bool:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import pathlib
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import count
 from typing import Any
 
+import psutil
 import pytest
 
 from engine.live.clock import SystemClock
@@ -154,6 +159,36 @@ def test_workers_that_keep_memory_are_replaced_and_no_trial_pays_for_another() -
     backend.close()
     assert collector.counts()[TrialStatus.DONE] == 14
     assert len({record.worker for record in collector.records}) > 1
+
+
+_ORPHANS = """
+import os, signal, sys, threading
+from engine.optimization.process_backend import ProcessBackend
+from engine.optimization.trial_runner import StudyTask, Trial
+from engine.optimization.trials import StudyIdentity
+import psutil
+
+task = StudyTask("engine.testing.scripted_trials:ScriptedTrials", StudyIdentity("c", "d", "1"))
+backend = ProcessBackend(task, workers=1)
+backend.submit([Trial(0, {"fast": 1})]).result()
+backend.submit([Trial(1, {"act": "deaf"})])
+children = psutil.Process().children()
+print(*(one.pid for one in children), flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_workers_do_not_outlive_a_study_that_was_killed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _ORPHANS], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    workers = []
+    for pid in map(int, done.stdout.split()):
+        with suppress(psutil.NoSuchProcess):  # it was faster
+            workers.append(psutil.Process(pid))
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert not alive
 
 
 def test_a_runner_that_cannot_be_made_is_told_in_every_row() -> None:
