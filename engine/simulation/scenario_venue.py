@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from math import ceil
 
 from engine.execution.order_manager import OrderManager
 from engine.execution.reasons import ReasonCode
@@ -18,6 +19,7 @@ from engine.execution.reports import (
     OrderReport,
 )
 from engine.execution.simulated_broker import SimulatedBroker
+from engine.executors.fill_ledger import half_even
 from engine.executors.order_roles import kind_of
 from engine.executors.rates import MarketRates
 from engine.flow.errors import NotFoundError
@@ -93,6 +95,7 @@ class ScenarioVenue:
         self.fail_cancels = 0
         self.lost: set[str] = set()
         self._late: dict[str, dict[str, Fill]] = {}
+        self._base_fees: dict[str, Decimal] = {}
 
     def now_ns(self) -> int:
         """Return the scenario's time."""
@@ -204,18 +207,20 @@ class ScenarioVenue:
         ticks = self._fill_ticks(step, request, instrument)
         notional = instrument.notional_atoms(ticks, lots)
         is_maker = request.order_type.is_limit_type
-        fee_base_lots = instrument.to_lots(step.fee_base)
+        fee_base_lots = self._base_fee_lots(request.client_order_id, instrument, step.fee_base)
         fee_in = None
         if step.fee_token and step.fee is not None:
             fee_atoms, fee_in = 0, (step.fee_token, step.fee)
         elif step.fee is not None:
             fee_atoms = instrument.to_atoms(step.fee)
-        elif fee_base_lots:
+        elif step.fee_base:
             fee_atoms = 0
         else:
             fee_atoms = instrument.fee_atoms(notional, is_maker=is_maker)
         # What the fee's part in base is worth belongs to the fee.
-        fee_atoms = max(fee_atoms, instrument.notional_atoms(ticks, fee_base_lots))
+        exact = Fraction(step.fee_base) / Fraction(instrument.lot)
+        worth = exact * instrument.notional_atoms(ticks, 1)
+        fee_atoms = max(fee_atoms, half_even(worth.numerator, worth.denominator))
         self._scripted_fills += 1
         fill = Fill(
             fill_id=f"{request.client_order_id}-S{self._scripted_fills}",
@@ -234,6 +239,16 @@ class ScenarioVenue:
             fee_in=fee_in,
         )
         return (fill, fill) if step.repeat else (fill,)
+
+    def _base_fee_lots(self, order_id: str, instrument: Instrument, fee: Decimal) -> int:
+        """Return by how many lots a fee in base lessens what the order has bought (2.5).
+
+        What is owned is rounded down once for all fills of an order, not for each of them.
+        """
+        before = self._base_fees.get(order_id, Decimal(0))
+        after = self._base_fees[order_id] = before + fee
+        lot = Fraction(instrument.lot)
+        return ceil(Fraction(after) / lot) - ceil(Fraction(before) / lot)
 
     def reject(self, step: OrderStep) -> None:
         """Let the venue reject an order that it has accepted."""

@@ -111,6 +111,18 @@ def test_a_fee_in_base_counts_with_its_worth() -> None:
     assert Decimal(info["custom_info"]["remaining_amount"]) == Decimal("0.999")
 
 
+def test_what_fees_in_base_leave_is_rounded_down_once_for_an_order() -> None:
+    """Three fees of 0.4 lots are 1.2 lots: 2 are not owned, not 3; their worth is exact."""
+    part = {"order": 0, "amount": "0.2", "fee_base": "0.0004"}
+    steps = [quote(0, "100"), {"at": 1, "fills": [part, part, part]}]
+    report = play(steps)
+    (info,) = report["executors"]
+    assert Decimal(info["custom_info"]["remaining_amount"]) == Decimal("0.598")
+    assert Decimal(info["cum_fees_quote"]) == Decimal("0.12")
+    assert Decimal(info["net_pnl_quote"]) == Decimal("-0.12")
+    assert Decimal(report["account"]["equity"]) == 100000 - Decimal("0.12")
+
+
 def test_a_fill_that_crossed_the_cancel_is_closed_too() -> None:
     report = play(
         [
