@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from engine.backtest.bar_run import BarRun
-from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
+from engine.backtest.config import BacktestConfig, SimulatedBrokerSection, currency_problems
 from engine.backtest.control import RunControl
 from engine.backtest.event_recorder import EventRecorder
 from engine.backtest.market_data import MarketData
@@ -34,6 +34,7 @@ from engine.model.clock import SimulatedClock
 from engine.model.market_events import CorporateAction
 from engine.model.timeline import Timeline, merge_timeline
 from engine.portfolio.bar_account import BarAccount
+from engine.portfolio.fx_account import FxAccount
 from engine.risk.bar_risk_manager import BarRiskManager
 from engine.strategies.catalogue import StrategyType
 from engine.strategies.strategy import Strategy
@@ -151,6 +152,22 @@ def actions_of(config: BacktestConfig) -> dict[int, list[CorporateAction]]:
     return {index: one.action_events(precision) for index, one in enumerate(config.data)}
 
 
+def fx_rates(config: BacktestConfig) -> dict[int, int]:
+    """Return the index of the rate's symbol by the index of each symbol that needs one (UNIT-9).
+
+    Raises:
+        ConfigurationError: a currency has no rate.
+    """
+    for path, text in currency_problems(config):
+        raise ConfigurationError(f"{'.'.join(map(str, path))}: {text}")
+    symbols = [entry.symbol for entry in config.data]
+    return {
+        index: symbols.index(entry.fx_symbol)
+        for index, entry in enumerate(config.data)
+        if entry.fx_symbol is not None
+    }
+
+
 def registry(
     request: RunRequest, strategies: Sequence[SeatedStrategy], feeds: Sequence[SymbolFeed]
 ) -> ComponentRegistry:
@@ -161,10 +178,12 @@ def registry(
         return data_handler_of(request, params["window"])
 
     def account(_: Mapping[str, Any], __: ContainerContext) -> BarAccount:
-        return BarAccount(
-            instruments=[one.instrument for one in data.columns],
-            settings=config.components.portfolio.params,
-        )
+        instruments = [one.instrument for one in data.columns]
+        settings = config.components.portfolio.params
+        rates = fx_rates(config)
+        if rates:
+            return FxAccount(instruments=instruments, settings=settings, rates=rates)
+        return BarAccount(instruments=instruments, settings=settings)
 
     def broker(_: Mapping[str, Any], ctx: ContainerContext) -> BarBroker:
         section = config.components.broker

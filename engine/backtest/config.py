@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from enum import StrEnum, unique
 from pathlib import Path
@@ -202,6 +202,13 @@ class DataEntry(_Section):
     funding: tuple[FundingEntry, ...] = Field(default=(), description="payments of a perpetual")
     corporate_actions: tuple[ActionEntry, ...] = Field(
         default=(), description="splits and dividends"
+    )
+    currency: str | None = Field(
+        default=None, min_length=1, description="that it is quoted in; default the account's"
+    )
+    fx_symbol: str | None = Field(
+        default=None,
+        description="symbol of the data whose price is one unit of that currency in the account's",
     )
     connector_name: str = Field(
         default="backtest", pattern=r"^[a-z][a-z0-9_]{0,39}$", description="venue of executors"
@@ -510,6 +517,35 @@ class BacktestDocument(_Section):
     profiles: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="overlays by name, shaped like backtest"
     )
+
+
+def currency_problems(config: BacktestConfig) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield what is wrong with the currencies of the data: (path, text) (UNIT-9)."""
+    account = config.components.portfolio.params.currency
+    by_symbol = {entry.symbol: entry for entry in config.data}
+    for number, entry in enumerate(config.data):
+        path: tuple[str | int, ...] = ("data", number, "fx_symbol")
+        if entry.fx_symbol is None:
+            if entry.currency not in (None, account):
+                yield (
+                    ("data", number, "currency"),
+                    f"{entry.currency!r} is not the account's {account!r}: name fx_symbol",
+                )
+            continue
+        rate = by_symbol.get(entry.fx_symbol)
+        if entry.currency == account:
+            yield path, f"{entry.fx_symbol!r} is not needed: {account!r} is the account's currency"
+        elif rate is None:
+            known = ", ".join(one for one in by_symbol if one != entry.symbol)
+            yield path, f"{entry.fx_symbol!r} is not in data, there are {known or 'no others'}"
+        elif any(one.kind is CorporateActionKind.SPLIT for one in entry.corporate_actions):
+            yield (
+                ("data", number, "corporate_actions"),
+                "a split of a symbol in another currency is not converted: adjust the prices",
+            )
+        elif rate.fx_symbol is not None or rate.currency not in (None, account):
+            own = rate.currency or f"the currency of {rate.fx_symbol}"
+            yield path, f"{entry.fx_symbol!r} is quoted in {own!r}, it must be in {account!r}"
 
 
 def as_config(value: BacktestConfig | Mapping[str, Any]) -> BacktestConfig:

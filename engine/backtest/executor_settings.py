@@ -58,8 +58,14 @@ _SAME: Final = (
 )
 
 
-def settings_problems(config: BacktestConfig) -> Iterator[tuple[tuple[str, ...], str]]:
+def settings_problems(config: BacktestConfig) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield the keys of a run of executors that would do nothing, each with what is allowed."""
+    for number, entry in enumerate(config.data):
+        if entry.fx_symbol is not None:
+            yield (
+                ("data", number, "fx_symbol"),
+                "executors count every quote asset 1:1 with the account's currency, leave it out",
+            )
     section = config.components.broker
     plain = BarBrokerSettings()
     if isinstance(section, SimulatedBrokerSection):

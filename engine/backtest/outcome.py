@@ -24,9 +24,10 @@ from engine.execution.bar_settings import FillTiming
 from engine.execution.cost_settings import NoCommissionSettings, NoSlippageSettings
 from engine.execution.reasons import ReasonCode
 from engine.flow.errors import OperationError
-from engine.model.bar_columns import BarColumns
+from engine.model.bar_columns import BarColumns, IntArray
 from engine.model.orders import OrderStatus
 from engine.model.run_tables import Table, fingerprint
+from engine.portfolio.fx_account import FxAccount
 
 _RSS_UNIT: Final = 1024
 """``ru_maxrss`` is in KiB on Linux."""
@@ -69,6 +70,12 @@ class RawRun:
     final_equity_atoms: int
     open_marks: tuple[int, ...]
     engine: str
+    values: IntArray | None = None
+    """Notional of each fill in the account's currency; None if all is quoted in it."""
+    quote_values: IntArray | None = None
+    """Notional of each fill in the instrument's currency, if they may differ."""
+    open_worth: tuple[int, ...] | None = None
+    """What is open at its mark, by symbol, if it cannot be told from the marks alone."""
     error: str | None = None
     warnings: tuple[str, ...] = ()
     refusals: tuple[str, ...] = ()
@@ -102,9 +109,25 @@ def collect(built: BuiltRun, *, status: ResultStatus, error: str | None = None) 
         final_equity_atoms=account.equity,
         open_marks=tuple(position.mark for position in account.positions),
         engine="events",
+        **_converted(built),
         error=error,
         warnings=tuple(warnings),
     )
+
+
+def _converted(built: BuiltRun) -> dict[str, Any]:
+    """Return what is known only at the rates of its time, with instruments in other currencies."""
+    account, fills = built.account, built.broker.fill_log
+    if not isinstance(account, FxAccount):
+        return {}
+    scales = [one.scale for one in account.positions]
+    return {
+        "values": np.array([one.value_atoms for one in fills], dtype=np.int64),
+        "quote_values": np.array(
+            [one.lots * one.ticks * scales[one.symbol] for one in fills], dtype=np.int64
+        ),
+        "open_worth": tuple(one.worth(one.lots, one.mark) for one in account.positions),
+    }
 
 
 def make_result(
@@ -135,6 +158,8 @@ def make_result(
         columns,
         matching=account.trade_matching.value,
         actions=actions_of(config),
+        values=raw.values,
+        quote_values=raw.quote_values,
     )
     if raw.status is not ResultStatus.BANKRUPT and not (raw.has_half_marks and log.open_lots):
         _check_consistency(raw, log, columns, initial)
@@ -210,7 +235,7 @@ def _check_consistency(
     gap = consistency_gap(
         log,
         equity_change_atoms=raw.final_equity_atoms - initial,
-        open_pnl=open_pnl_atoms(log.open_lots, raw.open_marks, columns),
+        open_pnl=open_pnl_atoms(log.open_lots, raw.open_marks, columns, worth=raw.open_worth),
         other_atoms=raw.costs_atoms,
     )
     if gap:
@@ -230,10 +255,17 @@ def metric_inputs(
     """Return what the metrics of *raw* are computed of."""
     scales = np.array([one.instrument.atoms_per_tick_lot for one in columns], dtype=object)
     fills = raw.fills
-    notional = sum(
-        abs(int(ticks)) * int(lots) * int(scales[symbol])
-        for ticks, lots, symbol in zip(
-            fills["ticks"].tolist(), fills["lots"].tolist(), fills["symbol"].tolist(), strict=True
+    notional = (
+        int(np.abs(raw.values).sum())
+        if raw.values is not None
+        else sum(
+            abs(int(ticks)) * int(lots) * int(scales[symbol])
+            for ticks, lots, symbol in zip(
+                fills["ticks"].tolist(),
+                fills["lots"].tolist(),
+                fills["symbol"].tolist(),
+                strict=True,
+            )
         )
     )
     first = columns[0]

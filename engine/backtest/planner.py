@@ -164,6 +164,8 @@ def kernel_request(
 
 
 def _data_refusals(config: BacktestConfig) -> Iterator[str]:
+    if any(one.fx_symbol is not None for one in config.data):
+        yield "fx_symbol: other currencies are converted on the event path"
     if any(one.execution_bars is not None for one in config.data):
         yield "execution_bars: finer bars are matched on the event path"
     if any(one.funding or one.corporate_actions for one in config.data):

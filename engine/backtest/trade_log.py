@@ -101,6 +101,15 @@ class _Fill:
     atoms: int
     lots: int
     fee: int
+    quote: int = 0
+    """Notional in the instrument's currency, 0 if it is the account's; `take` leaves it whole."""
+    value: int = 0
+    """Notional of the whole fill in the account's currency, if that differs."""
+
+    @property
+    def rate(self) -> float:
+        """Return account currency for one unit of the instrument's."""
+        return self.value / self.quote if self.quote else 1.0
 
     def take(self, lots: int) -> tuple[int, int]:
         """Take *lots* off; return their share of notional and fee, the last get what is left."""
@@ -121,11 +130,14 @@ class _Book:
         self.trades = array("q")
         """Rows of `TRADE_DTYPE`, one number after the other."""
         self.cashed = 0
+        self.rates = array("d")
+        """Account currency for one unit of the instrument's at each trade's entry."""
 
     def _trade(
         self, entry: _Fill, exit_: _Fill, lots: int, entry_atoms: int, exit_atoms: int, fees: int
     ) -> None:
         gross = entry.side * (exit_atoms - entry_atoms)
+        self.rates.append(entry.rate)
         self.trades.extend(
             (
                 self.symbol,
@@ -311,6 +323,8 @@ def build_trades(
     *,
     matching: TradeMatching = "fifo",
     actions: Mapping[int, Sequence[CorporateAction]] | None = None,
+    values: IntArray | None = None,
+    quote_values: IntArray | None = None,
 ) -> TradeLog:
     """Return the round trips of *fills*.
 
@@ -324,23 +338,34 @@ def build_trades(
         matching: how exits find their entries.
         actions: corporate actions by symbol; a split takes effect before the first bar that opens
             at or after it, and scales what is open.
+        values: notional of each fill in the account's currency, if instruments are quoted in
+            others; notionals and results of trades are then in the account's currency, excursions
+            at the rate of the entry.
+        quote_values: notional of each fill in the instrument's own currency, with *values*.
     """
     make = _BOOKS[matching]
     books = [make(symbol, one.instrument.atoms_per_tick_lot) for symbol, one in enumerate(bars)]
     splits = [_Splits(one, (actions or {}).get(symbol, ())) for symbol, one in enumerate(bars)]
     exits = array("q")
-    for symbol, bar, ts, seq, reason, side, ticks, lots, fee in _fill_rows(fills):
+    rows = enumerate(_fill_rows(fills))
+    for number, (symbol, bar, ts, seq, reason, side, ticks, lots, fee) in rows:
         book = books[symbol]
         before = len(book.trades)
         splits[symbol].apply_until(bar, book)
-        book.apply(_Fill(bar, ts, seq, reason, side, ticks * lots * book.scale, lots, fee))
+        atoms = ticks * lots * book.scale
+        fill = _Fill(bar, ts, seq, reason, side, atoms, lots, fee)
+        if values is not None and quote_values is not None:
+            fill.atoms = fill.value = int(values[number])
+            fill.quote = int(quote_values[number])
+        book.apply(fill)
         exits.extend([symbol] * ((len(book.trades) - before) // _WIDTH))
     trades = _table(books, np.array(exits, dtype=np.int64))
     for symbol, one in enumerate(bars):
         chosen = np.flatnonzero(trades["symbol"] == symbol)
         if len(chosen):
+            rates = np.array(books[symbol].rates) if values is not None else None
             trades["mae_atoms"][chosen], trades["mfe_atoms"][chosen] = _excursions(
-                trades[chosen], one, splits[symbol].bars
+                trades[chosen], one, splits[symbol].bars, rates
             )
         splits[symbol].apply_until(len(one), books[symbol])
     opened = tuple(left for book in books if (left := book.open_lots()).lots)
@@ -401,7 +426,9 @@ _BOOKS: Final[dict[str, Callable[[int, int], _Book]]] = {
 }
 
 
-def _excursions(trades: Table, bars: BarColumns, split_bars: IntArray) -> tuple[IntArray, IntArray]:
+def _excursions(
+    trades: Table, bars: BarColumns, split_bars: IntArray, rates: FloatArray | None = None
+) -> tuple[IntArray, IntArray]:
     """Return (mae, mfe) of trades of one symbol; bars before a split are in other units."""
     entry_bar, exit_bar = trades["entry_bar"], trades["exit_bar"]
     first = entry_bar + (trades["entry_ts"] > bars.ts_open[entry_bar])
@@ -415,8 +442,12 @@ def _excursions(trades: Table, bars: BarColumns, split_bars: IntArray) -> tuple[
     has_bars = stop > first
     lows = _range_reduce(np.minimum, bars.low, first, stop, has_bars)
     highs = _range_reduce(np.maximum, bars.high, first, stop, has_bars)
-    at_low = side * (lows * worth - trades["entry_atoms"])
-    at_high = side * (highs * worth - trades["entry_atoms"])
+    low_worth, high_worth = lows * worth, highs * worth
+    if rates is not None:
+        low_worth = np.rint(low_worth * rates).astype(np.int64)
+        high_worth = np.rint(high_worth * rates).astype(np.int64)
+    at_low = side * (low_worth - trades["entry_atoms"])
+    at_high = side * (high_worth - trades["entry_atoms"])
     worst = np.where(has_bars, np.minimum(at_low, at_high), 0)
     best = np.where(has_bars, np.maximum(at_low, at_high), 0)
     return np.minimum(ends[0], worst), np.maximum(ends[1], best)
@@ -439,14 +470,26 @@ def _range_reduce(
 
 
 def open_pnl_atoms(
-    open_lots: Sequence[OpenLots], marks: Sequence[int], bars: Sequence[BarColumns]
+    open_lots: Sequence[OpenLots],
+    marks: Sequence[int],
+    bars: Sequence[BarColumns],
+    *,
+    worth: Sequence[int] | None = None,
 ) -> int:
-    """Return the gross result of what is open at the last *marks* (ticks by symbol)."""
+    """Return the gross result of what is open at the last *marks* (ticks by symbol).
+
+    *worth* has what each symbol's position is worth, signed, instead, where marks do not say it.
+    """
+    if worth is not None:
+        return sum(
+            worth[one.symbol] - (one.entry_atoms if one.lots > 0 else -one.entry_atoms)
+            for one in open_lots
+        )
     total = 0
     for one in open_lots:
-        worth = abs(one.lots) * marks[one.symbol] * bars[one.symbol].instrument.atoms_per_tick_lot
+        value = abs(one.lots) * marks[one.symbol] * bars[one.symbol].instrument.atoms_per_tick_lot
         sign = 1 if one.lots > 0 else -1
-        total += sign * (worth - one.entry_atoms)
+        total += sign * (value - one.entry_atoms)
     return total
 
 

@@ -10,7 +10,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from engine.backtest.config import BacktestConfig, BacktestDocument, StrategySection
+from engine.backtest.config import (
+    BacktestConfig,
+    BacktestDocument,
+    StrategySection,
+    currency_problems,
+)
 from engine.backtest.run_hash import effective_config
 from engine.backtest.strategy_loading import (
     AnyParams,
@@ -127,6 +132,8 @@ class _Checker:
             self._strategy((*components, "strategy"), section)
         for index, one in enumerate(self._config.components.strategies):
             self._strategy((*components, "strategies", index), one)
+        for place, text in currency_problems(self._config):
+            self._add((SECTION, *place), text)
         self._executors()
         self._controllers()
         if self._config.executors or self._config.controllers:

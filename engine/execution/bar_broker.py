@@ -378,7 +378,7 @@ class BarBroker(BarIntake):
             fills=self.fill_log,
             books=self.books,
         )
-        return fill_table(self.fill_log, self.books), equity, order_table(self.orders)
+        return fill_table(self.fill_log), equity, order_table(self.orders)
 
 
 def _too_large(atoms: int) -> OperationError:

@@ -26,6 +26,7 @@ from engine.model.instruments import PPB
 
 _FUNDS: str = ReasonCode.INSUFFICIENT_FUNDS.value
 _FOK: str = ReasonCode.FOK.value
+_NO_FX_RATE: str = ReasonCode.NO_FX_RATE.value
 _IOC: str = ReasonCode.IOC.value
 _REDUCE_ONLY: str = ReasonCode.REDUCE_ONLY.value
 _SHORT: str = ReasonCode.SHORT_NOT_ALLOWED.value
@@ -48,9 +49,7 @@ class BarFilling(BarContingent):
         if not position.has_mark:
             self.account.mark(book.index, at)
         against = max(0, -position.lots * order.side)
-        if not order.lots and not self._resolve_size(
-            book, order, against, raw=raw, at=at, is_maker=is_maker
-        ):
+        if not self._is_sized(book, order, against, raw=raw, at=at, is_maker=is_maker):
             return
         lots = self._available(book, order, against)
         if not lots:
@@ -139,7 +138,7 @@ class BarFilling(BarContingent):
         """Return the fee of the next fill of *order*."""
         if self._remembers_fees:
             self.commission.start_day(self._ts)
-        notional = abs(lots * ticks) * book.scale
+        notional = abs(book.position.flow(order.side, lots, ticks))
         fee = self.commission.fee_atoms(
             book.instrument, order, notional, is_maker=is_maker, lots=lots
         )
@@ -153,17 +152,17 @@ class BarFilling(BarContingent):
         """Return the free funds times L after the reducing part of a fill, exact (FILL-28)."""
         account = self.account
         position = book.position
-        held, scale, side = position.lots, position.scale, order.side
+        held, side = position.lots, order.side
         leverage = account.leverage_ppb
         if not account.is_margin:
             # Without shorts an order either reduces or opens: there are no proceeds to add.
             return account.cash * leverage
-        equity = account.equity + held * (at - position.mark) * scale
-        used = account.used_notional() - abs(held * position.mark) * scale
+        equity = account.equity + position.worth(held, at) - position.worth(held, position.mark)
+        used = account.used_notional() - position.burden(held, position.mark)
         if against:
-            equity += side * against * (at - ticks) * scale
+            equity += position.worth(side * against, at - ticks)
         else:
-            used += abs(held * at) * scale
+            used += position.burden(held, at)
         return equity * leverage - used * PPB
 
     def _is_affordable(
@@ -182,7 +181,7 @@ class BarFilling(BarContingent):
         if order.role in (ROLE_END, ROLE_LIQUIDATION):
             return True
         free = self._free_scaled(book, order, against, ticks=ticks, at=at)
-        opening = abs((lots - against) * ticks) * book.scale
+        opening = book.position.burden(lots - against, ticks)
         required = opening * PPB + fee * self.account.leverage_ppb
         return required * PPB <= share_ppb * free
 
@@ -238,7 +237,7 @@ class BarFilling(BarContingent):
 
         ticks = price(against + 1)
         free = self._free_scaled(book, order, against, ticks=ticks, at=at) * share_ppb // PPB
-        each = abs(ticks) * book.scale * PPB
+        each = book.position.burden(1, ticks) * PPB
         if not each:
             # A price of zero bounds nothing: an order by share has no size there.
             return most if order.lots and fits(most) else 0
@@ -247,10 +246,28 @@ class BarFilling(BarContingent):
         fee = self._fee(book, order, against + guess, ticks, is_maker=is_maker)
         guess = max(0, (free - fee * leverage) // each)
         starts = [
-            max(0, -(-(start - order.notional_atoms) // (abs(ticks) * book.scale)) - against)
+            max(0, -((order.notional_atoms - start) // book.position.burden(1, ticks)) - against)
             for start in self.commission.thresholds
         ]
         return largest_fitting(fits, guess, most, starts)
+
+    def _is_sized(
+        self,
+        book: SymbolBook,
+        order: BarOrder,
+        against: int,
+        *,
+        raw: int,
+        at: int,
+        is_maker: bool,
+    ) -> bool:
+        """Whether it is known how much is to be traded, and for what; False has ended *order*."""
+        if not book.position.has_rate:
+            self._refuse(order, _NO_FX_RATE, self._ts)
+            return False
+        return bool(order.lots) or self._resolve_size(
+            book, order, against, raw=raw, at=at, is_maker=is_maker
+        )
 
     def _resolve_size(
         self,
@@ -303,7 +320,8 @@ class BarFilling(BarContingent):
             raise OverFillError(f"order {order.client_id}: {lots} lots are more than it has left")
         account = self.account
         held = book.position.lots
-        notional = abs(lots * ticks) * book.scale
+        position = book.position
+        notional = abs(position.flow(order.side, lots, ticks))
         extra = 0
         if order.role == ROLE_LIQUIDATION and self._liquidation_ppb:
             extra = -(-notional * self._liquidation_ppb // PPB)
@@ -330,6 +348,8 @@ class BarFilling(BarContingent):
             raw_ticks=raw,
             fee_atoms=fee,
             is_maker=is_maker,
+            value_atoms=-order.side * position.flow(order.side, lots, ticks),
+            slippage_atoms=position.burden(lots, max(0, order.side * (ticks - raw))),
         )
         self.fill_log.append(fill)
         if not self._is_trial:

@@ -366,7 +366,11 @@ class BracketGroup:
 
 
 class BarFill:
-    """One execution in a backtest. ``fee_atoms`` is positive when paid."""
+    """One execution in a backtest; money in atoms of the account's currency.
+
+    ``fee_atoms`` is positive when paid, ``value_atoms`` is the notional at the fill's rate,
+    ``slippage_atoms`` what the price was worse than the raw one.
+    """
 
     __slots__ = (
         "bar",
@@ -378,9 +382,11 @@ class BarFill:
         "order",
         "raw_ticks",
         "side",
+        "slippage_atoms",
         "symbol",
         "ticks",
         "ts",
+        "value_atoms",
     )
 
     def __init__(
@@ -395,7 +401,11 @@ class BarFill:
         raw_ticks: int,
         fee_atoms: int,
         is_maker: bool,
+        value_atoms: int = 0,
+        slippage_atoms: int = 0,
     ) -> None:
+        self.value_atoms = value_atoms
+        self.slippage_atoms = slippage_atoms
         self.number = number
         self.order = order
         self.symbol = order.symbol

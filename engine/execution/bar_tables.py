@@ -41,7 +41,7 @@ _REASON_OF_ROLE: Final = {
 _OTHER: Final = FILL_REASONS.index("OTHER")
 
 
-def fill_table(fills: Sequence[BarFill], books: Sequence[SymbolBook]) -> Table:
+def fill_table(fills: Sequence[BarFill]) -> Table:
     """Return *fills* in match order."""
     rows = [
         (
@@ -54,9 +54,7 @@ def fill_table(fills: Sequence[BarFill], books: Sequence[SymbolBook]) -> Table:
             fill.lots,
             fill.ticks,
             fill.fee_atoms,
-            max(0, fill.side * (fill.ticks - fill.raw_ticks))
-            * fill.lots
-            * books[fill.symbol].scale,
+            fill.slippage_atoms,
             fill.is_ambiguous,
             _REASON_OF_ROLE.get(fill.order.role, _OTHER),
         )

@@ -74,6 +74,28 @@ class BarPosition:
         return self.lots * self.mark * self.scale
 
     @property
+    def has_rate(self) -> bool:
+        """Whether what a fill moves can be told in the account's currency: always, here."""
+        return True
+
+    @property
+    def rate(self) -> tuple[int, int]:
+        """Return account currency for one unit of the instrument's currency, as a fraction."""
+        return 1, 1
+
+    def flow(self, side: int, lots: int, ticks: int) -> int:
+        """Return the cash that a fill of *lots* at *ticks* moves, in atoms: paid is negative."""
+        return -side * lots * ticks * self.scale
+
+    def worth(self, lots: int, ticks: int) -> int:
+        """Return what signed *lots* are worth at *ticks*, in atoms."""
+        return lots * ticks * self.scale
+
+    def burden(self, lots: int, ticks: int) -> int:
+        """Return the absolute value of *lots* at *ticks*, in atoms."""
+        return abs(lots * ticks) * self.scale
+
+    @property
     def average_price(self) -> Decimal | None:
         """Return cost / (|qty| * mult) rounded half-even to 1e-9 for display; None when flat."""
         if not self.lots:
@@ -280,7 +302,11 @@ class BarAccount:
     def pay_funding(self, symbol: int, rate_ppb: int) -> int:
         """Pay (or receive) funding on the position; return what was paid (PF-9)."""
         position = self.positions[symbol]
-        paid = ceil_div(position.lots * position.mark * position.scale * rate_ppb, PPB)
+        value = position.lots * position.mark * position.scale
+        return self._charge_funding(position, value * rate_ppb, PPB)
+
+    def _charge_funding(self, position: BarPosition, numerator: int, denominator: int) -> int:
+        paid = ceil_div(numerator, denominator)
         position.funding += paid
         self.funding += paid
         self.cash -= paid
@@ -299,7 +325,7 @@ class BarAccount:
                 continue
             for position in self.positions:
                 if position.lots < 0:
-                    value = -position.lots * abs(position.mark) * position.scale
+                    value = position.burden(position.lots, position.mark)
                     paid = ceil_div(value * self._borrow_ppb, PPB * _DAYS)
                     position.borrow += paid
                     self.borrow += paid
@@ -311,6 +337,9 @@ class BarAccount:
         position = self.positions[symbol]
         numerator, denominator = position.instrument.lot.as_integer_ratio()
         received = position.lots * amount_atoms * numerator // denominator
+        return self._credit_dividend(position, received)
+
+    def _credit_dividend(self, position: BarPosition, received: int) -> int:
         position.dividends += received
         self.dividends += received
         self.cash += received
@@ -329,8 +358,9 @@ class BarAccount:
         before = position.value
         cashed = 0
         if rest:
-            share = sign * rest * position.mark * position.scale
-            cashed = share // ratio_num
+            numerator, denominator = position.rate
+            share = sign * rest * position.mark * position.scale * numerator
+            cashed = share // (ratio_num * denominator)
             removed = half_even_div(position.cost * rest, size * ratio_num)
             if not whole:
                 removed = position.cost

@@ -13,7 +13,7 @@ from engine.execution.bar_order import BASIS_FILL, OFFSET_ATR, OFFSET_PPB, BarOr
 from engine.model.bar_columns import BarColumns
 from engine.model.instruments import PPB
 from engine.model.rates import to_ppb
-from engine.risk.bar_facts import AccountFacts, OrderFacts
+from engine.risk.bar_facts import AccountFacts, OrderFacts, PositionFacts
 from engine.risk.bar_limits import BarRiskSettings, Limit
 from engine.risk.bar_sizers import covariance
 from engine.risk.limits import LimitMode
@@ -64,7 +64,6 @@ class ExposureLimits:
         self._columns = columns
         self._account = account
         self._orders = orders
-        self._scales = [one.instrument.atoms_per_tick_lot for one in columns]
         self._ppb = {
             name: int(limit.value * PPB)
             for name in BarRiskSettings.model_fields
@@ -127,7 +126,7 @@ class ExposureLimits:
         net = wanted.side * wanted.held * self._value(wanted)
         for symbol, position in enumerate(self._account.positions):
             if symbol != wanted.symbol:
-                net += position.lots * position.mark * self._scales[symbol]
+                net += position.worth(position.lots, position.mark)
         return (self._money("max_net_exposure") - wanted.side * net) // self._value(wanted)
 
     def _max_concentration(self, wanted: Wanted) -> int:
@@ -143,11 +142,11 @@ class ExposureLimits:
     def _max_portfolio_heat(self, wanted: Wanted) -> int:
         room = self._share("max_portfolio_heat") - self._heat()
         no_stop = to_ppb(self._settings.no_stop_risk)
-        scale = self._scales[wanted.symbol]
         if wanted.stop is None:
-            return room * PPB // (abs(wanted.entry) * scale * no_stop)
+            return room * PPB // (self._value(wanted) * no_stop)
         distance = max(0, wanted.side * (wanted.entry - wanted.stop))
-        return NO_BOUND if not distance else room // (distance * scale)
+        risk = self._account.positions[wanted.symbol].burden(1, distance)
+        return NO_BOUND if not risk else room // risk
 
     def _max_portfolio_risk(self, wanted: Wanted) -> int:
         """The most lots whose value at risk stays within the limit, found by bisection."""
@@ -178,7 +177,7 @@ class ExposureLimits:
 
     def _value(self, wanted: Wanted) -> int:
         """Return the value of one lot of *wanted*, at least one atom."""
-        return max(1, abs(wanted.entry) * self._scales[wanted.symbol])
+        return max(1, self._account.positions[wanted.symbol].burden(1, wanted.entry))
 
     def _gross(self, wanted: Wanted) -> int:
         """Return the absolute values held and working, after the reducing part."""
@@ -188,7 +187,7 @@ class ExposureLimits:
                 continue
             buy, sell = self._orders.working_lots(symbol)
             lots = max(abs(position.lots + buy), abs(position.lots - sell))
-            total += lots * abs(position.mark) * self._scales[symbol]
+            total += position.burden(lots, position.mark)
         return total
 
     def _heat(self) -> int:
@@ -196,39 +195,28 @@ class ExposureLimits:
         no_stop = to_ppb(self._settings.no_stop_risk)
         heat = 0
         for symbol, position in enumerate(self._account.positions):
-            scale = self._scales[symbol]
             if position.lots:
                 stop = self._orders.nearest_stop(symbol)
-                size = abs(position.lots) * scale
                 if stop is None:
-                    heat += size * abs(position.mark) * no_stop // PPB
+                    heat += position.burden(position.lots, position.mark) * no_stop // PPB
                 else:
                     side = 1 if position.lots > 0 else -1
-                    heat += size * max(0, side * (position.mark - stop))
+                    heat += position.burden(position.lots, max(0, side * (position.mark - stop)))
             for order in self._orders.books[symbol].orders:
                 if order.reduce_only or order.is_child or order.is_dormant:
                     continue
-                heat += self._order_risk(order, position.mark, scale, no_stop)
+                heat += _order_risk(order, position, no_stop)
         return heat
-
-    def _order_risk(self, order: BarOrder, mark: int, scale: int, no_stop: int) -> int:
-        entry = order.limit if order.limit is not None else order.stop
-        price = mark if entry is None else entry
-        stop = planned_stop(order, price)
-        size = order.remaining * scale
-        if stop is None:
-            return size * abs(price) * no_stop // PPB
-        return size * max(0, order.side * (price - stop))
 
     def _value_at_risk(self, wanted: Wanted, opening: int) -> float:
         """Return 1.6448536 * sqrt(w' S w); with too few returns gross * default_vol."""
         equity = float(self._account.equity)
         weights = []
         for symbol, position in enumerate(self._account.positions):
-            value = float(position.lots * position.mark * self._scales[symbol])
+            value = float(position.worth(position.lots, position.mark))
             if symbol == wanted.symbol:
                 lots = wanted.side * (wanted.held + opening)
-                value = float(lots * abs(wanted.entry) * self._scales[symbol])
+                value = float(position.worth(lots, abs(wanted.entry)))
             weights.append(value / equity)
         returns = self._returns(wanted)
         if returns is None:
@@ -252,6 +240,15 @@ class ExposureLimits:
         if length < LEAST_RETURNS:
             return None
         return np.stack([one[len(one) - length :] for one in columns], axis=1)
+
+
+def _order_risk(order: BarOrder, position: PositionFacts, no_stop: int) -> int:
+    entry = order.limit if order.limit is not None else order.stop
+    price = position.mark if entry is None else entry
+    stop = planned_stop(order, price)
+    if stop is None:
+        return position.burden(order.remaining, price) * no_stop // PPB
+    return position.burden(order.remaining, max(0, order.side * (price - stop)))
 
 
 def planned_stop(order: BarOrder, entry: int) -> int | None:

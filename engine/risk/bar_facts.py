@@ -21,6 +21,24 @@ class PositionFacts(Protocol):
         """Last mark in ticks."""
         ...
 
+    @property
+    def has_rate(self) -> bool:
+        """Whether the instrument's currency can be told in the account's."""
+        ...
+
+    def worth(self, lots: int, ticks: int) -> int:
+        """Return what signed *lots* are worth at *ticks*, in atoms."""
+        ...
+
+    def burden(self, lots: int, ticks: int) -> int:
+        """Return the absolute value of *lots* at *ticks*, in atoms."""
+        ...
+
+    @property
+    def rate(self) -> tuple[int, int]:
+        """Account currency for one unit of the instrument's currency, as a fraction."""
+        ...
+
 
 class AccountFacts(Protocol):
     """The account."""

@@ -35,6 +35,7 @@ from engine.risk.bar_sizers import (
     value_lots,
 )
 from engine.risk.drawdown import DrawdownWatch, Watch
+from engine.risk.sizers import FixedSizer
 from engine.strategies.signal_codes import KindCode
 from engine.strategies.signal_rows import SignalRow
 from engine.strategies.signal_table import NO_PRICE
@@ -89,6 +90,7 @@ class BarRiskManager:
             size_function(settings.sizer, one) for one in columns
         ]
         sizer = settings.sizer
+        self._is_fixed = isinstance(sizer, FixedSizer)
         self._all_in_ppb = to_ppb(sizer.weight) if isinstance(sizer, AllInSizer) else 0
         self._limits = ExposureLimits(settings, columns=columns, account=account, orders=orders)
         control = settings.drawdown
@@ -166,6 +168,8 @@ class BarRiskManager:
         held = position.lots + buy - sell
         if row.kind == _EXIT or not row.value:
             return self._exit(symbol, row, tag, owner, has_entries=bool(buy or sell))
+        if row.kind != _TARGET_QTY and not position.has_rate:
+            return self._refuse("NO_FX_RATE")
         if row.kind == _DIRECTION and self._all_in_ppb:
             return self._all_in(symbol, bar, row, held, now_ns, tag, owner)
         return self._towards(symbol, bar, row, held, now_ns, tag, owner)
@@ -204,18 +208,23 @@ class BarRiskManager:
     def _target(self, symbol: int, bar: int, row: SignalRow) -> int | None:
         """Return the signed position that *row* wants; None: the sizer needs a stop."""
         value = row.value
+        # Sizes grow with the equity: multiplied before, divided after, nothing is lost.
+        rate, per = self._account.positions[symbol].rate
         if row.kind == _TARGET_QTY:
             size = abs(value)
         elif row.kind == _DIRECTION:
             size_of = self._sizes[symbol]
             entry = self._entry_ticks(symbol, row)
             stop = self._stop_ticks(row, entry, value)
-            size = size_of(bar, self._account.equity, entry, stop) if size_of else 0
+            size = size_of(bar, self._account.equity * per, entry, stop) if size_of else 0
             if size == NEEDS_STOP:
                 return None
+            if not self._is_fixed:
+                size //= rate
         else:
             mark = abs(self._account.positions[symbol].mark)
-            size = value_lots(self._account.equity, abs(value), mark, self._scales[symbol])
+            equity = self._account.equity * per
+            size = value_lots(equity, abs(value), mark, self._scales[symbol]) // rate
         if row.strength_ppb != PPB:
             size = size * row.strength_ppb // PPB
         return size if value > 0 else -size
@@ -296,7 +305,9 @@ class BarRiskManager:
         if self._limits.is_empty:
             return Verdict(order)
         entry = self._entry_ticks(symbol, row)
-        guess = value_lots(self._account.free_atoms(), share, entry, self._scales[symbol])
+        rate, per = self._account.positions[symbol].rate
+        free = self._account.free_atoms() * per
+        guess = value_lots(free, share, entry, self._scales[symbol]) // rate
         lots, note, reason = self._cut(order, bar, guess + abs(held), guess)
         if reason:
             return self._refuse(reason)
