@@ -14,10 +14,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numba
 import numpy as np
@@ -36,11 +37,12 @@ from engine.backtest.runner import Runner
 from engine.live.clock import SystemClock
 from engine.model.bar_columns import BarColumns, day_sessions
 from engine.model.instruments import ConnectorPair, Instrument, Settlement
+from engine.strategies.signal_codes import OffsetUnit
 from engine.strategies.signal_table import signal_table
 
 FAST, SLOW, FEE, CASH = 10, 30, 0.001, 100_000.0
 MINUTE_NS = 60_000_000_000
-ENTRIES = 10_000
+ENTRIES, BARRIER, UNITS = 10_000, 0.005, 0.001
 Loop = Callable[[NDArray[np.float64], NDArray[np.float64], float], tuple[float, int]]
 
 
@@ -97,23 +99,68 @@ def crossover(
     return cash, trades
 
 
-def barriers(
+def barrier_search(
     opening: NDArray[np.float64],
     high: NDArray[np.float64],
     low: NDArray[np.float64],
     gap: int,
 ) -> int:
-    """Return how many of the entries every *gap* bars hit their target before their stop."""
+    """Return how many of the entries every *gap* bars hit their target before their stop.
+
+    A search and no backtest: there is no account, and most bars are not looked at.
+    """
     hits = 0
     for start in range(0, len(opening) - 1, gap):
         entry = opening[start + 1]
         for i in range(start + 1, len(opening)):
-            if low[i] <= entry - 0.5:
+            if low[i] <= entry * (1.0 - BARRIER):
                 break
-            if high[i] >= entry + 0.5:
+            if high[i] >= entry * (1.0 + BARRIER):
                 hits += 1
                 break
     return hits
+
+
+def barriers(
+    opening: NDArray[np.float64],
+    high: NDArray[np.float64],
+    low: NDArray[np.float64],
+    close: NDArray[np.float64],
+    gap: int,
+    equity: NDArray[np.float64],
+    trades: NDArray[np.float64],
+) -> tuple[float, int]:
+    """Return final equity and round trips of entries every *gap* bars while flat.
+
+    What any backtest leaves: the *equity* of each bar, and of each trade in *trades* the bars and
+    prices of entry and exit.
+    """
+    cash, entry, count = CASH, 0.0, 0
+    stop = target = 0.0
+    for i in range(len(close)):
+        if entry == 0.0 and i % gap == 1:
+            entry = opening[i]
+            stop, target = entry * (1.0 - BARRIER), entry * (1.0 + BARRIER)
+            cash -= entry * UNITS * 1.001
+            trades[count, 0], trades[count, 1] = i, entry
+        if entry > 0.0:
+            price = 0.0
+            if low[i] <= stop:
+                price = min(opening[i], stop)
+            elif high[i] >= target:
+                price = max(opening[i], target)
+            if price > 0.0:
+                cash += price * UNITS * 0.999
+                trades[count, 2], trades[count, 3] = i, price
+                count += 1
+                entry = 0.0
+        equity[i] = cash + (close[i] * UNITS if entry > 0.0 else 0.0)
+    if entry > 0.0:
+        cash += close[-1] * UNITS * 0.999
+        trades[count, 2], trades[count, 3] = len(close) - 1, close[-1]
+        equity[-1] = cash
+        count += 1
+    return cash, count
 
 
 def make_prices(length: int, loop: Loop) -> Prices:
@@ -248,7 +295,7 @@ def whole_seconds(columns: BarColumns, engine: str) -> tuple[float, str]:
 
 
 def barrier_request(columns: BarColumns, entries: int) -> KernelRequest:
-    """Return *entries* market entries with stop and target, evenly over the bars."""
+    """Return *entries* market entries with stop and target, evenly over the bars, while flat."""
     bars = np.arange(entries, dtype=np.int64) * (len(columns) // entries)
     count = len(bars)
     table = signal_table(
@@ -257,9 +304,12 @@ def barrier_request(columns: BarColumns, entries: int) -> KernelRequest:
             "kind": np.full(count, 5),
             "side": np.full(count, 1),
             "value": np.full(count, 10),
+            "only_flat": np.ones(count),
             "bracket_basis": np.full(count, 1),
-            "sl": np.full(count, 5000),
-            "tp": np.full(count, 5000),
+            "sl": np.full(count, round(BARRIER * 1e9)),
+            "sl_unit": np.full(count, OffsetUnit.PPB),
+            "tp": np.full(count, round(BARRIER * 1e9)),
+            "tp_unit": np.full(count, OffsetUnit.PPB),
         }
     )
     config = config_of("compiled").model_copy(update={})
@@ -295,7 +345,6 @@ def child(length: int) -> None:
 def measure(lengths: tuple[int, ...] = (100_000, 1_000_000)) -> list[Finding]:
     """Return what was found; peers only where `QUARTERDECK_PEERS` names their environment."""
     compiled_loop: Loop = numba.njit(nogil=True)(crossover)
-    compiled_barriers: Callable[..., int] = numba.njit(nogil=True)(barriers)
     findings: list[Finding] = []
     per_bar: list[float] = []
     for length in lengths:
@@ -313,7 +362,8 @@ def measure(lengths: tuple[int, ...] = (100_000, 1_000_000)) -> list[Finding]:
         findings += _peers(length, prices, events, compiled, (equity, trades))
         findings += _whole(length, columns)
         if length == lengths[-1]:
-            findings += _barriers(columns, prices, compiled_barriers)
+            findings += _barriers(columns, prices)
+            findings += _executors(columns)
     ratio = per_bar[-1] / per_bar[0]
     findings.append(
         Finding(
@@ -381,6 +431,43 @@ def _whole(length: int, columns: BarColumns) -> list[Finding]:
     ]
 
 
+def _peer(name: str, prices: Prices, runs: int) -> dict[str, Any] | None:
+    """Return what the peer *name* reports of *runs* on *prices*; None where it is not installed."""
+    folder = os.environ.get("QUARTERDECK_PEERS")
+    if not folder:
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "bars.npz"
+        np.savez(
+            path,
+            open=prices.opening,
+            high=prices.high,
+            low=prices.low,
+            close=prices.close,
+            volume=np.ones(len(prices.close)),
+        )
+        script = Path(__file__).with_name("backtest_peers.py")
+        done = subprocess.run(
+            [Path(folder) / "bin" / "python", script, name, path, str(runs)],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+    if done.returncode:
+        print(f"{name}: {done.stderr.strip().splitlines()[-1]}")
+        return None
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def _note(peer: dict[str, Any], own: tuple[float, int]) -> str:
+    """Return by how much the peer's result differs, empty if it is the same."""
+    away = peer["equity"] / own[0] - 1
+    if abs(peer["trades"] - own[1]) <= 1 and abs(away) < 0.02:
+        return ""
+    return f" ({away:+.2%}, {peer['trades'] - own[1]:+d} trades)"
+
+
 def _peers(
     length: int,
     prices: Prices,
@@ -388,79 +475,142 @@ def _peers(
     compiled: list[float],
     own: tuple[float, int],
 ) -> list[Finding]:
-    folder = os.environ.get("QUARTERDECK_PEERS")
-    if not folder:
-        return []
     findings = []
-    with tempfile.TemporaryDirectory() as scratch:
-        path = Path(scratch) / "bars.npz"
-        volume = np.ones(length)
-        np.savez(
-            path,
-            open=prices.opening,
-            high=prices.high,
-            low=prices.low,
-            close=prices.close,
-            volume=volume,
+    names = ("vectorbt", "backtesting", "backtrader") if length <= 100_000 else ("vectorbt",)
+    for name in names:
+        is_compiled = name == "vectorbt"
+        peer = _peer(name, prices, 4 if is_compiled else 1)
+        if peer is None:
+            continue
+        samples = peer["seconds"][1:] or peer["seconds"]
+        ours = compiled if is_compiled else events
+        factor = 5.0 if is_compiled else 2.5
+        speed = median(samples) / median(ours)
+        label = "compiled" if is_compiled else "event path"
+        findings.append(
+            Finding(
+                f"{label}, {length:,} bars",
+                "s",
+                ours,
+                samples,
+                f"{name}{_note(peer, own)}",
+                f"{factor}x faster",
+                speed >= factor,
+            )
         )
-        script = Path(__file__).with_name("backtest_peers.py")
-        names = ("vectorbt", "backtesting", "backtrader") if length <= 100_000 else ("vectorbt",)
-        for name in names:
-            runs = "4" if name == "vectorbt" else "1"
-            done = subprocess.run(
-                [Path(folder) / "bin" / "python", script, name, path, runs],
-                check=False,
-                capture_output=True,
-                text=True,
-            )
-            if done.returncode:
-                print(f"{name}: {done.stderr.strip().splitlines()[-1]}")
-                continue
-            peer = json.loads(done.stdout.strip().splitlines()[-1])
-            samples = peer["seconds"][1:] or peer["seconds"]
-            same = abs(peer["trades"] - own[1]) <= 1 and abs(peer["equity"] / own[0] - 1) < 0.02
-            is_compiled = name == "vectorbt"
-            ours = compiled if is_compiled else events
-            factor = 5.0 if is_compiled else 2.5
-            speed = median(samples) / median(ours)
-            note = (
-                ""
-                if same
-                else f" ({peer['equity'] / own[0] - 1:+.2%}, {peer['trades'] - own[1]:+d} trades)"
-            )
-            label = "compiled" if is_compiled else "event path"
-            findings.append(
-                Finding(
-                    f"{label}, {length:,} bars",
-                    "s",
-                    ours,
-                    samples,
-                    f"{name}{note}",
-                    f"{factor}x faster",
-                    speed >= factor,
-                )
-            )
     return findings
 
 
-def _barriers(columns: BarColumns, prices: Prices, bare: Callable[..., int]) -> list[Finding]:
+def _barriers(columns: BarColumns, prices: Prices) -> list[Finding]:
+    """Return how fast entries with barriers are, beside bare loops and the peer."""
     request = barrier_request(columns, ENTRIES)
-    gap = len(columns) // ENTRIES
-    loop = _seconds(lambda: bare(prices.opening, prices.high, prices.low, gap), 5)
+    length, gap = len(columns), len(columns) // ENTRIES
+    account: Callable[..., tuple[float, int]] = numba.njit(nogil=True)(barriers)
+    search: Callable[..., int] = numba.njit(nogil=True)(barrier_search)
+
+    def bare() -> tuple[float, int]:
+        # New tables each time, as for us: who makes a result pays for its memory.
+        equity, trades = np.empty(length), np.empty((ENTRIES + 1, 4))
+        return account(prices.opening, prices.high, prices.low, prices.close, gap, equity, trades)
+
+    run = run_compiled(request)
+    own = int(run.equity_atoms[-1]) / 1e8, int(np.count_nonzero(run.fills["side"] < 0))
+    _agree("barriers", own, bare(), near=1e-6)
+    loop = _seconds(bare, 5)
+    searched = _seconds(lambda: search(prices.opening, prices.high, prices.low, gap), 5)
     ours = _seconds(lambda: run_compiled(request), 5)
     ratio = median(ours) / median(loop)
-    rate = ENTRIES / median(ours)
-    return [
-        Finding(
-            f"{ENTRIES:,} barrier entries on {len(columns):,} bars ({rate:,.0f}/s)",
-            "s",
-            ours,
-            loop,
-            "bare numba",
-            "<= 4x",
-            ratio <= 4,
-        )
+    what = f"{ENTRIES:,} barrier entries on {length:,} bars ({ENTRIES / median(ours):,.0f}/s)"
+    findings = [
+        Finding(what, "s", ours, loop, "bare numba with an account", "<= 4x", ratio <= 4),
+        Finding(what, "s", ours, searched, "numba that only searches the exits"),
     ]
+    peer = _peer("vectorbt_barriers", prices, 4)
+    if peer is not None:
+        samples = peer["seconds"][1:]
+        speed = median(samples) / median(ours)
+        note = _note(peer, own)
+        findings.append(
+            Finding(what, "s", ours, samples, f"vectorbt{note}", "5x faster", speed >= 5)
+        )
+    return findings
+
+
+def executors_seconds(columns: BarColumns, count: int, engine: str) -> tuple[float, str]:
+    """Return the CPU seconds of *count* position executors at once, and the fingerprint.
+
+    Their barriers lie at different prices, so that they end one after the other.
+    """
+    executors = [
+        {
+            "type": "position_executor",
+            "connector_name": "backtest",
+            "trading_pair": "X-USD",
+            "side": "BUY",
+            "amount": "0.01",
+            "triple_barrier_config": {
+                "stop_loss": str(0.004 * (1 + number % 100)),
+                "take_profit": str(0.004 * (1 + number % 37)),
+            },
+        }
+        for number in range(count)
+    ]
+    values = config_of(engine).model_dump(by_alias=True) | {"executors": executors}
+    values["components"]["strategy"] = None
+    config = BacktestConfig.model_validate(values)
+    request = RunRequest(config=config, base_dir=Path(), data=MarketData((columns,), {"X": {}}))
+    started = time.process_time()
+    result = Runner(RunControl(), clock=SystemClock()).run(request)
+    return time.process_time() - started, result.fingerprint
+
+
+def _executors(columns: BarColumns) -> list[Finding]:
+    """Return how fast executors are: objects that live at once, with and without idle quotes."""
+    findings = []
+    short = first_bars(columns, 20_000)
+    compiled = executors_seconds(short, 100, "compiled")
+    events = executors_seconds(short, 100, "events")
+    if events[1] != compiled[1]:
+        raise AssertionError("executors: the two paths have different fingerprints")
+    again = [executors_seconds(short, 100, "compiled")[0] for _ in range(3)]
+    findings.append(
+        Finding(
+            f"100 executors at once on {len(short):,} bars, compiled",
+            "s",
+            again,
+            [events[0]],
+            "event path",
+        )
+    )
+    costs = {
+        count: [executors_seconds(columns, count, "compiled")[0] for _ in range(3)]
+        for count in (1, 100, 1000)
+    }
+    base = median(costs[1])
+    each = [(median(costs[count]) - base) / count for count in (100, 1000)]
+    findings.append(
+        Finding(
+            f"1,000 executors at once on {len(columns):,} bars, compiled",
+            "s",
+            costs[1000],
+            costs[100],
+            "100 at once",
+        )
+    )
+    ratio = each[1] / each[0]
+    findings.append(
+        Finding(
+            "one executor, among 1,000 / among 100", "x", [ratio], (), "", "<= 1.3", ratio <= 1.3
+        )
+    )
+    return findings
+
+
+def first_bars(columns: BarColumns, count: int) -> BarColumns:
+    """Return the first *count* bars."""
+    prices = ("ts_open", "ts_close", "open", "high", "low", "close", "volume")
+    flags = ("is_synthetic", "starts_session", "ends_session")
+    return replace(columns, **{name: getattr(columns, name)[:count] for name in prices + flags})
 
 
 def _small(longest: int) -> list[Finding]:

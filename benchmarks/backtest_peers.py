@@ -19,6 +19,7 @@ from typing import Any
 
 REQUIREMENTS = ("backtesting", "backtrader", "vectorbt[rust]", "plotly<6")
 FAST, SLOW, FEE, CASH = 10, 30, 0.001, 100_000.0
+ENTRIES, BARRIER, UNITS = 10_000, 0.005, 0.001
 Outcome = tuple[float, int]
 
 
@@ -52,6 +53,37 @@ def vectorbt(bars: Any) -> Callable[[], Outcome]:
         down = fast.ma_crossed_below(slow).shift(1, fill_value=False)
         portfolio = vbt.Portfolio.from_signals(
             close, up, down, price=opening, fees=FEE, init_cash=CASH, freq="1min", engine="rust"
+        )
+        return float(portfolio.value().iloc[-1]), int(portfolio.trades.count())
+
+    return run
+
+
+def vectorbt_barriers(bars: Any) -> Callable[[], Outcome]:
+    """An entry at each so many bars while flat, with a percentage stop and target."""
+    import numpy as np
+    import vectorbt as vbt
+
+    entries = np.zeros(len(bars), dtype=np.bool_)
+    entries[1 :: len(bars) // ENTRIES] = True  # decided a bar before, filled at the open
+    never = np.zeros(len(bars), dtype=np.bool_)
+
+    def run() -> Outcome:
+        portfolio = vbt.Portfolio.from_signals(
+            bars["Close"],
+            entries,
+            never,
+            price=bars["Open"],
+            open=bars["Open"],
+            high=bars["High"],
+            low=bars["Low"],
+            sl_stop=BARRIER,
+            tp_stop=BARRIER,
+            size=UNITS,
+            fees=FEE,
+            init_cash=CASH,
+            freq="1min",
+            engine="rust",
         )
         return float(portfolio.value().iloc[-1]), int(portfolio.trades.count())
 
@@ -123,6 +155,7 @@ def backtrader(bars: Any) -> Callable[[], Outcome]:
 
 PEERS: dict[str, Callable[[Any], Callable[[], Outcome]]] = {
     "vectorbt": vectorbt,
+    "vectorbt_barriers": vectorbt_barriers,
     "backtesting": backtesting,
     "backtrader": backtrader,
 }
