@@ -117,7 +117,7 @@ class ExecutorRun:
             EngineError: the configuration cannot be used, or the core broke.
         """
         for path, text in settings_problems(self._request.config):
-            raise ConfigurationError(f"{'.'.join(path)}: {text}")
+            raise ConfigurationError(f"{'.'.join(map(str, path))}: {text}")
         self._plan = plan_executors(self._request.config, self._columns)
         clock = SystemClock()
         stopwatch = Stopwatch.start(clock.now_ns())

@@ -66,6 +66,11 @@ def settings_problems(config: BacktestConfig) -> Iterator[tuple[tuple[str | int,
                 ("data", number, "fx_symbol"),
                 "executors count every quote asset 1:1 with the account's currency, leave it out",
             )
+    yield from _broker_problems(config)
+    yield from _risk_problems(config)
+
+
+def _broker_problems(config: BacktestConfig) -> Iterator[tuple[tuple[str, ...], str]]:
     section = config.components.broker
     plain = BarBrokerSettings()
     if isinstance(section, SimulatedBrokerSection):
@@ -79,6 +84,9 @@ def settings_problems(config: BacktestConfig) -> Iterator[tuple[tuple[str | int,
             ("components", "broker", "class"),
             f"{section.kind!r} cannot run executors, use 'SimulatedBroker'",
         )
+
+
+def _risk_problems(config: BacktestConfig) -> Iterator[tuple[tuple[str, ...], str]]:
     risk = config.components.risk_manager.params
     if risk.exit_memory:
         yield (*RISK, "exit_memory"), "true is about signals: executors keep it false"
