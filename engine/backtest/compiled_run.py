@@ -17,6 +17,7 @@ from engine.backtest import kernel_layout as at
 from engine.backtest.kernel_inputs import (
     KernelInputs,
     KernelRequest,
+    KernelSetup,
     is_market_only,
     kernel_inputs,
 )
@@ -136,28 +137,35 @@ def _doubled(table: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def run_compiled(
-    request: KernelRequest, watcher: Watcher | None = None, *, slice_bars: int = SLICE
+    request: KernelRequest,
+    watcher: Watcher | None = None,
+    *,
+    slice_bars: int = SLICE,
+    setup: KernelSetup | None = None,
 ) -> CompiledRun:
     """Run *request* on the kernels; *watcher* is asked after every *slice_bars*.
+
+    *setup* is that of requests which differ in their signals and seed only.
 
     Raises:
         ImportError: numba is not installed.
         LedgerOverflowError: a number left 62 bits; nothing of the run is kept.
     """
-    if is_market_only(request):
-        run = _run_market(request, watcher, slice_bars)
+    setup = setup or KernelSetup(request)
+    if is_market_only(request, setup):
+        run = _run_market(request, watcher, slice_bars, setup)
         if run is not None:
             return run
-    return _run_whole(request, watcher, slice_bars)
+    return _run_whole(request, watcher, slice_bars, setup)
 
 
 def _run_market(
-    request: KernelRequest, watcher: Watcher | None, slice_bars: int
+    request: KernelRequest, watcher: Watcher | None, slice_bars: int, setup: KernelSetup
 ) -> CompiledRun | None:
     """Run *request* on the small kernel; None if the account needs the whole ones."""
     from engine.backtest.kernel_market import run_market
 
-    inputs = kernel_inputs(request, market_only=True)
+    inputs = kernel_inputs(request, market_only=True, setup=setup)
     q, s, steps = inputs.numbers, inputs.symbols, inputs.steps
     tables = _Tables(inputs, zeroed=True)
     equity, cash = np.empty(steps, dtype=np.int64), np.empty(steps, dtype=np.int64)
@@ -190,11 +198,13 @@ def _run_market(
     return _result(request, inputs, tables, equity, cash, exposed, is_cancelled=is_cancelled)
 
 
-def _run_whole(request: KernelRequest, watcher: Watcher | None, slice_bars: int) -> CompiledRun:
+def _run_whole(
+    request: KernelRequest, watcher: Watcher | None, slice_bars: int, setup: KernelSetup
+) -> CompiledRun:
     """Run *request* on the kernels that know everything."""
     from engine.backtest.kernel_run import finish_run, run_bars
 
-    inputs = kernel_inputs(request)
+    inputs = kernel_inputs(request, setup=setup)
     q, s = inputs.numbers, inputs.symbols
     tables = _Tables(inputs)
     steps = inputs.steps

@@ -11,7 +11,7 @@ import hashlib
 import threading
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import count as counting
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -23,7 +23,12 @@ from engine.backtest import kernel_layout as at
 from engine.backtest import metric_series as series
 from engine.backtest.compiled_run import CompiledRun, LedgerOverflowError, run_compiled
 from engine.backtest.curve_facts import CurveFacts
-from engine.backtest.kernel_inputs import KernelRequest, is_market_only, kernel_inputs
+from engine.backtest.kernel_inputs import (
+    KernelRequest,
+    KernelSetup,
+    is_market_only,
+    kernel_inputs,
+)
 from engine.backtest.metrics import RunFacts
 from engine.flow.errors import OperationError
 from engine.model.bar_columns import BarColumns, FloatArray, IntArray
@@ -202,6 +207,18 @@ class _Axis:
     single: IntArray
     """Stamps of a run of one symbol."""
     ends: IntArray
+    setups: list[tuple[tuple[object, ...], KernelSetup]] = field(default_factory=list)
+    """The last one, with what it was made of."""
+
+    def setup(self, request: KernelRequest) -> KernelSetup:
+        """Return the setup of *request*; columns with the same rules share it."""
+        rules = (request.account, request.broker, request.risk, request.close_positions)
+        for known, setup in self.setups:
+            if all(one is other for one, other in zip(rules, known, strict=True)):
+                return setup
+        made = KernelSetup(request)
+        self.setups[:] = [(rules, made)]
+        return made
 
     def ends_of(self, samples: int) -> IntArray:
         """Return the ends of the periods of the first *samples* of a run of one symbol."""
@@ -377,9 +394,10 @@ class _Worker:
             InconsistentColumnError: its trades do not explain its equity.
         """
         axis = self._axes.of(request.kernel)
-        played = None if is_kept else self._play_market(request.kernel, axis)
+        setup = axis.setup(request.kernel)
+        played = None if is_kept else self._play_market(request.kernel, axis, setup)
         if played is None:
-            played = self._play_whole(request.kernel, axis)
+            played = self._play_whole(request.kernel, axis, setup)
         column = self._summary(number, request, axis, played, is_kept=is_kept)
         fill_state, order_states = 0, played.order_rows[:0, at.O_STATE]
         if self._has_digests:
@@ -391,13 +409,15 @@ class _Worker:
             order_states = played.order_rows[:, at.O_STATE].copy()
         self._waiting.append(_Played(column, axis, played.stamps, fill_state, order_states))
 
-    def _play_market(self, request: KernelRequest, axis: _Axis) -> _Tables | None:
+    def _play_market(
+        self, request: KernelRequest, axis: _Axis, setup: KernelSetup
+    ) -> _Tables | None:
         """Run *request* on the small kernel; None if it needs the whole ones."""
-        if not is_market_only(request):
+        if not is_market_only(request, setup):
             return None
         from engine.backtest.kernel_market import run_market
 
-        inputs = kernel_inputs(request, market_only=True)
+        inputs = kernel_inputs(request, market_only=True, setup=setup)
         q, s, steps = inputs.numbers, inputs.symbols, inputs.steps
         most = len(inputs.decisions) + 2
         orders = self._orders.rows(most, dirty=self._used[0])
@@ -427,8 +447,8 @@ class _Worker:
             final_equity_atoms=int(q[at.A_EQUITY]),
         )
 
-    def _play_whole(self, request: KernelRequest, axis: _Axis) -> _Tables:
-        run = run_compiled(request)
+    def _play_whole(self, request: KernelRequest, axis: _Axis, setup: KernelSetup) -> _Tables:
+        run = run_compiled(request, setup=setup)
         samples = len(run.stamps)
         stamps = axis.single[:samples] if request.is_single else _read_only(run.stamps)
         fills = run.fills

@@ -131,12 +131,20 @@ class KernelInputs:
     """Bracket exits that the decisions ask for."""
 
 
-def is_market_only(request: KernelRequest) -> bool:
+def is_market_only(request: KernelRequest, setup: KernelSetup | None = None) -> bool:
     """Whether the small kernel can play *request*: see `engine.backtest.kernel_market`."""
-    broker, risk = request.broker, request.risk
-    if len(request.signals) != 1 or not request.is_single or risk.drawdown is not None:
+    if len(request.signals) != 1:
         return False
-    bars, table = request.columns[0], request.signals[0].table
+    is_market = _is_market_account(request) if setup is None else setup.is_market_only
+    return is_market and _is_plain(request.signals[0].table)
+
+
+def _is_market_account(request: KernelRequest) -> bool:
+    """Whether everything but the signals of *request* is for the small kernel."""
+    broker, risk = request.broker, request.risk
+    if not request.is_single or risk.drawdown is not None:
+        return False
+    bars = request.columns[0]
     limits = (risk.max_position_size, risk.max_position_pct, risk.max_leverage)
     slippage = build_slippage(broker.slippage_model)
     commission = _commission(request)
@@ -153,7 +161,6 @@ def is_market_only(request: KernelRequest) -> bool:
         and not isinstance(risk.sizer, PercentRiskSizer)
         and not bars.instrument.min_notional_atoms
         and not bars.blocks_fills.any()
-        and _is_plain(table)
     )
 
 
@@ -166,50 +173,100 @@ def _is_plain(table: SignalTable) -> bool:
     unset = ("order_type", "tif", "reduce_only", "post_only", "size_ppb", "oco_group", "off_grid")
     return (
         not bool(np.any(table["kind"] == KindCode.ORDER))
-        and not any(bool(np.any(table[name])) for name in (*unset, "trail_unit"))
-        and all(bool(np.all(table[name] == NO_PRICE)) for name in absent)
+        and all(table.has_only(name, 0) for name in (*unset, "trail_unit"))
+        and all(table.has_only(name, NO_PRICE) for name in absent)
     )
 
 
-def kernel_inputs(request: KernelRequest, *, market_only: bool = False) -> KernelInputs:
-    """Return the tables of *request*; with *market_only* those that the small kernel reads."""
-    slippage = build_slippage(request.broker.slippage_model)
-    timeline = None if request.is_single else _timeline(request)
-    wanted = _MARKET if market_only else _PLAIN
-    decisions, owners, tags, groups = _decisions(request, timeline, wanted)
-    numbers = _numbers(request, slippage)
-    exits = 0
-    if len(decisions):
-        steps = decisions[:, at.D_STEP]
-        burst = int(np.unique(steps, return_counts=True)[1].max())
-        if timeline is not None:
-            burst *= len(request.columns)
-        numbers[at.A_BURST] = burst
-        if not market_only:
-            is_day = decisions[:, at.D_TIF] == int(TimeInForce.DAY)
-            numbers[at.P_HAS_DAY_ORDERS] = bool(np.any(is_day))
-            exits = sum(
-                int(np.count_nonzero(decisions[:, column] != NO_PRICE))
-                for column in (at.D_SL, at.D_TP, at.D_SL_TRAIL)
-            )
-    rows = np.zeros((0, 3), dtype=np.int64)
-    stamps = np.zeros(0, dtype=np.int64)
-    if timeline is not None:
+class KernelSetup:
+    """What requests share that differ in nothing but their signals and their seed.
+
+    May be used by several threads: what is found twice is the same.
+    """
+
+    def __init__(self, request: KernelRequest) -> None:
+        self._request = request
+        self._slippage = build_slippage(request.broker.slippage_model)
+        self._numbers = _numbers(request, self._slippage)
+        self._symbols = _symbols(request, self._slippage)
+        self._bars: dict[bool, tuple[NDArray[Any], ...]] = {}
+        self._is_market_only: bool | None = None
+        self.steps_of: list[IntArray] | None = None
+        """For each symbol the timeline's entry of each of its bars; None for one symbol."""
+        self.timeline = np.zeros((0, 3), dtype=np.int64)
+        self.timeline_ts = np.zeros(0, dtype=np.int64)
+        self.steps = request.stops[0] - request.starts[0]
+        if not request.is_single:
+            self._set_timeline(_timeline(request))
+        self.timeline = _read_only(self.timeline)
+
+    def _set_timeline(self, timeline: Timeline) -> None:
         marks = np.searchsorted(timeline.instants, np.arange(len(timeline)), side="right")
-        rows = np.column_stack((timeline.symbol, timeline.bar, marks)).astype(np.int64)
-        stamps = timeline.ts_close[timeline.instants[1:] - 1] if len(timeline) else stamps
-    steps_count = len(timeline) if timeline is not None else request.stops[0] - request.starts[0]
+        self.timeline = np.column_stack((timeline.symbol, timeline.bar, marks)).astype(np.int64)
+        if len(timeline):
+            self.timeline_ts = timeline.ts_close[timeline.instants[1:] - 1]
+        self.steps = len(timeline)
+        self.steps_of = _steps(self._request, timeline)
+
+    @property
+    def is_market_only(self) -> bool:
+        """Whether everything but the signals is for the small kernel."""
+        if self._is_market_only is None:
+            self._is_market_only = _is_market_account(self._request)
+        return self._is_market_only
+
+    def numbers(self, seed: int) -> IntArray:
+        """Return parameters and account as a run begins with them."""
+        numbers = self._numbers.copy()
+        numbers[at.P_SEED] = seed
+        return numbers
+
+    def symbols(self) -> IntArray:
+        """Return the symbols as a run begins with them."""
+        return self._symbols.copy()
+
+    def bars(self, *, has_flags: bool) -> tuple[NDArray[Any], ...]:
+        """Return the columns of all bars; without flags for the small kernel."""
+        bars = self._bars.get(has_flags)
+        if bars is None:
+            bars = self._bars[has_flags] = _bars(self._request, self._slippage, has_flags=has_flags)
+        return bars
+
+
+def kernel_inputs(
+    request: KernelRequest, *, market_only: bool = False, setup: KernelSetup | None = None
+) -> KernelInputs:
+    """Return the tables of *request*; with *market_only* those that the small kernel reads.
+
+    *setup* is that of another request with the same bars, account and rules.
+    """
+    setup = setup or KernelSetup(request)
+    wanted = _MARKET if market_only else _PLAIN
+    decisions, owners, tags, groups = _decisions(request, setup.steps_of, wanted)
+    numbers = setup.numbers(request.seed)
+    exits = 0
+    if market_only:
+        numbers[at.A_BURST] = min(1, len(decisions))
+    elif len(decisions):
+        burst = int(np.unique(decisions[:, at.D_STEP], return_counts=True)[1].max())
+        numbers[at.A_BURST] = burst if request.is_single else burst * len(request.columns)
+        is_day = decisions[:, at.D_TIF] == int(TimeInForce.DAY)
+        numbers[at.P_HAS_DAY_ORDERS] = bool(np.any(is_day))
+        exits = sum(
+            int(np.count_nonzero(decisions[:, column] != NO_PRICE))
+            for column in (at.D_SL, at.D_TP, at.D_SL_TRAIL)
+        )
     return KernelInputs(
         numbers=numbers,
-        symbols=_symbols(request, slippage),
-        bars=_bars(request, slippage, has_flags=not market_only),
-        timeline=_read_only(rows),
+        symbols=setup.symbols(),
+        bars=setup.bars(has_flags=not market_only),
+        timeline=setup.timeline,
         decisions=_read_only(decisions),
-        steps=steps_count,
+        steps=setup.steps,
         groups=groups,
         tags=tags,
         owners=owners,
-        timeline_ts=stamps,
+        timeline_ts=setup.timeline_ts,
         exits=exits,
     )
 
@@ -520,13 +577,12 @@ _MARKET: Final = {
 
 
 def _decisions(
-    request: KernelRequest, timeline: Timeline | None, wanted: Mapping[int, str]
+    request: KernelRequest, steps_of: Sequence[IntArray] | None, wanted: Mapping[int, str]
 ) -> tuple[IntArray, IntArray, tuple[str, ...], int]:
     """Return the signals in the order in which they are given, their owners, tags, OCO groups."""
     parts: list[IntArray] = []
     owners: list[IntArray] = []
     tags: dict[str, int] = {"": 0}
-    steps_of = None if timeline is None else _steps(request, timeline)
     width = at.D_COUNT if wanted is _PLAIN else max(wanted) + 1
     for one in request.signals:
         table, symbol = one.table, one.symbol

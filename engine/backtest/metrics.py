@@ -364,11 +364,20 @@ def _put_tail(draft: MetricDraft, returns: FloatArray) -> None:
         draft.put("var_95", None, NO_DATA)
         draft.put("cvar_95", None, NO_DATA)
         return
-    at_risk = float(np.percentile(returns, 5.0))
+    at_risk = percentile(np.sort(returns), 0.05)
     tail = returns[returns <= at_risk]
     draft.put("var_95", at_risk)
     # Interpolation may land a hair below the only value there is.
     draft.put("cvar_95", series.running_sum(tail) / len(tail) if len(tail) else at_risk)
+
+
+def percentile(ordered: FloatArray, share: float) -> float:
+    """Return the quantile *share* of *ordered* values, linear between two, as numpy has it."""
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    low, high = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
+    part = place - below
+    return high - (high - low) * (1.0 - part) if part >= 0.5 else low + (high - low) * part
 
 
 def _put_luck(

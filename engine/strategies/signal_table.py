@@ -86,6 +86,13 @@ class SignalTable:
         """Return the column *name*."""
         return self.columns[name]
 
+    def has_only(self, name: str, value: int) -> bool:
+        """Return whether every row of the column *name* has *value*; at once for a default."""
+        column = self.columns[name]
+        if column.strides == (0,) and len(column):
+            return bool(column[0] == value)
+        return bool((column == value).all())
+
 
 def signal_table(
     given: Mapping[str, npt.ArrayLike], *, tags: tuple[str, ...] = ("",)
@@ -102,9 +109,13 @@ def signal_table(
     length = len(np.atleast_1d(np.asarray(given["bar"])))
     columns: dict[str, Column] = {}
     for name, (dtype, default) in DEFAULTS.items():
-        column = np.full(length, default, dtype=dtype)
-        if name in given:
-            column[:] = np.asarray(given[name])
+        if name not in given:
+            # One number, as often as it is needed; the bytes are read-only.
+            number = np.dtype(dtype).type(default).tobytes()
+            columns[name] = np.ndarray((length,), dtype, number, strides=(0,))
+            continue
+        column = np.empty(length, dtype=dtype)
+        column[:] = np.asarray(given[name])
         column.flags.writeable = False
         columns[name] = column
     return SignalTable(columns, tags)
