@@ -23,9 +23,15 @@ _MAPPING_ERRORS: Final = frozenset({"model_type", "model_attributes_type", "dict
 def describe_all(
     errors: Iterable[ErrorDetails], data: Plain, model: type[BaseModel]
 ) -> list[tuple[Path, str]]:
-    """Return `describe` of all *errors*; what each member of a union says becomes one sentence."""
+    """Return `describe` of all *errors*; what each member of a union says becomes one sentence.
+
+    That a list is too short is left out if it is only because its items are wrong.
+    """
     found: dict[tuple[Path, str], list[str]] = {}
-    for error in errors:
+    every = list(errors)
+    for error in every:
+        if error["type"] == "too_short" and any(_is_below(one, error) for one in every):
+            continue
         path, text = describe(error, data, model)
         what, separator, allowed = text.partition(_MUST_BE)
         found.setdefault((path, what + separator), []).append(allowed)
@@ -33,6 +39,12 @@ def describe_all(
         (path, what + " or ".join(dict.fromkeys(allowed)))
         for (path, what), allowed in found.items()
     ]
+
+
+def _is_below(error: ErrorDetails, other: ErrorDetails) -> bool:
+    """Whether *error* is about something inside of what *other* is about."""
+    place = other["loc"]
+    return len(error["loc"]) > len(place) and error["loc"][: len(place)] == place
 
 
 def describe(error: ErrorDetails, data: Plain, model: type[BaseModel]) -> tuple[Path, str]:

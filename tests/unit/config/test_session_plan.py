@@ -300,3 +300,13 @@ def test_funding_has_a_rate_and_an_interval(load: Load) -> None:
     text = "\n".join(caught.value.problems)
     assert "markets.0.funding.rate" in text
     assert "markets.0.funding.interval" in text
+
+
+def test_a_list_of_wrong_items_is_not_called_too_short(load: Load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(("lot: 0.0001", "lot: none"))
+    (problem,) = caught.value.problems
+    assert "markets.0.lot: 'none' is not allowed" in problem
+    with pytest.raises(ConfigError) as caught:
+        load(("venues:\n  - name: paper_perpetual\n", "venues: []\n"))
+    assert any("venues: a list is not allowed" in text for text in caught.value.problems)
