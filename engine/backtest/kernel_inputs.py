@@ -428,7 +428,7 @@ def _symbols(request: KernelRequest, slippage: SlippageModel) -> IntArray:
         row[at.S_FIRST] = row[at.S_CURSOR] = request.starts[index]
         row[at.S_SKIP_HIGH], row[at.S_SKIP_LOW] = at.MAX_PRICE, -at.MAX_PRICE
         row[at.S_DONE_BAR] = -1
-        row[at.S_MAX_TICKS] = int(bars.high.max()) if len(bars) else 1
+        row[at.S_MAX_TICKS] = bars.highest if len(bars) else 1
         row[at.S_SAFE_LOTS] = safe_lots(request, bars)
         row[at.S_SIZE_VALUE] = _size_value(request.risk, instrument)
         limit = request.risk.max_position_size
@@ -443,7 +443,7 @@ def _symbols(request: KernelRequest, slippage: SlippageModel) -> IntArray:
 
 def safe_lots(request: KernelRequest, bars: BarColumns) -> int:
     """Return the most lots whose value, times the leverage, stays far inside 62 bits (UNIT-7)."""
-    top = 4 * int(bars.high.max()) if len(bars) else 1
+    top = 4 * bars.highest if len(bars) else 1
     per_lot = max(1, top) * bars.instrument.atoms_per_tick_lot * int(request.account.leverage)
     return LARGEST // per_lot
 

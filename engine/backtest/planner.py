@@ -297,7 +297,7 @@ def _table_refusals(request: KernelRequest) -> list[str]:
     refusals = []
     for one in request.signals:
         table, bars = one.table, request.columns[one.symbol]
-        if bool(np.any(table["cancel_tag"] != 0) or np.any(table["replace_tag"] != 0)):
+        if not (table.has_only("cancel_tag", 0) and table.has_only("replace_tag", 0)):
             refusals.append(f"signals for {bars.symbol} cancel or replace orders by tag")
         if bool(np.any(table["bar"] >= len(bars))):
             refusals.append(f"signals for {bars.symbol} after its last bar")
@@ -313,11 +313,12 @@ def _bounds(request: KernelRequest) -> Iterator[str]:
     for one in request.signals:
         bars, table = request.columns[one.symbol], one.table
         most = safe_lots(request, bars)
-        top = 4 * int(bars.high.max())
-        explicit = np.isin(table["kind"], (KindCode.TARGET_QTY, KindCode.ORDER))
+        top = 4 * bars.highest
+        kind = table["kind"]
+        explicit = (kind == KindCode.TARGET_QTY) | (kind == KindCode.ORDER)
         if most < 1 or bool(np.any(np.abs(table["value"][explicit]) > most)):
             yield f"signals for {bars.symbol} ask for more than {most:,} lots (UNIT-7)"
-        weights = table["kind"] == KindCode.TARGET_WEIGHT
+        weights = kind == KindCode.TARGET_WEIGHT
         if bool(np.any(np.abs(table["value"][weights]) > _LARGEST_FACTOR * 10**9)):
             yield f"signals for {bars.symbol} have weights above {_LARGEST_FACTOR}"
         if any(_is_far(table, name, top) for name in _PRICES):
@@ -325,6 +326,8 @@ def _bounds(request: KernelRequest) -> Iterator[str]:
 
 
 def _is_far(table: SignalTable, name: str, top: int) -> bool:
+    if table.has_only(name, NO_PRICE):
+        return False
     values = table[name]
     given = values != NO_PRICE
     if name in ("sl", "tp"):

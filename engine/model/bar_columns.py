@@ -74,6 +74,7 @@ class BarColumns:
     is_closed: BoolArray | None = None
     memo: ColumnMemo | None = field(default=None, repr=False)
     _hash: list[str] = field(init=False, repr=False, default_factory=list)
+    _highest: list[int] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
         features = {name: _frozen(values) for name, values in self.features.items()}
@@ -144,6 +145,17 @@ class BarColumns:
     def close_prices(self) -> FloatArray:
         """Return the closes as float64 prices, for indicators and metrics."""
         return np.multiply(self.close, float(self.instrument.tick), dtype=np.float64)
+
+    @property
+    def highest(self) -> int:
+        """Return the highest price in ticks; computed once.
+
+        Raises:
+            ValueError: there are no bars.
+        """
+        if not self._highest:
+            self._highest.append(int(self.high.max()))
+        return self._highest[0]
 
     @property
     def data_hash(self) -> str:

@@ -16,6 +16,7 @@ from engine.model.bar_columns import BarColumns
 from engine.optimization.base_run import BaseRun
 from engine.optimization.trial_runner import Alone, IsCancelled, Trial, TrialOutcome
 from engine.optimization.windows import Span
+from engine.strategies.catalogue import strategy_types
 
 _PLANS_KEPT: Final = 4
 _CANCELLED: Final = Alone("cancelled")
@@ -110,6 +111,7 @@ class GridTrials:
     def _make_plan(self, trial: Trial) -> _Plan:
         base = self._base
         request = base.request(base.with_parameters(trial.parameters), trial.window)
+        request = replace(request, strategies=strategy_types())
         handler = data_handler_of(request, request.window)
         columns = tuple(one.with_columns(memo=IndicatorMemo()) for one in handler.bars)
         settings = metric_settings(request.config)
