@@ -11,6 +11,7 @@ from typing import Final
 import anyio
 
 from engine.api import Engine, EngineStartError
+from engine.api.pauses import settle, short_pauses
 
 STATUS_INTERVAL_S: Final = 2.0
 
@@ -20,7 +21,8 @@ def run_headless(config: Path, data_dir: Path, *, seconds: float | None, as_json
 
     Status lines go to standard output, or to standard error with ``as_json``.
     """
-    return anyio.run(_run, config, data_dir, seconds, as_json)
+    with short_pauses():
+        return anyio.run(_run, config, data_dir, seconds, as_json)
 
 
 async def _run(config: Path, data_dir: Path, seconds: float | None, as_json: bool) -> int:  # noqa: FBT001 (anyio.run passes positional arguments only)
@@ -58,6 +60,7 @@ async def _run(config: Path, data_dir: Path, seconds: float | None, as_json: boo
             Engine.open(config=config, data_dir=data_dir, seconds=seconds) as engine,
             anyio.create_task_group() as tasks,
         ):
+            tasks.start_soon(settle, name="settling")
             tasks.start_soon(watch_signals, name="signals")
             tasks.start_soon(print_status, name="status lines")
             await engine.wait_until_ended()

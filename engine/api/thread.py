@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.api.board import Board
 from engine.api.health import EngineState, HealthView, StopReport
+from engine.api.pauses import settle, short_pauses
 from engine.api.queries import ConsoleQueries
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from engine.api.commands import Command
     from engine.api.engine import Engine
 
-SWITCH_INTERVAL_S: Final = 0.001
 STOP_DEADLINE_S: Final = 15.0
 
 
@@ -50,8 +49,6 @@ class EngineThread(ConsoleQueries):
 
     def start(self) -> None:
         """Start the thread and return at once; the first frame never waits for it."""
-        # A busy engine gives the console its turn after a millisecond instead of five.
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
         self._thread.start()
 
     def submit(self, command: Command) -> str:
@@ -105,14 +102,16 @@ class EngineThread(ConsoleQueries):
         )
 
     def _run(self) -> None:
-        import anyio
+        with short_pauses():  # also while modules load: the console draws its first frame
+            import anyio
 
-        try:
-            anyio.run(self._main)
-        except Exception as error:  # noqa: BLE001 (supervisor: the console must stay and say it)
-            self._fault(error)
+            try:
+                anyio.run(self._main)
+            except Exception as error:  # noqa: BLE001 (supervisor: the console must stay and say it)
+                self._fault(error)
 
     async def _main(self) -> None:
+        from anyio import create_task_group
         from anyio.from_thread import BlockingPortal
 
         from engine.api.engine import Engine
@@ -125,10 +124,13 @@ class EngineThread(ConsoleQueries):
                 board=self.board,
             ) as engine,
             BlockingPortal() as portal,
+            create_task_group() as tasks,
         ):
+            tasks.start_soon(settle, name="settling")
             self._ready.set_result((engine, portal))
             if not self._stop_wanted.is_set():
                 await portal.sleep_until_stopped()
+            tasks.cancel_scope.cancel()
         self._report = engine.report()
 
     def _fault(self, error: Exception) -> None:

@@ -38,6 +38,8 @@ def cut(text: str, width: int) -> str:
 
 def fit(text: str, width: int, *, right: bool = False) -> str:
     """Return *text* in exactly *width* cells, aligned left or *right*."""
+    if len(text) <= width and text.isascii() and text.isprintable():  # as nearly every cell
+        return text.rjust(width) if right else text.ljust(width)
     clipped = clip(text, width)
     padding = " " * (width - cell_len(clipped)) if width > 0 else ""
     return padding + clipped if right else clipped + padding

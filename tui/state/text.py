@@ -19,12 +19,12 @@ Align: TypeAlias = Literal["left", "right"]
 
 def line_width(line: Line) -> int:
     """Return the width of *line* in cells."""
-    return sum(cell_len(text) for text, _ in line)
+    return sum([len(text) if text.isascii() else cell_len(text) for text, _ in line])
 
 
 def clip_line(line: Line, width: int) -> Line:
     """Return *line* in at most *width* cells; what was cut ends in ``…``."""
-    line = tuple((clean(text), roles) for text, roles in line)
+    line = tuple([(clean(text), roles) for text, roles in line])
     if line_width(line) <= width:
         return line
     spans: list[Span] = []

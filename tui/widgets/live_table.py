@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Generic
 
+from rich.style import Style
 from textual import events
 from textual.binding import BindingType
 from textual.content import Content
@@ -19,6 +20,7 @@ from tui.state.columns import RowT, Slot, lay_out
 from tui.state.table import TableModel, TableSource
 from tui.state.table_text import empty_lines, header_line, row_line, table_title
 from tui.state.text import Line
+from tui.widgets.paint import Paint
 from tui.widgets.painted import PaintSource
 from tui.widgets.safe import safe
 
@@ -112,6 +114,7 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         self.wide = False
         self._slots: tuple[Slot[RowT], ...] = ()
         self._look: object = None
+        self._ground: tuple[Paint, Style] | None = None
         self._keys: list[object] = []
         self._messages: tuple[Line, ...] = ()
         self._strips: dict[str, tuple[object, Strip]] = {}
@@ -170,7 +173,9 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
 
     def _repaint(self) -> None:
         width = self.scrollable_content_region.width
-        look = (width, self.wide, self._offset, self.paint, self.ground)
+        paint, ground = self.paint, self.ground
+        self._ground = (paint, ground)
+        look = (width, self.wide, self._offset, paint, ground)
         if look != self._look:
             self._look = look
             columns = self.model.source.columns
@@ -209,15 +214,21 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         """Paint line *y* of the widget: the header, a row, or a message."""
         width = self.scrollable_content_region.width
         if y < self._header_rows:
-            return self.paint.strip(header_line(self._slots, self.model.query), width, self.ground)
+            header = header_line(self._slots, self.model.query)
+            return self.paint.strip(header, width, self._line_ground())
         index = y - self._header_rows
         if self._messages:
             line = self._messages[index] if index < len(self._messages) else ()
-            return self.paint.strip(line, width, self.ground)
+            return self.paint.strip(line, width, self._line_ground())
         rows = self.model.rows
         if index >= len(rows) or y >= len(self._keys):
-            return self.paint.strip((), width, self.ground)
+            return self.paint.strip((), width, self._line_ground())
         return self._row_strip(rows[index], self._keys[y], width)
+
+    def _line_ground(self) -> Style:
+        """Return the background as it was at the last look; forty lines need not look again."""
+        known = self._ground
+        return known[1] if known is not None and known[0] is self.paint else self.ground
 
     def _row_strip(self, row: RowT, key: object, width: int) -> Strip:
         model = self.model
@@ -228,7 +239,7 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         here = row_id == model.cursor_id
         under = "" if not here else "cursor" if self.has_focus else "cursor-idle"
         line = row_line(self._slots, row, here=here, marked=row_id in model.marks)
-        strip = self.paint.strip(line, width, self.ground, under=under)
+        strip = self.paint.strip(line, width, self._line_ground(), under=under)
         if len(self._strips) > 4 * model.height:
             self._strips.clear()
         self._strips[row_id] = (key, strip)

@@ -11,7 +11,7 @@ from rich.style import Style
 from textual.color import Color, ColorParseError
 from textual.strip import Strip
 
-from tui.state.text import Line, line_width, pad_line
+from tui.state.text import Line, pad_line
 
 _FOREGROUND: Final[dict[str, str]] = {
     "dim": "muted",
@@ -67,6 +67,7 @@ class Paint:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
         self._styles: dict[str, Style] = {}
+        self._on_ground: dict[Style, dict[str, Style]] = {}
         self.plain = Style(color=self._color("foreground"))
 
     def style(self, roles: str) -> Style:
@@ -83,9 +84,21 @@ class Paint:
         """Return *line* as a strip of exactly *width* cells, on *ground*, on the roles *under*."""
         padded = pad_line(line, width)
         if under:
-            padded = tuple((text, f"{roles} {under}") for text, roles in padded)
-        segments = [Segment(text, ground + self.style(roles)) for text, roles in padded if text]
-        return Strip(segments, line_width(padded))
+            padded = tuple([(text, f"{roles} {under}") for text, roles in padded])
+        styles = self._on_ground.get(ground)
+        if styles is None:
+            styles = self._on_ground[ground] = {}
+        segments = [
+            Segment(text, styles.get(roles) or self._lay(roles, ground, styles))
+            for text, roles in padded
+            if text
+        ]
+        return Strip(segments, max(width, 0))
+
+    def _lay(self, roles: str, ground: Style, styles: dict[str, Style]) -> Style:
+        """Return the style of *roles* on *ground*, and keep it: adding styles costs a frame."""
+        style = styles[roles] = ground + self.style(roles)
+        return style
 
     def _role(self, role: str) -> Style:
         style = _WEIGHTS.get(role, Style.null())
