@@ -18,7 +18,7 @@ ELLIPSIS: Final = "…"
 
 def clean(text: str) -> str:
     """Return *text* on one line, without control, direction or unassigned characters."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable():  # which is: none of the categories that are dropped or become spaces
         return text
     return "".join(_clean_character(character) for character in text)
 
