@@ -170,6 +170,7 @@ class Dialog(ModalScreen[str | None]):
             classes="-confirm" if confirm else None,
             action=f"screen.{action}",
         )
+        made.active_effect_duration = 0  # while it glows a button is deaf
         self.relabel(made, text, key)
         return made
 

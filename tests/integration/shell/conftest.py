@@ -39,8 +39,8 @@ class Console:
         """Wait for the threads that read files for the screen, and show what they found."""
         while any(not worker.is_finished and worker.group != "keys" for worker in self.app.workers):
             await self.pilot.pause(0.005)
-        for _ in range(5):  # what a thread said may close a dialog, and who opened it tells then
-            await self.pilot.pause()
+        await self.pilot.pause()
+        await self.pilot.pause()
 
     def shown(self, selector: str | type[Painted]) -> str:
         """Return the text that a painted widget shows."""
