@@ -55,6 +55,7 @@ def build_container(plan: SessionPlan, *, container_id: str, start_ns: int) -> S
             if section.total_amount_quote is not None
         },
         initial_positions=plan.initial_positions,
+        executors=plan.config.orchestrator,
     )
 
 

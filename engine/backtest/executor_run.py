@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
@@ -50,7 +51,7 @@ from engine.execution.bar_settings import PathMode
 from engine.execution.reasons import ReasonCode
 from engine.executors.archive import ArchivedExecutor
 from engine.executors.factory import load_builtin_executors
-from engine.executors.settings import ExecutorSettings
+from engine.executors.orchestrator_section import OrchestratorSection
 from engine.flow.errors import ConfigurationError
 from engine.live.clock import SystemClock
 from engine.markets.merged_feed import FeedItem, MergedFeed, TimerTick
@@ -184,7 +185,9 @@ class ExecutorRun:
             controllers=_controllers(config),
             strategies=self._strategies(),
             money_precision=account.money_precision,
-            executor_settings=ExecutorSettings(retry_backoff_base_ns=0, retry_backoff_max_ns=0),
+            executors=OrchestratorSection(
+                retry_backoff_base_s=Decimal(0), retry_backoff_max_s=Decimal(0)
+            ),
         )
 
     def _strategies(self) -> list[tuple[ConnectorPair, Strategy]]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from engine.agents.config import AgentSection
 from engine.execution.settings import BrokerSettings
+from engine.executors.orchestrator_section import OrchestratorSection
 from engine.executors.validation import DirectionalSide, PositiveDecimal
 from engine.markets.config import MarketConfig, VenueConfig
 from engine.model.clock import SECOND_NS, from_iso
@@ -142,6 +143,7 @@ class SessionConfig(_Section):
     risk: RiskSettings = RiskSettings()
     strategies: tuple[StrategySection, ...] = ()
     controllers: tuple[ControllerSection, ...] = ()
+    orchestrator: OrchestratorSection = OrchestratorSection()
     initial_positions: tuple[InitialPositionSection, ...] = Field(
         default=(), description="positions that exist before the session"
     )

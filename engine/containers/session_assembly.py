@@ -18,9 +18,9 @@ from engine.execution.order_manager import OrderManager
 from engine.execution.settings import BrokerSettings, build_commission, build_simulated_broker
 from engine.execution.tick_broker import TickBroker
 from engine.executors.orchestrator import ExecutorOrchestrator
+from engine.executors.orchestrator_section import OrchestratorSection
 from engine.executors.position_store import InitialPosition
 from engine.executors.rates import MarketRates
-from engine.executors.settings import ExecutorSettings
 from engine.model.clock import SimulatedClock
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.portfolio.budget import Budget
@@ -63,7 +63,7 @@ def assemble_session(
     money_precision: int = 8,
     capital: Mapping[str, Decimal] | None = None,
     initial_positions: Mapping[str, Sequence[InitialPosition]] | None = None,
-    executor_settings: ExecutorSettings | None = None,
+    executors: OrchestratorSection | None = None,
     outside: OutsideParts | None = None,
 ) -> SessionContainer:
     """Return a started container; nothing in it touches the outside.
@@ -84,7 +84,7 @@ def assemble_session(
         money_precision: decimals of one atom.
         capital: of each controller that has one, in its quote asset.
         initial_positions: of each controller that begins with some.
-        executor_settings: waiting times of executors; None for the usual ones.
+        executors: how often they try again and how long they wait; None for the usual.
         outside: what takes the orders out of the container, if they are not matched inside.
     """
     clock = SimulatedClock(start_ns)
@@ -126,9 +126,12 @@ def assemble_session(
         bars=data_handler,
         bar_ns=bar_ns,
     )
+    run_time = executors or OrchestratorSection()
     orchestrator = ExecutorOrchestrator(
         strategy=desk,
-        settings=executor_settings,
+        executors_update_interval=float(run_time.executors_update_interval),
+        executors_max_retries=run_time.executors_max_retries,
+        settings=run_time.settings(),
         initial_positions_by_controller=initial_positions,
         capital_by_controller=capital,
     )

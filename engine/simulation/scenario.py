@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from engine.executors.validation import DirectionalSide, by_name
+from engine.executors.orchestrator_section import OrchestratorSection, Seconds
+from engine.executors.settings import ExecutorSettings
+from engine.executors.validation import DirectionalSide, PositiveDecimal, by_name
 from engine.model.clock import SECOND_NS, from_iso
 from engine.model.durations import parse_duration_ns
 from engine.model.orders import PositionMode
@@ -190,6 +192,9 @@ class Scenario(_Section):
     )
     max_retries: int | None = Field(default=None, ge=0)
     update_interval: Decimal = Field(default=Decimal(1), gt=0)
+    shutdown_poll_s: PositiveDecimal = Decimal(5)
+    retry_backoff_base_s: Seconds = Decimal(1)
+    retry_backoff_max_s: Seconds = Decimal(30)
     position_mode: Annotated[PositionMode, by_name(PositionMode)] = PositionMode.ONEWAY
     total_amount_quote: Mapping[str, Decimal] = Field(
         default_factory=dict, description="capital by controller"
@@ -208,6 +213,15 @@ class Scenario(_Section):
     def all_executors(self) -> tuple[Mapping[str, Any], ...]:
         """Return the executor configurations, however they are written."""
         return (*((self.executor,) if self.executor else ()), *self.executors)
+
+    @property
+    def settings(self) -> ExecutorSettings:
+        """Return the waiting times of the executors."""
+        return OrchestratorSection(
+            shutdown_poll_s=self.shutdown_poll_s,
+            retry_backoff_base_s=self.retry_backoff_base_s,
+            retry_backoff_max_s=self.retry_backoff_max_s,
+        ).settings(self.position_mode)
 
     @property
     def fixed_rates(self) -> dict[tuple[str, str], Decimal]:

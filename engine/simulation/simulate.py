@@ -17,7 +17,6 @@ from engine.executors.actions import ActionCode, ActionResult
 from engine.executors.factory import load_builtin_executors
 from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.position_store import InitialPosition
-from engine.executors.settings import ExecutorSettings
 from engine.executors.step import Intent, Notice
 from engine.flow.errors import EngineError, OperationError, ValidationError
 from engine.model.clock import SimulatedClock
@@ -92,7 +91,7 @@ class _Play:
             executors_update_interval=float(scenario.update_interval),
             executors_max_retries=scenario.max_retries,
             initial_positions_by_controller=_initial_positions(scenario, self._instruments),
-            settings=ExecutorSettings(position_mode=scenario.position_mode),
+            settings=scenario.settings,
             capital_by_controller=scenario.total_amount_quote,
         )
         self._books = AccountBooks(
