@@ -49,6 +49,8 @@ Facts: TypeAlias = Callable[[], Mapping[str, Any]]
 
 NO_DUE: Final = 1 << 62
 """Later than any instant: nothing is due."""
+FOREIGN: Final = (Exception, SystemExit)
+"""What the code of a strategy may raise; a strategy must not end the process."""
 REPORT_EVERY: Final = 1024
 """Bars between two looks at the clock for the progress."""
 
@@ -242,7 +244,7 @@ class BarRun:
                 if rows is None:
                     try:
                         on_bar(BarView(lists, index))
-                    except Exception as error:  # noqa: BLE001 (boundary: the strategy's code runs here)
+                    except FOREIGN as error:
                         self._strategy_failed(error, index + 1 - offset, "on_bar")
                     if outbox:
                         self._instant_ns = ts_close[index]
@@ -343,7 +345,7 @@ class BarRun:
                 continue
             try:
                 caller.on_bar(BarView(caller.feed.lists, index))
-            except Exception as error:  # noqa: BLE001 (boundary: the strategy's code runs here)
+            except FOREIGN as error:
                 self._strategy_failed(error, done, "on_bar")
             if self._host.outbox:
                 self._take_signals(done)
@@ -362,7 +364,7 @@ class BarRun:
         bars = {one: BarView(self._feeds[one].lists, index) for one, index in pairs}
         try:
             self._host.give_slice(bars)
-        except Exception as error:  # noqa: BLE001 (boundary: the strategy's code runs here)
+        except FOREIGN as error:
             self._strategy_failed(error, done, "on_slice")
         if self._host.outbox:
             self._take_signals(done)
@@ -540,7 +542,7 @@ class BarRun:
                 host.give_fill(item)
             else:
                 host.give_order(item)
-        except Exception as error:  # noqa: BLE001 (boundary: the strategy's code runs here)
+        except FOREIGN as error:
             self._strategy_failed(error, done, "on_fill" if is_fill else "on_order")
 
     # --- drawdown, sessions ----------------------------------------------------------------------
@@ -623,7 +625,7 @@ class BarRun:
             if symbol in seen:
                 self._call(symbol, seen[symbol], done)
 
-    def _strategy_failed(self, error: Exception, done: int, hook: str) -> None:
+    def _strategy_failed(self, error: BaseException, done: int, hook: str) -> None:
         """Count what a strategy raised, or end the run (EVT-6)."""
         self._position = max(self._position, done)
         self._count_events()

@@ -22,9 +22,11 @@ def run_log(
     refusals: Sequence[str] = (),
     liquidations: int = 0,
     status: str = "",
+    bars_done: int = 0,
 ) -> tuple[LogEntry, ...]:
     """Return the log of a run, in the order in which things happened."""
-    return tuple(_entries(container, columns, engine, refusals, liquidations, status))
+    ending = f"{status.lower()} after {bars_done:,} bars" if status else ""
+    return tuple(_entries(container, columns, engine, refusals, liquidations, ending))
 
 
 def _entries(
@@ -33,7 +35,7 @@ def _entries(
     engine: str,
     refusals: Sequence[str],
     liquidations: int,
-    status: str,
+    ending: str,
 ) -> Iterator[LogEntry]:
     where = {"container_id": container.id, "mode": container.mode, "symbol": "", "bar": -1}
 
@@ -55,8 +57,8 @@ def _entries(
         yield whole("error", text)
     if liquidations:
         yield whole("warning", f"the margin did not suffice {liquidations} times (LIQUIDATION)")
-    if status:
-        yield whole("info", f"{status.lower()} after {container.counters.bars:,} bars")
+    if ending:
+        yield whole("info", ending)
 
 
 _PATHS: Mapping[str, str] = {"events": "event path", "compiled": "compiled path"}

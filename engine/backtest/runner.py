@@ -160,6 +160,7 @@ class Runner:
             )
             result = replace(
                 result,
+                warnings=(*result.warnings, *_idle_warnings(built)),
                 log=run_log(
                     built.container,
                     built.columns,
@@ -167,6 +168,7 @@ class Runner:
                     refusals=plan.refusals,
                     liquidations=built.broker.liquidations,
                     status=result.status.value,
+                    bars_done=result.bars,
                 ),
             )
             if class_state(strategies) != before:
@@ -200,7 +202,8 @@ class Runner:
                 run.finish(close_positions=built.close_positions)
             container.stop()
         except ComponentFailedError as error:
-            container.fail(error)
+            if container.state is ContainerState.RUNNING:
+                container.fail(error)
             return ResultStatus.FAILED, error
         except KeyboardInterrupt as error:
             if not self._control.is_cancelled:
@@ -239,6 +242,17 @@ class Runner:
             flags={**result.flags, "class_state": "CLASS_STATE_MUTATED"},
             warnings=(*result.warnings, "CLASS_STATE_MUTATED: the strategy's class keeps state"),
         )
+
+
+def _idle_warnings(built: BuiltRun) -> tuple[str, ...]:
+    """Return which strategies never decided because their warm-up is longer than their data."""
+    return tuple(
+        f"strategy {one.id} never decided: its warm-up is {one.strategy.warmup:,} bars, "
+        f"there are {most:,}"
+        for one in built.host.seated
+        if (most := max(len(built.feeds[symbol].columns) for symbol in one.symbols))
+        <= one.strategy.warmup
+    )
 
 
 def _first_decision(built: BuiltRun) -> int:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from engine.backtest.strategy_seat import StrategySeat, SymbolFeed
+from engine.containers.bus import ComponentFailedError, EventBus
 from engine.containers.context import ContainerContext
 from engine.execution.bar_broker import BarBroker
 from engine.execution.bar_order import BarFill, BarOrder, OrderNews
@@ -75,6 +76,8 @@ class BarStrategyHost:
         self.hears_orders: tuple[int, ...] = ()
         self.sees_slices: tuple[int, ...] = ()
         self._is_started = False
+        self._container_id = ""
+        self._bus: EventBus | None = None
 
     @property
     def reusable(self) -> bool:
@@ -83,12 +86,13 @@ class BarStrategyHost:
 
     def initialize(self, ctx: ContainerContext) -> None:
         """Bind the strategies to their symbols."""
+        self._container_id, self._bus = ctx.container_id, ctx.bus
         self._bind(ctx)
 
     def start(self) -> None:
         """Let the strategies prepare, and arrange who is called for which bar."""
         for one in self.seated:
-            one.strategy.on_start()
+            self._call(one, "on_start")
         self._is_started = True
         by_symbol: list[list[Caller]] = [[] for _ in self._feeds]
         for number, one in enumerate(self.seated):
@@ -104,7 +108,7 @@ class BarStrategyHost:
         if self._is_started:
             self._is_started = False
             for one in self.seated:
-                one.strategy.on_stop()
+                self._call(one, "on_stop")
 
     def reset(self) -> None:
         """Forget the run; `start` brings the strategies to their first state."""
@@ -122,6 +126,7 @@ class BarStrategyHost:
             one.strategy._context = None  # noqa: SLF001 (the host bound it)
         for feed in self._feeds:
             feed.lines.clear()
+        self._bus = None
         self.seated = ()
         self._feeds = ()
 
@@ -129,6 +134,28 @@ class BarStrategyHost:
         """Put new strategies in the place of those of the run before, and bind them."""
         self.seated = tuple(seated)
         self._bind(ctx)
+
+    def _call(self, one: SeatedStrategy, hook: str) -> None:
+        """Call a hook of the strategy's beginning or end.
+
+        Raises:
+            ComponentFailedError: it raised; the message names the hook (EVT-6).
+        """
+        try:
+            getattr(one.strategy, hook)()
+        except (Exception, SystemExit) as error:
+            seq = 0 if self._bus is None else self._bus.events_published - 1
+            component = f"strategy.{hook}"
+            raise ComponentFailedError(
+                f"{component} of container {self._container_id} failed at event {seq}: "
+                f"{type(error).__name__}: {error}",
+                details={
+                    "container_id": self._container_id,
+                    "seq": seq,
+                    "component": component,
+                },
+                cause=error,
+            ) from error
 
     def _bind(self, ctx: ContainerContext) -> None:
         for number, one in enumerate(self.seated):

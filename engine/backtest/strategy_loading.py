@@ -6,6 +6,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import operator
 import sys
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -142,13 +143,25 @@ def build_strategy(kind: StrategyType, params: Mapping[str, Any]) -> Strategy:
         StrategyLoadError: the parameters do not fit.
     """
     try:
-        return kind.build(params)
+        made = kind.build(params)
+        warmup = operator.index(made.warmup)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(str(step) for step in first["loc"]) or "params"
         raise StrategyLoadError(
             f"strategy {kind.name}: {place}: {first['msg']}", cause=error
         ) from error
+    except StrategyLoadError:
+        raise
+    except Exception as error:
+        raise StrategyLoadError(
+            f"strategy {kind.name} cannot be made of {dict(params)!r}: "
+            f"{type(error).__name__}: {error}",
+            cause=error,
+        ) from error
+    if warmup < 0:
+        raise StrategyLoadError(f"strategy {kind.name}: warmup: {warmup} is below 0 bars")
+    return made
 
 
 def source_hash(strategies: Sequence[Strategy]) -> str:

@@ -233,7 +233,9 @@ class EventBus:
             self.is_draining = False
         self._cause_seq = -1
 
-    def record_error(self, error: Exception, *, component: str, seq: int, kind: BusKind) -> None:
+    def record_error(
+        self, error: BaseException, *, component: str, seq: int, kind: BusKind
+    ) -> None:
         """Count what *component* raised while it handled event *seq* (EVT-6).
 
         Raises:

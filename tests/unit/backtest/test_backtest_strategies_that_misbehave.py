@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ import pytest
 
 from engine.backtest.results import ResultStatus
 from engine.backtest.runner import ClassStateError
-from engine.backtest.strategy_loading import type_of_class
+from engine.backtest.strategy_loading import StrategyLoadError, type_of_class
 from engine.containers.bus import ComponentFailedError
 from engine.model.bar_view import AnyBar, BarHistory
 from engine.model.instruments import ConnectorPair
@@ -199,3 +200,73 @@ def test_draws_are_the_containers_own_and_the_same_every_time() -> None:
     drawn.clear()
     run_on(config_of("mine", seed=43), BARS, strategies=types(Draws))
     assert first != drawn
+
+
+class Stillborn(Strategy):
+    def __init__(self) -> None:
+        raise RuntimeError("no constructor today")
+
+
+def test_a_constructor_that_raises_is_told_without_a_traceback() -> None:
+    with pytest.raises(StrategyLoadError, match="RuntimeError: no constructor today"):
+        run_on(config_of("mine"), BARS, strategies=types(Stillborn))
+
+
+class Quits(Strategy):
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self._where = where
+
+    def on_start(self) -> None:
+        if self._where == "on_start":
+            sys.exit(3)
+
+    def on_bar(self, bar: AnyBar) -> None:
+        if self._where == "on_bar":
+            sys.exit(3)
+
+    def on_stop(self) -> None:
+        if self._where == "on_stop":
+            raise ValueError("not now")
+
+
+@pytest.mark.parametrize(
+    ("where", "error"),
+    [
+        ("on_start", "SystemExit: 3"),
+        ("on_bar", "SystemExit: 3"),
+        ("on_stop", "ValueError: not now"),
+    ],
+)
+def test_a_strategy_cannot_end_the_process_and_its_hook_is_named(where: str, error: str) -> None:
+    with pytest.raises(ComponentFailedError, match=rf"strategy\.{where} .* {error}") as caught:
+        run_on(config_of("mine", {"where": where}), BARS, strategies=types(Quits))
+    assert caught.value.details["component"] == f"strategy.{where}"
+
+
+class Slow(Strategy):
+    def __init__(self, bars: object) -> None:
+        super().__init__()
+        self._bars = bars
+
+    @property
+    def warmup(self) -> int:
+        return self._bars  # type: ignore[return-value]  # foreign code may return anything
+
+    def on_bar(self, bar: AnyBar) -> None:
+        """Do nothing."""
+
+
+def test_a_warm_up_longer_than_the_data_is_told() -> None:
+    result = run_on(config_of("mine", {"bars": 60}), BARS, strategies=types(Slow))
+    assert result.warnings[-1] == (
+        "strategy mine never decided: its warm-up is 60 bars, there are 60"
+    )
+    enough = run_on(config_of("mine", {"bars": 59}), BARS, strategies=types(Slow))
+    assert not any("never decided" in one for one in enough.warnings)
+
+
+@pytest.mark.parametrize("bars", ["x", -1, None])
+def test_a_warm_up_that_is_no_number_of_bars_is_refused(bars: object) -> None:
+    with pytest.raises(StrategyLoadError, match=r"warmup|integer"):
+        run_on(config_of("mine", {"bars": bars}), BARS, strategies=types(Slow))
