@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 
 from engine.backtest.config import BacktestConfig, EngineChoice, SimulatedBrokerSection
+from engine.backtest.executor_settings import stops_at_barriers
 from engine.backtest.planner import EnginePlan, EngineRefusedError
 from engine.model.bar_columns import BarColumns
 from engine.risk.bar_limits import BarRiskSettings
@@ -65,15 +66,22 @@ def _refusals(config: BacktestConfig, columns: Sequence[BarColumns]) -> Iterator
         yield f"executors on {len(columns)} markets: one market can be scanned"
     if any(one.funding or one.corporate_actions for one in config.data):
         yield "funding and corporate actions are settled on the event path"
-    section = config.components.broker
-    if isinstance(section, SimulatedBrokerSection) and section.params.latency_ms:
-        yield f"broker.latency_ms: {section.params.latency_ms} is above 0"
+    yield from _broker(config)
     yield from _limits(config.components.risk_manager.params)
     for bars in columns:
         if not len(bars):
             yield f"{bars.symbol} has no bars"
         elif bool(np.any(bars.ts_open[1:] < bars.ts_close[:-1])):
             yield f"{bars.symbol} has bars that overlap"
+
+
+def _broker(config: BacktestConfig) -> Iterator[str]:
+    """Yield what the broker does that no scan of quotes sees."""
+    section = config.components.broker
+    if isinstance(section, SimulatedBrokerSection) and section.params.latency_ms:
+        yield f"broker.latency_ms: {section.params.latency_ms} is above 0"
+    if stops_at_barriers(config):
+        yield "broker.stop_fill: barrier is walked on the event path"
 
 
 def _limits(risk: BarRiskSettings) -> Iterator[str]:

@@ -60,6 +60,10 @@ REASONS: dict[str, tuple[dict[str, Any], str]] = {
         "strategies beside executors",
     ),
     "latency": ({"components": components(broker={"latency_ms": 5})}, "latency_ms: 5 is above 0"),
+    "stops at barriers": (
+        {"components": components(broker={"stop_fill": "barrier"})},
+        "broker.stop_fill: barrier is walked",
+    ),
     "account limit": (
         {"components": components(risk_manager={"max_open_positions": 2})},
         "risk_manager.max_open_positions",
