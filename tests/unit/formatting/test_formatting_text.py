@@ -113,4 +113,4 @@ def test_the_mode_is_a_shape_a_word_and_a_colour(mode: str, badge: str, role: st
 def test_what_is_printable_needs_no_cleaning_and_nothing_else_goes_through() -> None:
     for code in range(0x10000):
         character = chr(code)
-        assert (clean(character) == character) is character.isprintable(), hex(code)
+        assert (show.clean(character) == character) is character.isprintable(), hex(code)
