@@ -18,6 +18,7 @@ from benchmarks import (
     harness,
     key_to_paint,
     memory,
+    optimize,
     queries,
     resource_pool,
     scheduling,
@@ -31,6 +32,7 @@ BENCHMARKS: Final[dict[str, Callable[[], list[harness.Finding]]]] = {
     "executors": executors.measure,
     "queries": queries.measure,
     "memory": memory.measure,
+    "optimize": optimize.measure,
     "scheduling": scheduling.measure,
     "resource_pool": resource_pool.measure,
 }
