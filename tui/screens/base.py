@@ -62,6 +62,7 @@ class ConsoleScreen(Screen[None]):
         self._key_bar = KeyBar()
         self._top_bar = TopBar(console.engine, None)
         self._prompt: Widget | None = None
+        self._last_focus: Widget | None = None
         self._prompt_table: LiveTable[Any] | None = None
 
     # --- layout ----------------------------------------------------------------------------------
@@ -108,6 +109,18 @@ class ConsoleScreen(Screen[None]):
         if self._clock_timer is not None:
             self._clock_timer.resume()
         self.call_after_refresh(self.pull_all)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Remember what has the focus: it is lost while the terminal is too small for panels."""
+        self._last_focus = event.widget
+
+    def _focus_again(self) -> None:
+        """Give the focus back when there is room again; a small start has given it to nothing."""
+        if self.focused is not None or not self.query_one("#body").display:
+            return
+        wanted = self._last_focus or next(iter(self.query(self.AUTO_FOCUS or "*")), None)
+        if wanted is not None and wanted.is_mounted and wanted.focusable:
+            wanted.focus(scroll_visible=False)
 
     def pull_all(self) -> None:
         """Ask for everything now."""
@@ -166,6 +179,7 @@ class ConsoleScreen(Screen[None]):
     def on_resize(self) -> None:
         """Offer the keys that make sense in the new size."""
         self.update_keys()
+        self.call_after_refresh(self._focus_again)
 
     def why_not(self, action_id: str) -> str:
         """Return why an action is not possible now; empty if it is."""

@@ -273,6 +273,26 @@ async def test_a_small_terminal_gets_one_clear_sentence_and_the_facts(
         assert "BTC-USDT" in console.shown("#executors")
 
 
+@pytest.mark.parametrize("small", [(40, 10), (20, 5), (300, 5), (5, 90)])
+async def test_keys_work_again_when_the_terminal_is_large_enough_again(
+    open_console: OpenConsole, small: tuple[int, int]
+) -> None:
+    async with open_console(size=(120, 40)) as console:
+        await console.press("tab")
+        before = console.app.focused
+        await console.pilot.resize_terminal(*small)
+        await console.settle()
+        assert console.app.focused is None
+        await console.pilot.resize_terminal(80, 24)
+        await console.settle()
+        assert console.app.focused is before is not None
+    async with open_console(size=small) as console:
+        await console.pilot.resize_terminal(120, 40)
+        await console.pilot.pause()
+        await console.press("j", "j")
+        assert "no meaning" not in console.hint()
+
+
 @pytest.mark.parametrize("size", [(80, 24), (99, 33), (120, 40), (200, 60)])
 async def test_every_line_has_the_width_of_its_widget(
     size: tuple[int, int], open_console: OpenConsole
