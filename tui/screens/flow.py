@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual import on
 from textual.content import Content
@@ -15,6 +15,14 @@ from tui.widgets.command_table import CommandTable
 from tui.widgets.flow_table import FlowTable
 from tui.widgets.live_table import LiveTable
 from tui.widgets.panels import FlowTextPanel
+
+_MODES: Final = {
+    "agents": "agents",
+    "backtests": "backtests",
+    "optimisation": "optimization",
+    "trials": "optimization",
+}
+"""Where the events of an executor have a screen of their own."""
 
 
 class FlowScreen(ConsoleScreen):
@@ -53,8 +61,10 @@ class FlowScreen(ConsoleScreen):
     @on(LiveTable.RowOpened, "#flows")
     def _row_opened(self, event: LiveTable.RowOpened) -> None:
         event.stop()
-        if event.row_id == "agents":
-            _ = self.app.switch_mode("agents")
-            return
-        self._commands.focus()
-        self.say("The commands below are this executor's newest events.")
+        mode = _MODES.get(event.row_id)
+        if mode is not None:
+            _ = self.app.switch_mode(mode)
+        elif event.row_id == "commands":
+            self._commands.focus()
+        else:
+            self.say(f"Events of {event.row_id} are only counted here; the log (0) tells more.")

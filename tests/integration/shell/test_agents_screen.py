@@ -147,7 +147,10 @@ async def test_the_agents_row_of_the_flow_screen_opens_the_agents(
         await console.press("6", "G", "enter")
         assert type(console.app.screen).__name__ == "AgentsScreen"
         await console.press("6", "g", "enter")
-        assert "this executor's newest events" in console.hint()
+        assert getattr(console.app.focused, "id", "") == "commands"
+        console.app.screen.query_one("#flows").focus()
+        await console.press("j", "enter")
+        assert "Events of session are only counted here" in console.hint()
 
 
 async def test_the_dashboard_says_how_many_agents_run(open_console: OpenConsole) -> None:
