@@ -18,6 +18,7 @@ from engine.backtest.kernel_inputs import (
     KernelInputs,
     KernelRequest,
     KernelSetup,
+    is_bracket_only,
     is_market_only,
     kernel_inputs,
 )
@@ -153,19 +154,31 @@ def run_compiled(
     """
     setup = setup or KernelSetup(request)
     if is_market_only(request, setup):
-        run = _run_market(request, watcher, slice_bars, setup)
+        run = _run_small(request, watcher, slice_bars, setup, brackets=False)
+        if run is not None:
+            return run
+    elif is_bracket_only(request, setup):
+        run = _run_small(request, watcher, slice_bars, setup, brackets=True)
         if run is not None:
             return run
     return _run_whole(request, watcher, slice_bars, setup)
 
 
-def _run_market(
-    request: KernelRequest, watcher: Watcher | None, slice_bars: int, setup: KernelSetup
+def _run_small(
+    request: KernelRequest,
+    watcher: Watcher | None,
+    slice_bars: int,
+    setup: KernelSetup,
+    *,
+    brackets: bool,
 ) -> CompiledRun | None:
-    """Run *request* on the small kernel; None if the account needs the whole ones."""
-    from engine.backtest.kernel_market import run_market
+    """Run *request* on a small kernel; None if something in it needs the whole ones."""
+    if brackets:
+        from engine.backtest.kernel_bracket import run_bracket as play
+    else:
+        from engine.backtest.kernel_market import run_market as play
 
-    inputs = kernel_inputs(request, market_only=True, setup=setup)
+    inputs = kernel_inputs(request, market_only=not brackets, brackets=brackets, setup=setup)
     q, s, steps = inputs.numbers, inputs.symbols, inputs.steps
     tables = _Tables(inputs, zeroed=True)
     equity, cash = np.empty(steps, dtype=np.int64), np.empty(steps, dtype=np.int64)
@@ -173,7 +186,7 @@ def _run_market(
     is_cancelled = False
     while q[at.A_STEP] < steps:
         stop = min(steps, int(q[at.A_STEP]) + slice_bars)
-        run_market(
+        play(
             q,
             s,
             tables.orders,

@@ -22,6 +22,7 @@ from engine.execution.bar_settings import (
     PathMode,
     ProbabilityFill,
     ThroughFill,
+    TouchFill,
     TrailUpdate,
     UnknownVolume,
 )
@@ -139,6 +140,14 @@ def is_market_only(request: KernelRequest, setup: KernelSetup | None = None) -> 
     return is_market and _is_plain(request.signals[0].table)
 
 
+def is_bracket_only(request: KernelRequest, setup: KernelSetup | None = None) -> bool:
+    """Whether `engine.backtest.kernel_bracket` can begin *request*; it may still give it back."""
+    if len(request.signals) != 1 or not isinstance(request.broker.limit_fill, TouchFill):
+        return False
+    is_market = _is_market_account(request) if setup is None else setup.is_market_only
+    return is_market and _has_plain_exits(request.signals[0].table)
+
+
 def _is_market_account(request: KernelRequest) -> bool:
     """Whether everything but the signals of *request* is for the small kernel."""
     broker, risk = request.broker, request.risk
@@ -165,16 +174,40 @@ def _is_market_account(request: KernelRequest) -> bool:
 
 
 def _is_plain(table: SignalTable) -> bool:
-    """Whether *table* wants market orders only, at most one at a bar."""
+    """Whether *table* wants market orders only, at most one at a bar, without exits."""
+    return (
+        not bool(np.any(table["kind"] == KindCode.ORDER))
+        and all(table.has_only(name, NO_PRICE) for name in ("sl", "tp"))
+        and _wants_market(table)
+    )
+
+
+def _has_plain_exits(table: SignalTable) -> bool:
+    """Whether *table* wants market orders, at most one at a bar, with stop and target or none."""
+    if not _wants_market(table):
+        return False
+    explicit = table["kind"] == KindCode.ORDER
+    if bool(np.any(explicit & (table["value"] <= 0))):
+        return False
+    counts_from_fill = table["bracket_basis"] == BracketBasis.FILL
+    for name in ("sl", "tp"):
+        value, unit = table[name], table[f"{name}_unit"]
+        known = (unit == OffsetUnit.PRICE) | (unit == OffsetUnit.TICKS)
+        known |= (unit == OffsetUnit.PPB) & (value < PPB)
+        is_wrong = (value <= 0) | (counts_from_fill & ~known)
+        if bool(np.any((value != NO_PRICE) & is_wrong)):
+            return False
+    return True
+
+
+def _wants_market(table: SignalTable) -> bool:
+    """Whether *table* wants market orders only, at most one at a bar, and no trailing exits."""
     bar = table["bar"]
     if len(bar) > 1 and not bool(np.all(bar[1:] > bar[:-1])):
         return False
-    absent = ("limit", "stop", "sl", "tp", "sl_trail")
     unset = ("order_type", "tif", "reduce_only", "post_only", "size_ppb", "oco_group", "off_grid")
-    return (
-        not bool(np.any(table["kind"] == KindCode.ORDER))
-        and all(table.has_only(name, 0) for name in (*unset, "trail_unit"))
-        and all(table.has_only(name, NO_PRICE) for name in absent)
+    return all(table.has_only(name, 0) for name in (*unset, "trail_unit")) and all(
+        table.has_only(name, NO_PRICE) for name in ("limit", "stop", "sl_trail")
     )
 
 
@@ -234,32 +267,41 @@ class KernelSetup:
 
 
 def kernel_inputs(
-    request: KernelRequest, *, market_only: bool = False, setup: KernelSetup | None = None
+    request: KernelRequest,
+    *,
+    market_only: bool = False,
+    brackets: bool = False,
+    setup: KernelSetup | None = None,
 ) -> KernelInputs:
     """Return the tables of *request*; with *market_only* those that the small kernel reads.
 
+    With *brackets* they are those of the kernel for entries with stop and target.
     *setup* is that of another request with the same bars, account and rules.
     """
     setup = setup or KernelSetup(request)
-    wanted = _MARKET if market_only else _PLAIN
+    wanted = _PLAIN
+    if market_only or brackets:
+        wanted = _BRACKET if brackets else _MARKET
     decisions, owners, tags, groups = _decisions(request, setup.steps_of, wanted)
     numbers = setup.numbers(request.seed)
     exits = 0
-    if market_only:
+    if wanted is not _PLAIN:
         numbers[at.A_BURST] = min(1, len(decisions))
     elif len(decisions):
         burst = int(np.unique(decisions[:, at.D_STEP], return_counts=True)[1].max())
         numbers[at.A_BURST] = burst if request.is_single else burst * len(request.columns)
         is_day = decisions[:, at.D_TIF] == int(TimeInForce.DAY)
         numbers[at.P_HAS_DAY_ORDERS] = bool(np.any(is_day))
+    if wanted is not _MARKET:
         exits = sum(
             int(np.count_nonzero(decisions[:, column] != NO_PRICE))
             for column in (at.D_SL, at.D_TP, at.D_SL_TRAIL)
+            if column in wanted
         )
     return KernelInputs(
         numbers=numbers,
         symbols=setup.symbols(),
-        bars=setup.bars(has_flags=not market_only),
+        bars=setup.bars(has_flags=wanted is _PLAIN),
         timeline=setup.timeline,
         decisions=_read_only(decisions),
         steps=setup.steps,
@@ -573,6 +615,11 @@ _MARKET: Final = {
     column: name
     for column, name in _PLAIN.items()
     if name in ("kind", "value", "strength_ppb", "only_flat", "tag")
+}
+_BRACKET: Final = {
+    column: name
+    for column, name in _PLAIN.items()
+    if name in {*_MARKET.values(), "side", "bracket_basis", "sl", "sl_unit", "tp", "tp_unit"}
 }
 
 

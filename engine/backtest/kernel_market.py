@@ -30,6 +30,7 @@ from engine.backtest.kernel_layout import (
     B_OPEN_TS,
     D_KIND,
     D_ONLY_FLAT,
+    D_SIDE,
     D_STEP,
     D_STRENGTH,
     D_TAG,
@@ -44,6 +45,7 @@ from engine.backtest.kernel_layout import (
     K_NOW,
     KIND_DIRECTION,
     KIND_EXIT,
+    KIND_ORDER,
     KIND_TARGET_QTY,
     KIND_TARGET_WEIGHT,
     NO_PRICE,
@@ -129,6 +131,9 @@ from engine.backtest.kernel_numbers import (
     half_even_share,
     ppb_ceil,
     ppb_floor,
+)
+from engine.backtest.kernel_quiet import (
+    samples_hold,
 )
 from engine.execution.bar_order import (
     CANCELLED,
@@ -338,7 +343,7 @@ def decide(q: IntArray, s: IntArray, o: IntArray, d: IntArray, r: int, bar: int)
         return -1
     side, lots, size, role = 0, 0, 0, ROLE_ENTRY
     reduces = 0
-    if kind == KIND_EXIT or value == 0:
+    if kind == KIND_EXIT or (value == 0 and kind != KIND_ORDER):
         if not held:
             return -1
         side, lots, role, reduces = -1 if held > 0 else 1, abs(held), ROLE_SIGNAL, 1
@@ -350,6 +355,10 @@ def decide(q: IntArray, s: IntArray, o: IntArray, d: IntArray, r: int, bar: int)
         if size <= 0:
             q[R_FIRST + SIZE_ZERO] += 1
             return -1
+    elif kind == KIND_ORDER:
+        side, lots = d[r, D_SIDE], value
+        if lots <= max(0, -side * held):
+            role = ROLE_SIGNAL
     else:
         target = abs(value)
         if kind != KIND_TARGET_QTY:
@@ -446,19 +455,15 @@ def run_market(
         base = q[A_EQUITY]
         if lots:
             base -= value * s[0, S_MARK]
-        begun = step
-        while step < until:
-            worth = value * close[first + step]
-            equity = base + worth
-            if equity <= 0 or (lots and need and equity * leverage < ppb_ceil(abs(worth), need)):
+        if until > step:
+            held = 1 if lots else 0
+            if not samples_hold(
+                close, e, c, exposed, first, step, until, base, value, cash, held, leverage, need
+            ):
                 q[A_STATUS] = STATUS_WHOLE
                 return
-            e[step] = equity
-            c[step] = cash
             exposed[step] = flag
-            flag = 1 if lots else 0
-            step += 1
-        if step > begun:
+            step = until
             q[A_EQUITY] = e[step - 1]
             s[0, S_MARK] = close[first + step - 1]
             q[K_NOW] = close_ts[first + step - 1]

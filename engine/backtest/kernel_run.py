@@ -9,7 +9,6 @@ from typing import Final
 
 from engine.backtest.jit import (
     kernel,
-    part,
     unit,
 )
 from engine.backtest.kernel_bar import (
@@ -125,6 +124,11 @@ from engine.backtest.kernel_orders import (
 from engine.backtest.kernel_path import (
     play_point,
 )
+from engine.backtest.kernel_quiet import (
+    first_end,
+    first_reach,
+    plain_samples,
+)
 from engine.backtest.kernel_risk import (
     take_signal,
 )
@@ -141,8 +145,6 @@ from engine.execution.bar_order import (
 from engine.model.bar_columns import IntArray
 
 _PPB: Final = 1_000_000_000
-_BLOCK: Final = 16
-"""Bars that are compared at once."""
 
 
 @unit
@@ -452,73 +454,6 @@ def run_bars(
         q[A_STEP] = end
         if q[A_BANKRUPT]:
             q[A_STATUS] = STATUS_BANKRUPT
-
-
-@part
-def first_reach(
-    high: IntArray, low: IntArray, above: int, below: int, start: int, stop: int
-) -> int:
-    """Return the first bar from *start* to *stop* that reaches *above* or *below*, or *stop*.
-
-    Blocks without a way out of them are compared many bars at a time.
-    """
-    while start + _BLOCK <= stop:
-        tops, bottoms = high[start : start + _BLOCK], low[start : start + _BLOCK]
-        hits = 0
-        for place in range(_BLOCK):
-            hits |= (tops[place] >= above) | (bottoms[place] <= below)
-        if hits:
-            break
-        start += _BLOCK
-    while start < stop and high[start] < above and low[start] > below:
-        start += 1
-    return start
-
-
-@part
-def first_end(flags: ByteArray, start: int, stop: int) -> int:
-    """Return the first bar from *start* to *stop* that ends a session, or *stop*."""
-    while start < stop and not flags[start] & FLAG_ENDS:
-        start += 1
-    return start
-
-
-@part
-def plain_samples(
-    close: IntArray,
-    e: IntArray,
-    c: IntArray,
-    exposed: ByteArray,
-    first: int,
-    step: int,
-    stop: int,
-    base: int,
-    value: int,
-    cash: int,
-    flag: int,
-    leverage: int,
-    needs: int,
-) -> bool:
-    """Write the samples from *step* to *stop*; return whether none of them must be looked at.
-
-    Nothing needs a look while the equity is positive and, with *needs*, times the leverage no
-    less than the position's worth. Written samples of a False are void.
-    """
-    count = stop - step
-    prices = close[first + step : first + stop]
-    equities, cashes, held = e[step:stop], c[step:stop], exposed[step:stop]
-    least = MAX_PRICE
-    for place in range(count):
-        worth = value * prices[place]
-        equity = base + worth
-        equities[place] = equity
-        least = min(least, equity - 1)
-        if needs:
-            least = min(least, equity * leverage - abs(worth))
-    for place in range(count):
-        cashes[place] = cash
-        held[place] = flag
-    return bool(least >= 0)
 
 
 @unit

@@ -262,6 +262,48 @@ def market_scenario(number: int) -> Scenario:
     return replace(given, columns=(columns,), tables=(table,), components=components)
 
 
+def bracket_scenario(number: int) -> Scenario:
+    """Return a scenario that the kernel for brackets can begin: entries with stop and target."""
+    rng = np.random.default_rng(2 * 10**6 + number)
+    given = market_scenario(number)
+    bars = given.tables[0]["bar"]
+    count = len(bars)
+    bare = rng.random(count) < (0.0 if number % 2 else 0.15)
+    close = given.columns[0].close[bars]
+    is_fill = rng.random(count) < 0.7
+    side = np.where(rng.random(count) < 0.5, 1, -1)
+    exits: dict[str, NDArray[Any]] = {}
+    for name, away in (("sl", -1), ("tp", 1)):
+        unit = rng.choice([1, 2, 3], count)
+        offset = np.where(
+            unit == 2, rng.integers(10**6, 10**8, count), rng.integers(1, 2 + close // 20, count)
+        )
+        absolute = np.maximum(1, close + away * side * rng.integers(1, 2 + close // 20, count))
+        is_absent = bare | (rng.random(count) < 0.15)
+        exits[name] = np.where(is_absent, NO_PRICE, np.where(is_fill, offset, absolute))
+        exits[f"{name}_unit"] = unit
+    kind = rng.choice([1, 2, 3, 5, 5, 5], count)
+    size = rng.integers(1, 40, count)
+    value = np.select([kind == 1, kind == 2, kind == 3], [side * 10**8, side * size, side], size)
+    table = signal_table(
+        {
+            "bar": bars,
+            "kind": kind,
+            "value": value,
+            "side": side,
+            "only_flat": (rng.random(count) < 0.9) | (number % 3 > 0),
+            "bracket_basis": is_fill,
+            "tag": rng.integers(0, 3, count),
+            **exits,
+        },
+        tags=("", "a", "b"),
+    )
+    components = dict(given.components)
+    broker = components["broker"]
+    components["broker"] = {**broker, "params": {**broker["params"], "limit_fill": "touch"}}
+    return replace(given, tables=(table,), components=components)
+
+
 def without_signals(given: Scenario, keep: Mapping[int, IntArray]) -> Scenario:
     """Return *given* with only the rows *keep* of each table: for shrinking."""
     tables = tuple(

@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.backtest import kernel_layout as at
 from engine.backtest.compiled_run import SLICE, run_compiled
-from engine.backtest.kernel_inputs import is_market_only
+from engine.backtest.kernel_inputs import (
+    KernelRequest,
+    is_bracket_only,
+    is_market_only,
+    kernel_inputs,
+)
 from engine.testing.backtest_scenarios import (
+    bracket_scenario,
     differences,
     kernel_request,
     market_scenario,
@@ -37,6 +44,42 @@ def test_the_small_kernel_leaves_the_same_tables(group: int) -> None:
         given = market_scenario(number)
         assert is_market_only(kernel_request(given))
         assert differences(play_events(given), play_compiled(given)) == [], f"market {number}"
+
+
+@pytest.mark.parametrize("group", range(3))
+def test_the_kernel_for_brackets_leaves_the_same_tables(group: int) -> None:
+    given_back = 0
+    for number in range(group * GROUP, (group + 1) * GROUP):
+        given = bracket_scenario(number)
+        request = kernel_request(given)
+        assert is_bracket_only(request)
+        assert not is_market_only(request)
+        given_back += plays_whole(request)
+        assert differences(play_events(given), play_compiled(given)) == [], f"bracket {number}"
+    assert given_back < GROUP / 2
+
+
+def plays_whole(request: KernelRequest) -> bool:
+    """Whether the kernel for brackets gives *request* back to the whole ones."""
+    from engine.backtest.kernel_bracket import run_bracket
+
+    inputs = kernel_inputs(request, brackets=True)
+    rows, steps = len(inputs.decisions) + inputs.exits + 8, inputs.steps
+    run_bracket(
+        inputs.numbers,
+        inputs.symbols,
+        np.zeros((rows, at.O_COUNT), dtype=np.int64),
+        np.zeros((rows, at.X_COUNT), dtype=np.int64),
+        np.zeros((2, 2), dtype=np.int64),
+        inputs.bars,
+        inputs.decisions,
+        np.zeros(steps, dtype=np.int64),
+        np.zeros(steps, dtype=np.int64),
+        np.zeros(steps, dtype=np.uint8),
+        steps,
+        1,
+    )
+    return bool(inputs.numbers[at.A_STATUS] == at.STATUS_WHOLE)
 
 
 @pytest.mark.parametrize("number", REGRESSIONS)
