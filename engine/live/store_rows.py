@@ -82,6 +82,7 @@ def position_record(
         fees=position.fees,
         held=held,
         updated_ns=now_ns,
+        funding=position.funding,
     )
 
 
@@ -94,6 +95,7 @@ def equity_record(session_id: str, account: AccountSnapshot, *, now_ns: int) -> 
         realized_pnl=account.realised,
         unrealized_pnl=account.unrealised,
         fees=account.fees,
+        funding=account.funding,
     )
 
 
@@ -149,4 +151,5 @@ def performance_record(
         active=report.active,
         done=report.done,
         close_types={key.name: count for key, count in report.close_type_counts.items()},
+        funding=report.funding_quote,
     )

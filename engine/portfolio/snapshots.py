@@ -73,6 +73,11 @@ class PositionSnapshot:
         """Return the fees paid, exact; positive when we paid."""
         return self.instrument.money(self.fees_atoms)
 
+    @property
+    def funding(self) -> Decimal:
+        """Return the funding, exact; positive when more was received than paid."""
+        return self.instrument.money(self.funding_atoms)
+
 
 @dataclass(frozen=True, slots=True)
 class FreeFunds:

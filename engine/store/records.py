@@ -188,6 +188,8 @@ class PositionRecord:
     fees: Decimal
     held: Decimal = Decimal(0)
     updated_ns: int
+    funding: Decimal = Decimal(0)
+    """Positive when more was received than paid; no part of the realized PnL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +202,7 @@ class EquityRecord:
     realized_pnl: Decimal
     unrealized_pnl: Decimal
     fees: Decimal
+    funding: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +221,7 @@ class PerformanceRecord:
     active: int
     done: int
     close_types: Mapping[str, object]
+    funding: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,11 @@ def _decimal(name: str, *, optional: bool = False) -> Column[Any]:
     return Column(name, DecimalText, nullable=optional)
 
 
+def _later_decimal(name: str) -> Column[Any]:
+    """Return a column that rows from before it was added have as 0."""
+    return Column(name, DecimalText, nullable=False, server_default="0")
+
+
 def _json(name: str, *, optional: bool = False) -> Column[Any]:
     return Column(name, JsonText, nullable=optional)
 
@@ -189,6 +194,7 @@ position: Final = Table(
     _decimal("fees"),
     _decimal("held"),
     _number("updated_ns"),
+    _later_decimal("funding"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
@@ -202,6 +208,7 @@ equity: Final = Table(
     _decimal("realized_pnl"),
     _decimal("unrealized_pnl"),
     _decimal("fees"),
+    _later_decimal("funding"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
@@ -221,6 +228,7 @@ performance: Final = Table(
     _number("active"),
     _number("done"),
     _json("close_types"),
+    _later_decimal("funding"),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
+import anyio
 import pytest
 
+from engine.api import Engine
 from engine.api.build import build_container
 from engine.config.session_plan import SessionPlan, load_session_plan
 from engine.containers.inputs import SessionInput, StartInput, StopInput, TimerInput
@@ -15,6 +17,8 @@ from engine.containers.session_container import SessionContainer
 from engine.markets.merged_feed import MergedFeed, TimerTick
 from engine.model.clock import SECOND_NS
 from engine.model.instruments import ConnectorPair
+from engine.store.records import EquityRecord
+from engine.store.store import Store
 
 START_NS = 1_767_600_000 * SECOND_NS
 PERPETUAL = ConnectorPair("paper_perpetual", "BTC-USDT")
@@ -76,6 +80,7 @@ def made_by_controllers(container: SessionContainer) -> Decimal:
 def test_account_and_controllers_agree_at_every_instant(plan: SessionPlan) -> None:
     container = build_container(plan, container_id="test", start_ns=0)
     taken = funded = compared = 0
+    account = container.portfolio.account_snapshot()
     for item in inputs(plan, 90):
         notices = container.apply(item).notices
         taken += sum("is taken over" in notice.text for notice in notices)
@@ -121,3 +126,34 @@ def test_flattening_can_reduce_what_was_taken_over(plan: SessionPlan) -> None:
     container.apply(StopInput(START_NS + 6 * SECOND_NS, keep_positions=False, actor="test"))
     container.flatten("test")
     assert [one.amount for one in container.portfolio.account_snapshot().positions] == [0, 0]
+
+
+async def run_and_read(path: Path, data_dir: Path) -> tuple[list[EquityRecord], Decimal, Decimal]:
+    async with Engine.open(config=path, data_dir=data_dir) as engine:
+        await engine.wait_until_ended()
+    async with Store.open(data_dir, now_ns=0) as store:
+        (session,) = await store.sessions()
+        key = session.session_id
+        positions, performance = await store.positions(key), await store.performance(key)
+        newest = {one.controller_id: one for one in performance}
+        return (
+            list(await store.equity(key)),
+            sum((one.funding for one in positions), Decimal(0)),
+            sum((one.funding for one in newest.values()), Decimal(0)),
+        )
+
+
+def test_the_store_tells_funding_beside_fees(tmp_path: Path) -> None:
+    path = tmp_path / "session.yaml"
+    perpetual_only = TEXT.replace(
+        "  - {connector_name: paper_spot, trading_pair: ETH-USDT, amount: 2.5, side: BUY}\n", ""
+    ).replace("seed: 5}", "seed: 5, end_after: 2m}")
+    path.write_text(perpetual_only, encoding="utf-8")
+    samples, paid, shared = anyio.run(run_and_read, path, tmp_path / "data")
+    for sample in samples:
+        made = sample.realized_pnl + sample.unrealized_pnl - sample.fees + sample.funding
+        assert sample.equity == 100_000 + made
+    assert samples[-1].funding != 0
+    assert paid == samples[-1].funding
+    # The newest sample of the controllers is from before the last payments.
+    assert 0 < shared < paid
