@@ -14,13 +14,15 @@ from typing import Any, Final, Self
 import structlog
 from anyio import CancelScope, to_thread
 
-from engine.scheduling.control.redaction import redacted
+from engine.scheduling.control.redaction import redacted_tree
 from engine.scheduling.log_context import add_running_task
 
 FILE_NAME: Final = "quarterdeck.log"
 MAX_BYTES: Final = 10_000_000
 BACKUPS: Final = 5
 QUEUE_LINES: Final = 10_000
+_OURS: Final = frozenset({"executor", "session", "session_time", "timestamp", "level"})
+"""Fields that this program makes itself: nothing in them comes from elsewhere."""
 
 
 class _PrivateFileHandler(RotatingFileHandler):
@@ -76,11 +78,11 @@ class _Backend(logging.Logger):
 def _without_secrets(
     logger: object, method: str, line: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Take what looks like a secret out of tracebacks: they quote whatever a library put there."""
+    """Take out what looks like a secret: messages and tracebacks quote whatever a library says."""
     del logger, method
-    trace = line.get("exception")
-    if isinstance(trace, str):
-        line["exception"] = redacted(trace)
+    for name, value in line.items():
+        if name not in _OURS:
+            line[name] = redacted_tree(value)
     return line
 
 

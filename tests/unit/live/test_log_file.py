@@ -77,6 +77,17 @@ async def test_a_secret_shows_as_asterisks(tmp_path: Path) -> None:
     assert text.count("**********") == 2
 
 
+async def test_what_looks_like_a_secret_is_masked_wherever_it_stands(tmp_path: Path) -> None:
+    async with LogFile.open(tmp_path) as log_file:
+        log_file.log.warning(
+            "refused: GET https://joe:hunter2@host/x?api_key=hunter2&n=1",
+            header="Authorization: Bearer hunter2",
+        )
+    (line,) = lines(log_file.path)
+    assert line["event"] == "refused: GET https://***@host/x?api_key=***&n=1"
+    assert line["header"] == "Authorization: Bearer ***"
+
+
 async def test_an_error_comes_with_its_traceback(tmp_path: Path) -> None:
     async with LogFile.open(tmp_path) as log_file:
         log_file.log.error("broke", exc_info=ZeroDivisionError("by nothing"))
