@@ -15,13 +15,16 @@ is journaled before the core sees it, so a recorded session replays without its 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
+from engine.agents.heavy import in_process
 from engine.agents.picture import SessionPicture
 from engine.containers.inputs import START_CONTROLLER, STOP_CONTROLLER
 from engine.executors.actions import ActionResult
 from engine.flow.errors import OperationError
 from engine.live.published import PublishedSession
+
+ResultT = TypeVar("ResultT")
 
 AlertLevel: TypeAlias = Literal["warning", "error"]
 
@@ -87,6 +90,20 @@ class AgentContext:
         if published is None:
             raise OperationError("the session has published nothing yet")
         return SessionPicture(published)
+
+    async def compute(self, function: Callable[..., ResultT], *args: Any) -> ResultT:  # noqa: ANN401 (the function's)
+        """Return what ``function(*args)`` returns, computed in a process of its own.
+
+        For work that keeps a core busy for more than a few milliseconds: in the agent itself it
+        would hold the engine up, in a thread it would take turns from engine and console. One
+        computation runs at a time, the others wait; a timeout of the cycle kills it. The function
+        stands at the top of a module; arguments and result are values that can be copied.
+
+        Raises:
+            TypeError: the function is not at the top of a module.
+            Exception: what the function raised.
+        """
+        return await in_process(function, *args)
 
     def find_picture(self) -> SessionPicture | None:
         """Return the newest picture, None before the first."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 
 from engine.agents.catalogue import sample_types
 from engine.agents.config import AgentSection
+from engine.agents.own_module import load_file, own_name
 from engine.agents.session_agent import SessionAgent
 from engine.flow.errors import ConfigurationError
 
@@ -61,7 +60,9 @@ def import_module_at(name: str, base_dir: Path) -> ModuleType:
     """
     beside = base_dir.joinpath(*name.split(".")).with_suffix(".py")
     try:
-        return _load_file(name, beside) if beside.is_file() else importlib.import_module(name)
+        if beside.is_file():
+            return load_file(own_name(name), str(beside))
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
         where = f"neither at {beside} nor where Python finds modules"
         text = f"module {name} was not found: {where} ({error})"
@@ -69,22 +70,3 @@ def import_module_at(name: str, base_dir: Path) -> ModuleType:
     except Exception as error:
         text = f"module {name} cannot be imported: {type(error).__name__}: {error}"
         raise AgentLoadError("class", text, cause=error) from error
-
-
-def _load_file(name: str, path: Path) -> ModuleType:
-    """Import the file *path*, once; under a name of its own, so that it hides no other module."""
-    own_name = f"session_agents_{name.replace('.', '_')}"
-    known = sys.modules.get(own_name)
-    if known is not None and getattr(known, "__file__", None) == str(path):
-        return known
-    spec = importlib.util.spec_from_file_location(own_name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} cannot be read as a module")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[own_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[own_name]
-        raise
-    return module
