@@ -154,7 +154,8 @@ class ExecutorOrchestrator:
 
     def on_quote(self, quote: QuoteTick) -> None:
         """Wake the executors whose price condition *quote* meets."""
-        self.open_initial_positions()
+        if self._positions.has_pending:
+            self._positions.open_pending()
         self._roster.wake_by_quote(quote)
 
     def on_time(self, now_ns: int) -> None:
