@@ -60,6 +60,7 @@ async def _run(config: Path, data_dir: Path, seconds: float | None, as_json: boo
             Engine.open(config=config, data_dir=data_dir, seconds=seconds) as engine,
             anyio.create_task_group() as tasks,
         ):
+            say("\n".join(engine.costs()))
             tasks.start_soon(settle, name="settling")
             tasks.start_soon(watch_signals, name="signals")
             tasks.start_soon(print_status, name="status lines")

@@ -233,6 +233,13 @@ class Engine:
             agents={} if self._agents is None else self._agents.summary(),
         )
 
+    def costs(self) -> tuple[str, ...]:
+        """Return what the session assumes about costs, and a warning if they are zero."""
+        if self._session is None:
+            return ()
+        plan = self._session.plan
+        return (plan.costs, plan.cost_warning) if plan.cost_warning else (plan.costs,)
+
     async def _build(self, plan: SessionPlan) -> tuple[BuiltSession, list[PendingRequest]]:
         """Return the session, with its row in the store, and what it is asked at the start."""
         prepared, recovered = await self._prepare(plan)
@@ -271,6 +278,9 @@ class Engine:
         await self.optimizations.start()
         self.board.health = HealthView(EngineState.RUNNING)
         self._note("info", f"session {session.id} started from {session.plan.path}")
+        self._note("info", session.plan.costs)
+        if session.plan.cost_warning:
+            self._note("warning", session.plan.cost_warning)
         tasks.start_soon(self._run_session, session, name="session")
         agents = self._agents_of(session)
         agents.begin()

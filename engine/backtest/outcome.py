@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
@@ -21,7 +22,14 @@ from engine.backtest.trade_log import TradeLog, build_trades, consistency_gap, o
 from engine.containers.container_metrics import ContainerMetrics
 from engine.execution.bar_order import KIND_NAMES, TIF_NAMES, BarOrder
 from engine.execution.bar_settings import FillTiming
-from engine.execution.cost_settings import NoCommissionSettings, NoSlippageSettings
+from engine.execution.cost_settings import (
+    DEFAULT_MAKER_PPB,
+    DEFAULT_TAKER_PPB,
+    CommissionSettings,
+    NoSlippageSettings,
+    SlippageSettings,
+)
+from engine.execution.cost_text import FREE_WARNING, cost_banner, is_free
 from engine.execution.reasons import ReasonCode
 from engine.flow.errors import OperationError
 from engine.model.bar_columns import BarColumns, IntArray
@@ -218,7 +226,7 @@ def make_result(
             *_cost_warnings(config),
         ),
         flags=_flags(config, raw),
-        cost_banner=cost_banner(config),
+        cost_banner=cost_banner(*cost_models(config), venues=_DEFAULT_FEES),
         error=raw.error,
         currency=account.currency,
         money_precision=account.money_precision,
@@ -347,21 +355,21 @@ def _flags(config: BacktestConfig, raw: RawRun) -> dict[str, Any]:
     return flags
 
 
-def cost_banner(config: BacktestConfig) -> str:
-    """Return one line about the costs that a result assumes."""
+_DEFAULT_FEES: Final = {
+    "default": (
+        Decimal(DEFAULT_MAKER_PPB).scaleb(-9).normalize(),
+        Decimal(DEFAULT_TAKER_PPB).scaleb(-9).normalize(),
+    )
+}
+"""What `maker_taker` without rates charges in a backtest."""
+
+
+def cost_models(config: BacktestConfig) -> tuple[SlippageSettings, CommissionSettings]:
+    """Return the slippage and the commission that *config* assumes."""
     section = config.components.broker
-    if not isinstance(section, SimulatedBrokerSection):
-        return "costs: fills at once, without slippage"
-    slippage, commission = section.params.slippage_model, section.params.commission_model
-    return f"costs: slippage {_model_text(slippage)}, commission {_model_text(commission)}"
-
-
-def _model_text(model: Any) -> str:  # noqa: ANN401 (any cost model's settings)
-    values = {
-        key: value for key, value in plain(model.model_dump()).items() if key != "kind" and value
-    }
-    inner = ", ".join(f"{key} {value}" for key, value in values.items())
-    return f"{model.kind} ({inner})" if inner else str(model.kind)
+    if isinstance(section, SimulatedBrokerSection):
+        return section.params.slippage_model, section.params.commission_model
+    return NoSlippageSettings(), section.params.commission_model
 
 
 def _skipped_errors(config: BacktestConfig, count: int) -> tuple[str, ...]:
@@ -371,12 +379,5 @@ def _skipped_errors(config: BacktestConfig, count: int) -> tuple[str, ...]:
 
 
 def _cost_warnings(config: BacktestConfig) -> tuple[str, ...]:
-    section = config.components.broker
-    if isinstance(section, SimulatedBrokerSection):
-        params = section.params
-        free = isinstance(params.slippage_model, NoSlippageSettings) and isinstance(
-            params.commission_model, NoCommissionSettings
-        )
-        if free:
-            return ("no slippage and no commission: results are better than trading would be",)
-    return ()
+    free = is_free(*cost_models(config), venues=_DEFAULT_FEES)
+    return (FREE_WARNING,) if free else ()

@@ -7,6 +7,7 @@ import json
 import pathlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
 from pydantic import BaseModel, ValidationError
@@ -19,6 +20,7 @@ from engine.config.own_types import OwnTypeError, load_executor_module, own_cont
 from engine.config.problems import describe_all
 from engine.config.session import SessionConfig
 from engine.config.yaml_tree import Path, Plain
+from engine.execution.cost_text import FREE_WARNING, cost_banner, is_free
 from engine.executors.config import ExecutorConfigBase
 from engine.executors.factory import ExecutorFactory, load_builtin_executors
 from engine.executors.position_store import InitialPosition
@@ -71,6 +73,23 @@ class SessionPlan:
     def instruments(self) -> dict[ConnectorPair, Instrument]:
         """Return the instruments by market, in the order of the file."""
         return {source.market: source.instrument for source in self.sources}
+
+    @property
+    def costs(self) -> str:
+        """Return one line about the costs that the session assumes."""
+        broker = self.config.broker
+        return cost_banner(broker.slippage_model, broker.commission_model, venues=self._fees)
+
+    @property
+    def cost_warning(self) -> str:
+        """Return what is told when trading costs nothing at all, empty if it costs something."""
+        broker = self.config.broker
+        free = is_free(broker.slippage_model, broker.commission_model, venues=self._fees)
+        return FREE_WARNING if free else ""
+
+    @property
+    def _fees(self) -> dict[str, tuple[Decimal, Decimal]]:
+        return {one.name: (one.maker_fee, one.taker_fee) for one in self.config.venues}
 
     @property
     def config_text(self) -> str:

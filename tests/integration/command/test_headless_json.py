@@ -156,7 +156,20 @@ def test_status_lines_go_to_standard_output_unless_json_has_it(quarterdeck: Quar
     path = quarterdeck.session_file("deterministic.yaml", {"end_after: 30m": "end_after: 10s"})
     done = quarterdeck("run", path, "--headless")
     assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("costs: slippage none, commission maker_taker (paper_perpetual ")
     assert "paper deterministic stopped" in done.out.splitlines()[-1]
     done = quarterdeck("run", path, "--headless", "--json")
     assert "paper deterministic stopped" in done.err.splitlines()[-1]
     assert done.summary["status"] == "stopped"
+
+
+def test_a_session_without_any_costs_says_so(quarterdeck: Quarterdeck) -> None:
+    changes = {
+        "end_after: 30m": "end_after: 10s",
+        "\nvenues:": "\nbroker: {commission_model: none}\n\nvenues:",
+    }
+    done = quarterdeck("run", quarterdeck.session_file("deterministic.yaml", changes), "--headless")
+    assert done.out.splitlines()[:2] == [
+        "costs: slippage none, commission none",
+        "no slippage and no commission: results are better than trading would be",
+    ]
