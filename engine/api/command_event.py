@@ -16,6 +16,7 @@ from engine.api.commands import (
     ControllerCommand,
     CreateExecutor,
     DeleteBacktest,
+    HoldOptimization,
     OptimizationCommand,
     RunBacktest,
     RunOptimization,
@@ -79,7 +80,7 @@ def target_of(command: Command) -> str:
             return command.backtest_id
         case RunOptimization():
             return command.resume or PurePath(command.path).name or command.name
-        case CancelOptimization() | WritePaperSession():
+        case CancelOptimization() | HoldOptimization() | WritePaperSession():
             return command.study_id
         case AgentCommand():
             return command.agent_id

@@ -134,6 +134,13 @@ class CancelOptimization(OptimizationCommand):
     study_id: str = Field(min_length=1)
 
 
+class HoldOptimization(OptimizationCommand):
+    """Send no further trials of a running study, or let it go on (``held`` false)."""
+
+    study_id: str = Field(min_length=1)
+    held: bool = True
+
+
 class WritePaperSession(OptimizationCommand):
     """Write the strategy of a trial as a paper session file into the data directory."""
 

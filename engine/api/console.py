@@ -146,6 +146,10 @@ class ConsoleEngine(Protocol):
         """Return what *command* would run, or what is wrong; reads files: call it in a worker."""
         ...
 
+    def export_optimization(self, study_id: str, folder: str) -> tuple[str, ...]:
+        """Write a study to *folder* and return the files; works long: call it in a worker."""
+        ...
+
     def containers(self) -> tuple[ContainerRow, ...]:
         """Return the containers that exist now, of sessions and of backtests."""
         ...

@@ -16,6 +16,7 @@ from engine.api.board import Board
 from engine.api.command_event import PRIORITY_BACKTEST
 from engine.api.commands import (
     CancelOptimization,
+    HoldOptimization,
     OptimizationCommand,
     RunOptimization,
     WritePaperSession,
@@ -28,6 +29,7 @@ from engine.api.optimization_files import (
 )
 from engine.api.optimization_table import FAILED, GrowingTable, best_of
 from engine.api.optimization_views import StudyDetail, StudyRow, StudyStatus, TrialRow
+from engine.api.paper_file import RUN_HINT
 from engine.live.clock import SystemClock
 
 STUDIES_AT_ONCE: Final = 1
@@ -149,6 +151,8 @@ class OptimizationDesk:
                     raise flow.NotFoundError(f"study {command.study_id} is not running")
                 self._cancel(task)
                 return f"study {command.study_id} is being cancelled"
+            case HoldOptimization():
+                return self._hold(command)
             case WritePaperSession():
                 return await self._write_session(command)
             case _:
@@ -223,7 +227,18 @@ class OptimizationDesk:
         if detail is None:
             raise flow.NotFoundError(f"there is no study {command.study_id}")
         path = await to_thread.run_sync(write_paper_session, detail, command.index, self._data_dir)
-        return f"written; start it in another shell: quarterdeck run {path}"
+        return f"written, start it with {RUN_HINT}{path}"
+
+    def _hold(self, command: HoldOptimization) -> str:
+        task = self._tasks.get(command.study_id)
+        if task is None or task.detail.row.status is StudyStatus.QUEUED:
+            raise flow.NotFoundError(f"study {command.study_id} is not running")
+        task.job.hold(is_held=command.held)
+        status = StudyStatus.HELD if command.held else StudyStatus.RUNNING
+        task.detail = replace(task.detail, row=replace(task.detail.row, status=status))
+        return f"study {command.study_id} " + (
+            "is held: trials that run end, no others begin" if command.held else "goes on"
+        )
 
     def _cancel(self, task: _Task) -> None:
         task.is_cancelled = True

@@ -106,6 +106,7 @@ class OptimizationJob:
         self._on_record = on_record
         self._study: Study | None = None
         self._is_cancelled = False
+        self._is_held = False
         root = data_dir / STUDIES
         with _told_as_usage():
             if resume is not None:
@@ -124,6 +125,12 @@ class OptimizationJob:
         self._is_cancelled = True
         if self._study is not None:
             self._study.cancel()
+
+    def hold(self, *, is_held: bool) -> None:
+        """Send no further trials, or go on; any thread."""
+        self._is_held = is_held
+        if self._study is not None:
+            self._study.hold(is_held=is_held)
 
     def run(self, *, out: Path | None = None) -> StudyReport:
         """Run the study and write its tables to the folder *out*, if there is one.
@@ -148,6 +155,7 @@ class OptimizationJob:
                 on_record=self._on_record,
             )
             self._study = study
+            study.hold(is_held=self._is_held)
             if self._is_cancelled:
                 study.cancel()
             result = study.run()

@@ -14,6 +14,8 @@ class StudyStatus(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    HELD = "held"
+    """No further trials are sent until the operator lets it go on."""
     COMPLETED = "completed"
     CANCELLED = "cancelled"
     FAILED = "failed"
@@ -23,7 +25,7 @@ class StudyStatus(StrEnum):
     @property
     def is_final(self) -> bool:
         """Whether nothing more comes of it by itself."""
-        return self not in (StudyStatus.QUEUED, StudyStatus.RUNNING)
+        return self not in (StudyStatus.QUEUED, StudyStatus.RUNNING, StudyStatus.HELD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,9 @@ from engine.flow.errors import EngineError, NotFoundError, ValidationError
 FOLDER: Final = "sessions"
 """Where session files are written inside of the data directory."""
 
+RUN_HINT: Final = "quarterdeck run "
+"""What stands before the path of a written session in the answer to the command."""
+
 _VENUE: Final = "paper_perpetual"
 _HEAD: Final = """\
 # {strategy} as trial {index} of study {study} found it: {parameters}

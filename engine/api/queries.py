@@ -105,6 +105,16 @@ class ConsoleQueries:
 
         return export_backtest(self.backtest(backtest_id), folder)
 
+    def export_optimization(self, study_id: str, folder: str) -> tuple[str, ...]:
+        """Write a study to *folder* and return the files; works long: call it in a worker.
+
+        Raises:
+            EngineError: no trial has ended, or the folder cannot be written.
+        """
+        from engine.api.optimization_export import export_optimization
+
+        return export_optimization(self.optimization(study_id), folder)
+
     def containers(self) -> tuple[ContainerRow, ...]:
         """Return the containers that exist now, of sessions and of backtests."""
         return self.board.containers

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from distributed import Client, KilledWorker
+from distributed.versions import VersionMismatchWarning
 
 from engine.flow.errors import ConfigurationError
 from engine.model.clock import SECOND_NS
@@ -29,7 +31,7 @@ from engine.optimization.dask_worker import (
     versions,
 )
 from engine.optimization.trial_runner import StudyTask, Trial, timeout_error
-from engine.optimization.trials import TrialError, TrialRecord, TrialStatus
+from engine.optimization.trials import CLUSTER_STAGE, TrialError, TrialRecord, TrialStatus
 
 if TYPE_CHECKING:
     from distributed import Future as DaskFuture
@@ -38,6 +40,8 @@ _CONNECT_S: Final = 5.0
 _RECONNECT_S: Final = 60.0
 """How long a lost scheduler is waited for."""
 _RETRY_S: Final = 0.5
+_LOOK_S: Final = 5.0
+"""How often it is looked whether there are workers."""
 _CANCEL_S: Final = 1.0
 _QUIET: Final = ("distributed", "distributed.client", "distributed.comm", "distributed.core")
 
@@ -64,6 +68,20 @@ def _nobody(address: str, error: BaseException) -> str:
         f"cluster: no scheduler answers at {address} ({reason}): start one with 'dask scheduler' "
         "and workers with 'dask worker', or name another address"
     )
+
+
+def _answers(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Return by worker what was answered; one that has just gone has nothing to say.
+
+    Raises:
+        ConfigurationError: a worker failed, or all have gone.
+    """
+    failures = [(where, one) for where, one in found.items() if isinstance(one, BaseException)]
+    gone = [where for where, failure in failures if isinstance(failure, OSError)]
+    for where, failure in failures:
+        if where not in gone or len(gone) == len(found):
+            raise _unusable(where, failure)
+    return [(where, one) for where, one in found.items() if where not in gone]
 
 
 def _unusable(where: str, failure: BaseException) -> ConfigurationError:
@@ -182,13 +200,16 @@ class DaskBackend:
 
     def _connect(self, timeout_s: float) -> Client:
         try:
-            client = Client(
-                self._address,
-                timeout=timeout_s,
-                set_as_default=False,
-                name=DaskBackend.__name__,
-                direct_to_workers=False,
-            )
+            with warnings.catch_warnings():
+                # Other versions are refused, with the names that matter here.
+                warnings.simplefilter("ignore", VersionMismatchWarning)
+                client = Client(
+                    self._address,
+                    timeout=timeout_s,
+                    set_as_default=False,
+                    name=DaskBackend.__name__,
+                    direct_to_workers=False,
+                )
         except (OSError, TimeoutError, ValueError) as error:
             raise ConfigurationError(_nobody(self._address, error), cause=error) from error
         return client
@@ -204,15 +225,13 @@ class DaskBackend:
             raise ConfigurationError(
                 f"cluster: {self._address} has no worker: start some with 'dask worker'"
             )
-        for where, found in self._client.run(versions, on_error="return").items():
-            if isinstance(found, BaseException):
-                raise _unusable(where, found)
-            refuse_other_versions(where, found, self._wanted)
+        for where, found in _answers(self._client.run(versions, on_error="return")):
+            try:
+                refuse_other_versions(where, found, self._wanted)
+            except WorkerRefusedError as error:
+                raise _unusable(where, error) from error
         self._register(self._client)
-        prepared = self._client.run(prepare_on_worker, self._name, on_error="return")
-        for where, found in prepared.items():
-            if isinstance(found, BaseException):
-                raise _unusable(where, found)
+        _answers(self._client.run(prepare_on_worker, self._name, on_error="return"))
         return sum(int(worker["nthreads"]) for worker in workers.values())
 
     async def _told(self, event: tuple[float, Mapping[str, str]]) -> None:
@@ -342,20 +361,40 @@ class DaskBackend:
 
     def _watch(self) -> None:
         """Connect anew whenever the scheduler was lost; runs on a thread of its own."""
+        alone_ns: int | None = None
         while True:
-            self._wake.wait()
+            self._wake.wait(_LOOK_S)
             self._wake.clear()
             if self._is_closed.is_set():
                 return
             if self._is_lost:
                 self._reconnect()
+            alone_ns = self._look_for_workers(alone_ns)
+
+    def _look_for_workers(self, alone_ns: int | None) -> int | None:
+        """Give up what waits for workers that do not come; return since when there are none."""
+        with self._lock:
+            is_waiting, is_lost, client = bool(self._open), self._is_lost, self._client
+        if is_lost or not is_waiting:
+            return None
+        try:
+            if client.scheduler_info(n_workers=-1)["workers"]:
+                return None
+        except (OSError, TimeoutError, RuntimeError, ValueError):
+            return alone_ns  # it has just been lost: the next look connects anew
+        now_ns = self._monotonic_ns()
+        since_ns = now_ns if alone_ns is None else alone_ns
+        if now_ns - since_ns > self._reconnect_s * SECOND_NS:
+            self._give_up(f"the cluster at {self._address} had no worker", "NoWorker")
+            return None
+        return since_ns
 
     def _reconnect(self) -> None:
         deadline_ns = self._monotonic_ns() + int(self._reconnect_s * SECOND_NS)
         self._client.close(timeout=_CANCEL_S)
         while not self._is_closed.wait(_RETRY_S):
             if self._monotonic_ns() > deadline_ns:
-                self._give_up()
+                self._give_up(f"the scheduler at {self._address} was lost", "SchedulerLost")
                 return
             try:
                 client = self._connect(_RETRY_S * 4)
@@ -370,10 +409,10 @@ class DaskBackend:
                 self._place(part)
             return
 
-    def _give_up(self) -> None:
-        text = f"the scheduler at {self._address} was lost for {self._reconnect_s:.0f} s"
+    def _give_up(self, what: str, kind: str) -> None:
+        text = f"{what} for {self._reconnect_s:.0f} s; --resume goes on with what is missing"
         with self._lock:
             parts = [part for part in self._open if not part.is_split]
         for part in parts:
-            error = TrialError("SchedulerLost", text, "worker")
+            error = TrialError(kind, text, CLUSTER_STAGE)
             self._finish(part, self._rows(part, TrialStatus.FAILED, error))

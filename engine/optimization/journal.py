@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import IO, Any, Final, Self
 
 from engine.flow.errors import ConfigurationError
-from engine.optimization.trials import StudyIdentity, TrialRecord, TrialStatus
+from engine.optimization.trials import CLUSTER_STAGE, StudyIdentity, TrialRecord, TrialStatus
 
 _FORMAT: Final = 1
 _SYNC_INTERVAL_S: Final = 1.0
@@ -90,7 +90,8 @@ class TrialJournal:
     def finished(self, *, retry_failed: bool = False) -> dict[str, TrialRecord]:
         """Return by key what need not be run again: the first result of each trial.
 
-        Trials that were cancelled are run again, failed ones only with *retry_failed*.
+        Trials that were cancelled, or that no worker took, are run again; failed ones only with
+        *retry_failed*.
         """
         again = {TrialStatus.CANCELLED}
         if retry_failed:
@@ -98,8 +99,11 @@ class TrialJournal:
         finished: dict[str, TrialRecord] = {}
         for record in self.records:
             earlier = finished.get(record.key)
-            if record.status not in again and (
-                earlier is None or earlier.status is not TrialStatus.DONE
+            was_run = record.error is None or record.error.stage != CLUSTER_STAGE
+            if (
+                record.status not in again
+                and was_run
+                and (earlier is None or earlier.status is not TrialStatus.DONE)
             ):
                 finished[record.key] = record
         return finished

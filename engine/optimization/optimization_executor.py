@@ -106,6 +106,9 @@ class OptimizationExecutor:
         self._finish = finish
         self._around = around or Around()
         self._cancelled = threading.Event()
+        self._goes_on = threading.Event()
+        self._goes_on.set()
+        self._held_ns = 0
         self._running: dict[Future[Records], _Sent] = {}
         self._batch = backend.first_batch
         self._started_ns = 0
@@ -123,14 +126,24 @@ class OptimizationExecutor:
         self._cancelled.set()
         self._backend.cancel()
 
+    def hold(self, *, is_held: bool) -> None:
+        """Send no further trials, or go on; those that run end as usual; any thread."""
+        if is_held:
+            self._goes_on.clear()
+        else:
+            self._goes_on.set()
+
     def run(self) -> StudyProgress:
         """Run the study to its end and return where it stands then."""
         self._started_ns = self._told_ns = self._monotonic_ns()
         while not self.is_cancelled:
             self._fill()
-            if not self._running:
+            if self._running:
+                self._collect(_LOOK_S)
+            elif not self._goes_on.is_set():
+                self._wait_while_held()
+            else:
                 break
-            self._collect(_LOOK_S)
             self._tell(is_last=False)
         if self.is_cancelled:
             self._give_up()
@@ -138,9 +151,14 @@ class OptimizationExecutor:
             self._journal.sync()
         return self._tell(is_last=True)
 
+    def _wait_while_held(self) -> None:
+        started_ns = self._monotonic_ns()
+        self._goes_on.wait(_LOOK_S)
+        self._held_ns += self._monotonic_ns() - started_ns
+
     def _fill(self) -> None:
         ahead = self._backend.workers * _BATCHES_AHEAD
-        while len(self._running) < ahead and not self.is_cancelled:
+        while len(self._running) < ahead and not self.is_cancelled and self._goes_on.is_set():
             batch = self._next_batch()
             if not batch:
                 return
@@ -218,7 +236,7 @@ class OptimizationExecutor:
 
     def _tell(self, *, is_last: bool) -> StudyProgress:
         now_ns = self._monotonic_ns()
-        seconds = (now_ns - self._started_ns) / SECOND_NS
+        seconds = (now_ns - self._started_ns - self._held_ns) / SECOND_NS
         around = self._around
         seconds += around.seconds
         ended = self._ended + around.ended

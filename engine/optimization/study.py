@@ -93,6 +93,7 @@ class Study:
         self._bars = len(base.data.columns[0])
         self._cancelled = threading.Event()
         self._executor: OptimizationExecutor | None = None
+        self._is_held = False
         self._started_ns = 0
         self._window: Span | None = None
         self._raised: dict[str, str] = {}
@@ -105,6 +106,13 @@ class Study:
         executor = self._executor
         if executor is not None:
             executor.cancel()
+
+    def hold(self, *, is_held: bool) -> None:
+        """Send no further trials, or go on; any thread."""
+        self._is_held = is_held
+        executor = self._executor
+        if executor is not None:
+            executor.hold(is_held=is_held)
 
     def run(self) -> StudyResult:
         """Run the study to its end.
@@ -413,6 +421,7 @@ class Study:
     def start_executor(self, executor: OptimizationExecutor) -> None:
         """Take note of what a cancellation has to end."""
         self._executor = executor
+        executor.hold(is_held=self._is_held)
         if self._cancelled.is_set():
             executor.cancel()
 

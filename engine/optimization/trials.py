@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum, unique
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from engine.optimization.constraint import ParameterValue
 from engine.optimization.windows import Span
@@ -25,6 +25,10 @@ class TrialStatus(StrEnum):
     CANCELLED = "CANCELLED"
     PRUNED = "PRUNED"
     """Stopped early: hopeless against the others on the data that it had seen."""
+
+
+CLUSTER_STAGE: Final = "cluster"
+"""Stage of trials that nobody could run: a resumed study runs them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class StudyIdentity:
 
 @dataclass(frozen=True, slots=True)
 class TrialError:
-    """Why a trial has no result. ``stage`` is where: build, run, collect or worker."""
+    """Why a trial has no result. ``stage`` is where: build, run, collect, worker or cluster."""
 
     type: str
     message: str

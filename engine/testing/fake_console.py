@@ -368,6 +368,13 @@ class FakeConsoleEngine:
         self.exported.append((backtest_id, folder))
         return tuple(f"{folder}/{name}" for name in ("metrics.json", "report.html"))
 
+    def export_optimization(self, study_id: str, folder: str) -> tuple[str, ...]:
+        """Note the wish in ``exported``; a folder below ``/proc`` cannot be written."""
+        if folder.startswith("/proc"):
+            raise ValueError(f"{folder}: cannot be written; name another folder")
+        self.exported.append((study_id, folder))
+        return tuple(f"{folder}/{name}" for name in ("trials.csv", "report.html"))
+
     def optimizations(self) -> tuple[StudyRow, ...]:
         """Return the studies in every state."""
         return tuple(detail.row for detail in self._studies.values())

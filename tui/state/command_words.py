@@ -37,6 +37,7 @@ _WORDS: Mapping[str, Words] = {
     "DeleteBacktest": Words("delete", "deleted", "backtest"),
     "RunOptimization": Words("queue", "queued", "study"),
     "CancelOptimization": Words("cancel", "cancelled", "study"),
+    "HoldOptimization": Words("hold or let go on", "held or let go on", "study"),
     "WritePaperSession": Words("write a paper session from", "wrote a paper session from", "study"),
 }
 

@@ -8,15 +8,17 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import polars as pl
 import pytest
 import yaml
 
 from engine.api.board import Board
-from engine.api.commands import CancelOptimization, RunOptimization
+from engine.api.commands import CancelOptimization, HoldOptimization, RunOptimization
 from engine.api.optimization_desk import OptimizationDesk
+from engine.api.optimization_export import export_optimization
 from engine.api.optimization_files import OptimizationFileError
 from engine.api.optimization_views import StudyDetail, StudyStatus, heatmap_of
-from engine.flow.errors import NotFoundError
+from engine.flow.errors import EngineError, NotFoundError
 from engine.live.clock import SystemClock
 
 pytestmark = pytest.mark.anyio
@@ -115,6 +117,42 @@ async def test_a_cancelled_study_can_be_gone_on_with(tmp_path: pathlib.Path) -> 
         assert detail.row.status is StudyStatus.COMPLETED
         assert detail.report["resumed"] == done
         assert len(detail.trials) == 60
+
+
+async def test_a_study_can_be_held_and_goes_on_where_it_was(tmp_path: pathlib.Path) -> None:
+    path = written(tmp_path, space={"fast": {"range": [2, 22]}, "slow": [40, 50]})
+    async with opened(tmp_path / "data") as bench:
+        await bench.desk.perform(RunOptimization(path=path))
+        study_id = bench.only.row.id
+        await bench.until(lambda one: len(one.trials) >= 2)
+        told = await bench.desk.perform(HoldOptimization(study_id=study_id))
+        assert told == f"study {study_id} is held: trials that run end, no others begin"
+        assert bench.only.row.status is StudyStatus.HELD
+        for _ in range(3):  # what has been begun may still end
+            await bench.desk.refresh()
+        assert bench.only.row.done < 40
+        await bench.desk.perform(HoldOptimization(study_id=study_id, held=False))
+        detail = await bench.until(lambda one: one.row.status.is_final)
+        assert detail.row.status is StudyStatus.COMPLETED
+        assert len(detail.trials) == 40
+        with pytest.raises(NotFoundError, match="is not running"):
+            await bench.desk.perform(HoldOptimization(study_id=study_id))
+
+
+async def test_a_study_is_exported_with_its_report(tmp_path: pathlib.Path) -> None:
+    async with opened(tmp_path / "data") as bench:
+        await bench.desk.perform(RunOptimization(path=written(tmp_path)))
+        detail = await bench.until(lambda one: one.row.status.is_final)
+    files = export_optimization(detail, str(tmp_path / "out"))
+    names = [pathlib.Path(file).name for file in files]
+    assert names == ["trials.csv", "trials.parquet", "study.json", "report.html"]
+    frame = pl.read_parquet(files[1])
+    assert frame["fast"].to_list() == [5, 5, 10, 10, 50, 50]
+    assert frame["sharpe"].dtype == pl.Float64
+    with pytest.raises(NotFoundError, match="no trial has ended"):
+        export_optimization(None, str(tmp_path))
+    with pytest.raises(EngineError, match="name another folder"):
+        export_optimization(detail, "/proc/nowhere")
 
 
 async def test_mistakes_are_refused_with_a_reason(tmp_path: pathlib.Path) -> None:

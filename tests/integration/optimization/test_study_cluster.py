@@ -21,6 +21,7 @@ from engine.optimization.backend import SerialBackend
 from engine.optimization.collector import OptimizationResultsCollector
 from engine.optimization.dask_backend import DaskBackend
 from engine.optimization.dask_worker import refuse_other_versions, versions
+from engine.optimization.journal import TrialJournal
 from engine.optimization.objective import Objective
 from engine.optimization.optimization_executor import OptimizationExecutor, StudyProgress
 from engine.optimization.search import ListSearch
@@ -230,6 +231,38 @@ def serial_table_of_done(space: ParameterSpace) -> str:
     backend = SerialBackend(task_of(once=str(once)), monotonic_ns=MONOTONIC_NS)
     assert len(plain) == len(space)
     return study(space, backend).table_hash()
+
+
+def test_a_cluster_that_loses_all_its_workers_is_given_up_and_resumed(
+    tmp_path: pathlib.Path,
+) -> None:
+    space = parse_space({"fast": {"range": [0, 4]}, "act": ["", "kill"]})
+    alone = Cluster(tmp_path)
+    try:
+        wait_for_workers(alone)
+        backend = DaskBackend(
+            task_of(), address=alone.address, monotonic_ns=MONOTONIC_NS, reconnect_s=0.2
+        )
+        for worker in alone.workers:
+            end(worker)
+        table = study(space, backend)
+        backend.close()
+    finally:
+        alone.stop()
+    assert {record.status for record in table.records} == {TrialStatus.FAILED}
+    error = table.records[0].error
+    assert error is not None
+    assert error.stage == "cluster"
+    assert "had no worker" in error.message
+    with TrialJournal(
+        tmp_path / "journal", identity=IDENTITY, study={}, monotonic=lambda: 0.0
+    ) as journal:
+        for record in table.records:
+            journal.append(record)
+    with TrialJournal(
+        tmp_path / "journal", identity=IDENTITY, study={}, monotonic=lambda: 0.0
+    ) as journal:
+        assert journal.finished() == {}
 
 
 def test_an_address_with_nobody_there_is_told_in_seconds() -> None:

@@ -20,6 +20,7 @@ from engine.api.commands import (
     ControllerCommand,
     CreateExecutor,
     DeleteBacktest,
+    HoldOptimization,
     OptimizationCommand,
     PauseAgent,
     ResumeAgent,
@@ -55,6 +56,7 @@ OF_BACKTESTS: tuple[BacktestCommand, ...] = (
 OF_STUDIES: tuple[OptimizationCommand, ...] = (
     RunOptimization(path="study.yaml"),
     CancelOptimization(study_id="opt-1"),
+    HoldOptimization(study_id="opt-1"),
     WritePaperSession(study_id="opt-1", index=3),
 )
 OF_AGENTS: tuple[AgentCommand, ...] = (
