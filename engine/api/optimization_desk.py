@@ -152,7 +152,9 @@ class OptimizationDesk:
                 self._cancel(task)
                 return f"study {command.study_id} is being cancelled"
             case HoldOptimization():
-                return self._hold(command)
+                told = self._hold(command)
+                await self.refresh()
+                return told
             case WritePaperSession():
                 return await self._write_session(command)
             case _:
