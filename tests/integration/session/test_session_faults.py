@@ -16,7 +16,7 @@ from engine.api import Engine
 from engine.api.build import BuiltSession, build_container, build_session, prepare_session
 from engine.api.commands import StopExecutor
 from engine.config.session_plan import SessionPlan, load_session_plan
-from engine.containers.inputs import decode
+from engine.containers.inputs import StartInput, decode
 from engine.executors.base import ExecutorBase
 from engine.executors.step import Notice
 from engine.flow.errors import OperationError
@@ -89,14 +89,19 @@ async def test_a_store_that_fails_for_a_while_halts_trading_says_so_and_goes_on(
     write_session: Callable[..., Path],
 ) -> None:
     writer = FlakyWriter(refused=(1,))
-    wiring = wire(await load(write_session("deterministic.yaml", SHORT)), writer)
+    plan = await load(write_session("deterministic.yaml", SHORT))
+    begun = wire(plan, FlakyWriter()).session.container
+    begun.apply(StartInput(0))
+    wiring = wire(plan, writer)
     await wiring.session.runner.run()
     halted = [one for one in wiring.published if one.state == "halted"]
     assert [one.problem for one in halted] == [
         "the store cannot be written, trading is halted until it can: the disk is full"
     ]
     assert halted[0].inputs > 1
-    assert halted[0].events == 1, "the core has seen nothing that is not in the journal"
+    assert halted[0].events == begun.events_published, (
+        "the core has seen nothing that is not in the journal"
+    )
     last = wiring.published[-1]
     assert (last.state, last.problem) == ("stopped", "")
     assert last.fill_count > 0
