@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tui.app import ConsoleApp
 
 _SIGNS: Final = "quarterdeck-signs"
+_UPDATES_PER_S: Final = "120"
 _EXAMPLES: Final = """\
 examples:
   quarterdeck                                   open the console on the built-in paper session
@@ -289,6 +290,10 @@ def _run_console(
     import anyio
 
     from engine.api.thread import EngineThread
+
+    # Textual reads it once, on import. A key's line waits for the next of these moments to be
+    # painted; none come while nothing has changed, so more of them cost nothing.
+    os.environ.setdefault("TEXTUAL_FPS", _UPDATES_PER_S)
     from tui.app import ConsoleApp
     from tui.settings import load_usable_settings, save_settings
 
