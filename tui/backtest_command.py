@@ -32,11 +32,18 @@ def add_parsers(commands: Any) -> None:  # noqa: ANN401 (argparse has no public 
     run.add_argument(
         "--engine", choices=("auto", "events", "compiled"), default="auto", help="which path"
     )
-    validate = commands.add_parser("validate", help="say what is wrong with a backtest file")
+    validate = commands.add_parser("validate", help="say what is wrong with a file of any kind")
     _add_file(validate)
     explain = commands.add_parser("explain", help="show every value of a file and its origin")
     _add_file(explain)
-    commands.add_parser("schema", help="print the JSON Schema of backtest files")
+    schema = commands.add_parser("schema", help="print the JSON Schema of a kind of file")
+    schema.add_argument(
+        "kind",
+        nargs="?",
+        default="backtest",
+        metavar="KIND",
+        help="backtest (default), optimization, live_trading, replay or session",
+    )
     look = commands.add_parser("check-lookahead", help="test a backtest file for look-ahead")
     _add_file(look)
     look.add_argument("--json", action="store_true", help="print one JSON object")
@@ -108,29 +115,28 @@ def _print_report(report: Any) -> None:  # noqa: ANN401 (a BacktestReport, loade
 
 
 def validate(options: argparse.Namespace) -> int:
-    """Report every problem of a backtest or optimisation file."""
-    from engine.api.backtest_files import check_backtest_file
-    from engine.api.optimization_files import check_optimization_file, is_optimization_file
+    """Report every problem of a document, and what a person should think about."""
+    from engine.api.document_files import check_document
 
-    path = paths.session_file(options.config)
-    check = check_optimization_file if is_optimization_file(path) else check_backtest_file
-    problems = check(path, profile=options.profile)
-    for problem in problems:
-        sys.stderr.write(f"{problem}\n")
-    return 2 if problems else 0
+    found = check_document(
+        paths.session_file(options.config), profile=options.profile, overrides=options.overrides
+    )
+    sys.stderr.writelines(f"warning: {text}\n" for text in found.warnings)
+    sys.stderr.writelines(f"{text}\n" for text in found.problems)
+    return 2 if found.problems else 0
 
 
 def explain(options: argparse.Namespace) -> int:
     """Print the effective configuration with the origin of each value."""
-    from engine.api.backtest_files import BacktestFileError, explain_backtest_file
+    from engine.api.document_files import DocumentError, explain_document
 
     try:
-        rows = explain_backtest_file(
+        rows = explain_document(
             paths.session_file(options.config),
             profile=options.profile,
             overrides=options.overrides,
         )
-    except BacktestFileError as error:
+    except DocumentError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     width = max((len(key) + len(value) for key, value, _ in rows), default=0) + 4
@@ -164,11 +170,16 @@ def check_lookahead(options: argparse.Namespace) -> int:
     return 0 if report["passed"] else 1
 
 
-def schema() -> int:
-    """Print the JSON Schema of backtest files."""
-    from engine.api.backtest_files import backtest_schema
+def schema(options: argparse.Namespace) -> int:
+    """Print the JSON Schema of a kind of document."""
+    from engine.api.document_files import DocumentError, document_schema
 
-    sys.stdout.write(json.dumps(backtest_schema(), indent=2) + "\n")
+    try:
+        found = document_schema(options.kind)
+    except DocumentError as error:
+        sys.stderr.write(f"quarterdeck: {error}\n")
+        return 2
+    sys.stdout.write(json.dumps(found, indent=2) + "\n")
     return 0
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from tui import backtest_command, optimize_command, paths
+from tui import backtest_command, live_command, optimize_command, paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +35,8 @@ examples:
   quarterdeck backtest backtest.yaml            run a backtest and show its report
   quarterdeck backtest backtest.yaml --json --out results
   quarterdeck optimize optimization.yaml        run many backtests and compare them
+  quarterdeck live live.yaml --for 60           run a live trading file in paper
+  quarterdeck replay results                    play a recorded backtest again and verify it
 
 exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 128+n ended by signal n
 """
@@ -64,6 +66,8 @@ def _run_command(arguments: Sequence[str]) -> int:
                 return _simulate(options)
             case "backtest" | "validate" | "explain" | "schema" | "check-lookahead":
                 return _backtests(options)
+            case "live" | "replay":
+                return live_command.run(options)
             case "optimize":
                 return optimize_command.optimize(options)
             case _:
@@ -134,6 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("scenario", metavar="SCENARIO", help="scenario file or bundled sample")
     simulate.add_argument("--json", action="store_true", help="print one JSON object")
     backtest_command.add_parsers(commands)
+    live_command.add_parsers(commands)
     optimize = optimize_command.add_parser(commands)
     for sub in (run_parser, check, sessions, optimize):
         _add_data_dir(sub, default=argparse.SUPPRESS)
@@ -193,20 +198,12 @@ def _positive_seconds(text: str) -> float:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from engine.api import check_session_file
-    from engine.api.backtest_files import check_backtest_file, is_backtest_file, is_live_file
-    from engine.api.optimization_files import check_optimization_file, is_optimization_file
+    from engine.api.document_files import check_document
 
-    path = paths.session_file(options.config)
-    if is_backtest_file(path) or is_live_file(path):
-        problems = check_backtest_file(path)
-    elif is_optimization_file(path):
-        problems = check_optimization_file(path)
-    else:
-        problems = check_session_file(path)
-    for problem in problems:
-        sys.stderr.write(f"{problem}\n")
-    return 2 if problems else 0
+    found = check_document(paths.session_file(options.config))
+    sys.stderr.writelines(f"warning: {text}\n" for text in found.warnings)
+    sys.stderr.writelines(f"{text}\n" for text in found.problems)
+    return 2 if found.problems else 0
 
 
 def _sessions(options: argparse.Namespace) -> int:
@@ -250,7 +247,7 @@ def _backtests(options: argparse.Namespace) -> int:
         case "explain":
             return backtest_command.explain(options)
         case "schema":
-            return backtest_command.schema()
+            return backtest_command.schema(options)
         case _:
             return backtest_command.check_lookahead(options)
 
@@ -283,10 +280,22 @@ def _no_terminal_reason() -> str | None:
 def _run_console(
     config: Path, data_dir: Path, *, seconds: float | None, options: argparse.Namespace
 ) -> int:
-    if not config.is_file():
-        # Said before the screen is touched; everything else about the file is said by its loader.
-        sys.stderr.write(f"{config}: no such file\n")
-        return 2
+    """Run the console on one session after another, as the operator starts them in it."""
+    while True:
+        if not config.is_file():
+            # Said before the screen is touched; everything else is said by the file's loader.
+            sys.stderr.write(f"{config}: no such file\n")
+            return 2
+        app, report = _one_console(config, data_dir, seconds=seconds, options=options)
+        exit_code = _say_goodbye(app, report)
+        if app.next_session is None:
+            return exit_code
+        config, seconds = app.next_session, None
+
+
+def _one_console(
+    config: Path, data_dir: Path, *, seconds: float | None, options: argparse.Namespace
+) -> tuple[ConsoleApp, StopReport]:
     import anyio
 
     from engine.api.thread import EngineThread
@@ -319,7 +328,7 @@ def _run_console(
         anyio.run(partial(_console_and_signals, app, mouse=not options.no_mouse))
     finally:
         report = engine.stop()
-    return _say_goodbye(app, report)
+    return app, report
 
 
 async def _console_and_signals(app: ConsoleApp, *, mouse: bool) -> None:

@@ -122,7 +122,7 @@ class BacktestJob:
             result = _run(file.config, file.base_dir, store, self._control)
         except ConfigurationError as error:
             raise BacktestFileError(f"{self._path}: {error.message}", cause=error) from error
-        files = _write(result, out, data.columns)
+        files = _write(result, out, data.columns, file.base_dir)
         return make_report(result, files)
 
 
@@ -137,13 +137,21 @@ def _run(config: Any, base_dir: Path, store: Any, control: RunControl) -> Backte
     return coordinator.run_backtest(config, control=control, keep_failed=True)
 
 
-def _write(result: BacktestResult, out: Path | None, columns: Any) -> tuple[str, ...]:  # noqa: ANN401 (loaded on use)
+def _write(
+    result: BacktestResult,
+    out: Path | None,
+    columns: Any,  # noqa: ANN401 (loaded on use)
+    base_dir: Path,
+) -> tuple[str, ...]:
     if out is None:
         return ()
+    from engine.backtest.recording import EVENTS_FILE, write_recording
     from engine.backtest.results_export import export_result
 
     try:
-        return tuple(str(path) for path in export_result(result, out, bars=columns))
+        written = export_result(result, out, bars=columns)
+        write_recording(result, out / EVENTS_FILE, base_dir=base_dir)
+        return tuple(map(str, sorted({*written, out / EVENTS_FILE})))
     except OSError as error:
         raise EngineError(
             f"{out}: cannot be written ({error.strerror}); name another folder", cause=error

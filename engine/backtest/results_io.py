@@ -159,7 +159,7 @@ def table_frame(table: Table) -> pl.DataFrame:
 
 
 def _texts_frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    texts = [json.dumps(dict(row), default=_as_text, allow_nan=False) for row in rows]
+    texts = [json.dumps(dict(row), default=json_value, allow_nan=False) for row in rows]
     return pl.DataFrame({"json": texts}, schema={"json": pl.String})
 
 
@@ -173,7 +173,7 @@ def _read_texts(path: pathlib.Path) -> tuple[Mapping[str, Any], ...]:
     return tuple(json.loads(text) for text in texts)
 
 
-def _as_text(value: object) -> Any:  # noqa: ANN401 (a JSON value)
+def json_value(value: object) -> Any:  # noqa: ANN401 (a JSON value)
     """Return what JSON has no word for: Decimal and Enum as text, numpy numbers as Python's."""
     if isinstance(value, Decimal):
         return f"{value:f}"
@@ -202,7 +202,7 @@ def _document(result: BacktestResult) -> dict[str, Any]:
         },
         "instruments": [
             {
-                one.name: _as_text(getattr(facts, one.name))
+                one.name: json_value(getattr(facts, one.name))
                 if one.name in _DECIMALS
                 else getattr(facts, one.name)
                 for one in fields(facts)
@@ -214,7 +214,7 @@ def _document(result: BacktestResult) -> dict[str, Any]:
             for one in fields(result.container_metrics)
         },
     }
-    return json.loads(json.dumps(document, default=_as_text, allow_nan=False))  # type: ignore[no-any-return]  # a mapping in, a mapping out
+    return json.loads(json.dumps(document, default=json_value, allow_nan=False))  # type: ignore[no-any-return]  # a mapping in, a mapping out
 
 
 _DECIMALS: Final = ("tick", "lot", "multiplier")

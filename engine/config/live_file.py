@@ -30,6 +30,8 @@ class LiveFile:
     path: pathlib.Path
     config: LiveConfig
     layered: Layered
+    kind: StrategyType
+    """How its strategy is made."""
 
     @property
     def base_dir(self) -> pathlib.Path:
@@ -67,8 +69,7 @@ def read_live_file(
     document = layered.document
     _check_broker(document)
     config = validate(document, LiveDocument).live_trading
-    _check_strategy(document, config)
-    return LiveFile(path, config, layered)
+    return LiveFile(path, config, layered, _check_strategy(document, config))
 
 
 def effective_live_config(config: LiveConfig) -> dict[str, Any]:
@@ -100,7 +101,7 @@ def _check_broker(document: Document) -> None:
         )
 
 
-def _check_strategy(document: Document, config: LiveConfig) -> None:
+def _check_strategy(document: Document, config: LiveConfig) -> StrategyType:
     place: Path = (*_COMPONENTS, "strategy")
     section = config.components.strategy
     kind = _find_type(document, config, place)
@@ -111,6 +112,7 @@ def _check_strategy(document: Document, config: LiveConfig) -> None:
         found = describe_all(error.errors(include_url=False), plain, kind.params_model)
         problems = [document.problem((*place, "params", *at), text) for at, text in found]
         raise ConfigError(problems, cause=error) from error
+    return kind
 
 
 def _find_type(document: Document, config: LiveConfig, place: Path) -> StrategyType:

@@ -663,6 +663,9 @@ class LiveStrategyContainer:
             breaker.record_failure(self._now_ns)
 
     def _take(self, effects: Effects) -> None:
+        for fill in effects.fills:
+            self.outbox.note_fill(fill)
+            self.shadow.on_fill(fill, now_ns=self._now_ns)
         for order in effects.orders.values():
             self.outbox.note(order)
             self.shadow.on_order(order, now_ns=self._now_ns)
@@ -671,9 +674,6 @@ class LiveStrategyContainer:
                 self._late.add(client_order_id)
                 what = "came when it was over" if order.late_fill else "was larger than it"
                 self.alert(f"HEALTH: a fill of order {client_order_id} {what}: it is booked")
-        for fill in effects.fills:
-            self.outbox.note_fill(fill)
-            self.shadow.on_fill(fill, now_ns=self._now_ns)
         self.counters.fills += len(effects.fills)
         self.fills_taken.extend(effects.fills)
         for one in self.shadow.take_samples():

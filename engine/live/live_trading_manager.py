@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
 
 from engine import flow
@@ -48,6 +48,15 @@ from engine.strategies.catalogue import StrategyType, strategy_types
 VENUE: Final = "venue"
 
 
+@dataclass(frozen=True, slots=True)
+class RetiredStrategy:
+    """What can be said of a strategy after its end."""
+
+    status: LiveStatus
+    shadow: ShadowReport
+    calibration: Mapping[str, Any]
+
+
 class LiveTradingManager:
     """Adds, watches, pauses and removes live strategies of one account.
 
@@ -65,7 +74,6 @@ class LiveTradingManager:
         internal_crossing: whether opposite orders of two strategies meet inside, at the mid.
         order_router: the connection to the venue; None: paper only.
         intent_log: where orders are written down before they are sent; live needs one.
-        base_dir: folder from which strategies are imported that a configuration allows.
     """
 
     def __init__(
@@ -81,7 +89,6 @@ class LiveTradingManager:
         internal_crossing: bool = False,
         order_router: OrderRouter | None = None,
         intent_log: IntentLog | None = None,
-        base_dir: Path | None = None,
     ) -> None:
         self._instruments = dict(instruments)
         self._account_equity = account_equity
@@ -90,7 +97,6 @@ class LiveTradingManager:
         self._parity = tuple(parity)
         self._reserve = reserve
         self._types = strategy_types() if strategies is None else dict(strategies)
-        self._base_dir = base_dir or Path()
         self._lock = threading.Lock()
         self._strategies: dict[str, LiveStrategyContainer] = {}
         self._reserved: dict[str, Decimal] = {}
@@ -108,8 +114,8 @@ class LiveTradingManager:
         self._orphans: dict[str, list[VenueFill]] = {}
         """Fills of strategies that are not here (yet), by strategy; booked as nobody's."""
         self._quotes: dict[ConnectorPair, QuoteTick] = {}
-        self.final_shadows: dict[str, ShadowReport] = {}
-        """Reports of the shadows of strategies that were removed."""
+        self.retired: dict[str, RetiredStrategy] = {}
+        """What is left of strategies that were removed, the newest of each id."""
         self.book = AccountBook(internal_crossing=internal_crossing)
 
     @property
@@ -128,6 +134,7 @@ class LiveTradingManager:
         config: LiveConfig | Mapping[str, Any],
         *,
         market: ConnectorPair | None = None,
+        kind: StrategyType | None = None,
     ) -> LiveStrategyContainer:
         """Start a strategy.
 
@@ -135,6 +142,7 @@ class LiveTradingManager:
             strategy_id: unique in the account.
             config: its configuration, or the values of one.
             market: what it trades instead of the configuration's market; by default the only one.
+            kind: how its strategy is made, for one that is not among the manager's types.
 
         Raises:
             ExistsError: the id is taken.
@@ -142,7 +150,7 @@ class LiveTradingManager:
                 or it is to trade live without a router or a log of its orders.
         """
         checked = config if isinstance(config, LiveConfig) else LiveConfig.model_validate(config)
-        kind = self._kind(checked)
+        kind = kind or self._kind(checked)
         traded = market or self._market(strategy_id, checked)
         broker = self._live_broker(strategy_id, checked)
         capital = checked.components.portfolio.allocated_capital
@@ -265,7 +273,8 @@ class LiveTradingManager:
 
     def shadow_reports(self) -> Mapping[str, ShadowReport]:
         """Return how far each strategy's fills were from their predictions (LIVE-12)."""
-        return {**self.final_shadows, **{one.id: one.shadow.report() for one in self._all()}}
+        reports = {name: one.shadow for name, one in self.retired.items()}
+        return {**reports, **{one.id: one.shadow.report() for one in self._all()}}
 
     def on_quote(self, quote: QuoteTick) -> None:
         """Fan a quote out to the strategies; bounded queues, none holds up another (CONT-13)."""
@@ -359,17 +368,6 @@ class LiveTradingManager:
         kind = self._types.get(section.kind)
         if kind is not None:
             return kind
-        if config.allow_imports:
-            # Only for strategies of the user's own: the backtest's loader is the one that imports.
-            from engine.backtest.config import StrategySection
-            from engine.backtest.strategy_loading import find_strategy_type
-
-            return find_strategy_type(
-                StrategySection.model_validate({"class": section.kind, "params": section.params}),
-                base_dir=self._base_dir,
-                allow_imports=config.allow_imports,
-                known=self._types,
-            )
         raise flow.ConfigurationError(
             f"strategy {section.kind!r} is not known, allowed: {', '.join(sorted(self._types))}"
         )
@@ -577,8 +575,10 @@ class LiveTradingManager:
             text = f"HEALTH: strategy {live.id} has stopped with {left} orders without an end"
             live.alert(text)
             self.book.warnings.append(text)
-        self.final_shadows[live.id] = live.shadow.report()
         live.close()
+        self.retired[live.id] = RetiredStrategy(
+            live.status(), live.shadow.report(), live.shadow.calibration()
+        )
         self._stopping.discard(live.id)
         with self._lock:
             del self._strategies[live.id]

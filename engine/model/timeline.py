@@ -22,6 +22,11 @@ class Timeline:
     symbol: IntArray
     bar: IntArray
 
+    def __post_init__(self) -> None:
+        """Let nobody write: the arrays are shared with every copy of the run."""
+        for one in (self.ts_close, self.symbol, self.bar):
+            one.flags.writeable = False
+
     def __len__(self) -> int:
         return len(self.ts_close)
 
@@ -31,7 +36,9 @@ class Timeline:
         is_first = np.ones(len(self) + 1, dtype=np.bool_)
         if len(self):
             np.not_equal(self.ts_close[1:], self.ts_close[:-1], out=is_first[1:-1])
-        return np.flatnonzero(is_first)
+        found = np.flatnonzero(is_first)
+        found.flags.writeable = False
+        return found
 
 
 def merge_timeline(
