@@ -470,7 +470,7 @@ class BacktestConfig(_Section):
     record_events: bool = Field(default=False, description="keep all bus events in the result")
     check_lookahead: bool = Field(default=False, description="run the look-ahead checks too")
     allow_imports: tuple[str, ...] = Field(
-        default=(), description="packages that strategies may be imported from"
+        default=(), description="modules that strategies and executors may be imported from"
     )
     data: tuple[DataEntry, ...] = Field(description="bars, one entry per symbol")
     components: Components = Components()

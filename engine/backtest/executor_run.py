@@ -31,6 +31,7 @@ from engine.backtest.executor_settings import (
 )
 from engine.backtest.exposed_path import ExposedPath
 from engine.backtest.outcome import RawRun, Stopwatch, make_result
+from engine.backtest.own_executors import load_executor_types
 from engine.backtest.planner import EnginePlan
 from engine.backtest.results import BacktestResult, ResultStatus
 from engine.backtest.run_hash import effective_config, plain, run_hash
@@ -50,7 +51,6 @@ from engine.containers.session_container import SessionContainer
 from engine.execution.bar_settings import PathMode
 from engine.execution.reasons import ReasonCode
 from engine.executors.archive import ArchivedExecutor
-from engine.executors.factory import load_builtin_executors
 from engine.executors.orchestrator_section import OrchestratorSection
 from engine.flow.errors import ConfigurationError
 from engine.live.clock import SystemClock
@@ -166,7 +166,11 @@ class ExecutorRun:
     # --- wiring --------------------------------------------------------------------------------
 
     def _container(self, container_id: str) -> SessionContainer:
-        load_builtin_executors()
+        load_executor_types(
+            (str(one.get("type", "")) for one in self._request.config.executors),
+            base_dir=self._request.base_dir,
+            allow_imports=self._request.config.allow_imports,
+        )
         config = self._request.config
         account = config.components.portfolio.params
         pairs = [one.market for one in self._instruments]

@@ -27,6 +27,7 @@ from engine.config.document import ConfigError, Document, load_document, validat
 from engine.config.overlays import Layered, layer
 from engine.config.problems import describe_all
 from engine.config.yaml_tree import Path, Plain
+from engine.flow.errors import ConfigurationError
 
 SECTION: Final = "backtest"
 
@@ -150,9 +151,17 @@ class _Checker:
     def _executors(self) -> None:
         if not self._config.executors:
             return
-        from engine.executors.factory import ExecutorFactory, load_builtin_executors
+        from engine.backtest.own_executors import load_executor_types
+        from engine.executors.factory import ExecutorFactory
 
-        load_builtin_executors()
+        try:
+            load_executor_types(
+                (str(section.get("type", "")) for section in self._config.executors),
+                base_dir=self._document.base_dir,
+                allow_imports=self._config.allow_imports,
+            )
+        except ConfigurationError as error:
+            self._add((SECTION, "allow_imports"), error.message)
         known = ExecutorFactory.registrations()
         for index, section in enumerate(self._config.executors):
             path: Path = (SECTION, "executors", index)
