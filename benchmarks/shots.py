@@ -21,6 +21,8 @@ _TO_ENDED: Final = ("j",) * 10
 SCENES: Final[dict[str, tuple[str, ...]]] = {
     "dashboard": ("1",),
     "executors": ("2",),
+    "agents": ("5",),
+    "agent": ("5", "enter"),
     "flow": ("6",),
     "studies": ("8", "j", "j"),
     "study": ("8", "j", "j", "enter"),

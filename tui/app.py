@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib.resources.abc import Traversable
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from engine.api.console import ConsoleEngine
     from tui.modals.settings import ThemeWanted
+    from tui.modals.start_paper import SessionWanted
     from tui.state.command_line import Command
 
 _TWICE_S = 2.0
@@ -102,6 +104,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
             read_only=settings.read_only,
             fps=settings.fps,
         )
+        self.next_session: Path | None = None
+        """Session file that is to run when this console has ended; None for none."""
         self._key_gate = KeyGate(self)
         self._on_first_paint = on_first_paint
         self._interrupted_at = float("-inf")
@@ -337,6 +341,16 @@ class ConsoleApp(App[None], inherit_bindings=False):
         scopes: tuple[Scope, ...] = getattr(self.screen, "scopes", tuple(Scope))
         _ = self.push_screen(HelpScreen(self.console_state, scopes, dict(self._keymap)))
 
+    def action_alerts(self) -> None:
+        """Show the warnings and errors so far."""
+        from tui.modals.alerts import AlertsScreen
+
+        _ = self.push_screen(AlertsScreen(self.console_state), self._alert_chosen)
+
+    def _alert_chosen(self, executor_id: str | None) -> None:
+        if executor_id is not None and isinstance(self.screen, ConsoleScreen):
+            self.screen.open_executor(executor_id)
+
     def action_settings(self) -> None:
         """Choose a theme and how things are shown."""
         from tui.modals.settings import SettingsScreen
@@ -402,6 +416,26 @@ class ConsoleApp(App[None], inherit_bindings=False):
                 self.console_state.engine.submit(StopSession(session=session, policy=policy))
         finally:
             self.exit(return_code=0)
+
+    def on_session_wanted(self, event: SessionWanted) -> None:
+        """Ask what becomes of the session on show, then leave it for the wanted one."""
+        from tui.modals.start_paper import StartPaperDialog
+
+        path, parameters = event.path, event.parameters
+
+        state = self.console_state
+
+        def chosen(policy: Literal["keep", "flatten"] | None) -> None:
+            if policy is not None:
+                self.next_session = path
+                self._end_session(policy)
+
+        _ = self.push_screen(
+            StartPaperDialog(
+                state.engine, state.session, path=path, parameters=parameters, clock=state.clock
+            ),
+            chosen,
+        )
 
     def action_interrupt(self) -> None:
         """Copy what is selected; pressed twice within two seconds: quit."""

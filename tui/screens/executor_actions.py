@@ -58,6 +58,8 @@ class ExecutorScreen(ConsoleScreen):
         """Return why an action on executors is not possible now; empty if it is."""
         if not action_id.startswith("exec."):
             return super().why_not(action_id)
+        if action_id == "exec.actions":
+            return ""
         if self.console.read_only:
             return "This console is read only."
         if not self.console.session:
@@ -157,6 +159,18 @@ class ExecutorScreen(ConsoleScreen):
                 self.console.engine, self.console.session, rows, clock=self.console.clock
             )
         )
+
+    @safe
+    def action_exec_actions(self) -> None:
+        """List everything that can be done with the executor, with its letter."""
+        from tui.modals.action_menu import ActionMenu
+
+        menu = ActionMenu(self.console, self.why_not, Scope.EXECUTORS)
+        _ = self.app.push_screen(menu, self._action_picked)
+
+    def _action_picked(self, key: str | None) -> None:
+        if key is not None:
+            self.app.simulate_key(key)
 
     def _controllers(self) -> dict[str, str]:
         """Return id -> state of the session's controllers."""

@@ -14,13 +14,18 @@ class LogTable(LiveTable[Any]):
     """Log lines, newest at the end. ``LiveTable`` does the rest."""
 
     def __init__(
-        self, source: LogSource, console: ConsoleState, *, show_header: bool = True
+        self,
+        source: LogSource,
+        console: ConsoleState,
+        *,
+        show_header: bool = True,
+        empty: str = "Nothing has been logged yet.",
     ) -> None:
         super().__init__(
             source,
             title="Log",
             clock=console.clock,
-            empty="Nothing has been logged yet.",
+            empty=empty,
             show_header=show_header,
             id="log",
             classes="panel",

@@ -129,6 +129,20 @@ async def opens_settings_with_a_preview(console: Console) -> None:
     assert console.app.theme != before
 
 
+@checks("app.alerts")
+async def shows_warnings_and_errors_from_anywhere(console: Console) -> None:
+    await console.press("escape", "2", "A")
+    assert top(console) == "AlertsScreen"
+    alerts = console.app.screen.query_one("#log", LiveTable)
+    assert {row.level for row in alerts.model.rows} == {"warning", "error"}
+    await console.press("k", "enter")  # about a feed, not about an executor
+    assert top(console) == "AlertsScreen"
+    await console.press("G", "enter")
+    assert top(console) == "ExecutorDetailScreen"
+    await console.press("escape", "A", "escape")
+    assert top(console) == "ExecutorsScreen"
+
+
 @checks("app.quit")
 async def asks_before_quitting(console: Console) -> None:
     assert top(console) == "QuitDialog"
@@ -459,6 +473,16 @@ async def changes_interval_and_priority_in_a_form(console: Console) -> None:
     assert getattr(command, "interval", None) == 0.5
 
 
+@checks("exec.actions")
+async def lists_what_can_be_done_with_an_executor(console: Console) -> None:
+    await console.press("escape", "2", "g", "a")
+    assert top(console) == "ActionMenu"
+    await console.press("x")
+    assert top(console) == "StopExecutorModal"
+    await console.press("escape", "a", "escape")
+    assert top(console) == "ExecutorsScreen"
+
+
 @checks("agent.actions")
 async def lists_what_can_be_done_with_an_agent(console: Console) -> None:
     await console.press("escape", "5", "g", "a")
@@ -671,6 +695,22 @@ async def asks_before_cancelling_a_study(console: Console) -> None:
     await console.press("ctrl+k")
     await console.press("y")
     assert [type(one).__name__ for one in console.engine.submitted] == ["CancelOptimization"]
+
+
+@checks("opt.hold")
+async def holds_a_study_that_runs(console: Console) -> None:
+    await to_study(console, 1)
+    await console.press("s")
+    assert [type(one).__name__ for one in console.engine.submitted] == ["HoldOptimization"]
+
+
+@checks("opt.export")
+async def asks_where_a_study_is_written(console: Console) -> None:
+    await to_study(console, 2)
+    await console.press("E")
+    await console.settle()
+    assert top(console) == "ExportStudyModal"
+    await console.press("escape")
 
 
 @checks("opt.actions")
