@@ -18,7 +18,6 @@ import numpy as np
 from engine.backtest.assembly import RunRequest
 from engine.backtest.bar_quotes import BarQuoteSource
 from engine.backtest.barrier_points import BarrierPoints
-from engine.backtest.config import BacktestConfig
 from engine.backtest.control import RunControl
 from engine.backtest.executor_plan import plan_executors
 from engine.backtest.executor_scan import ScannedPlay
@@ -31,7 +30,7 @@ from engine.backtest.executor_settings import (
 )
 from engine.backtest.exposed_path import ExposedPath
 from engine.backtest.outcome import RawRun, Stopwatch, make_result
-from engine.backtest.own_executors import load_executor_types
+from engine.backtest.own_executors import find_controller_type, load_executor_types
 from engine.backtest.planner import EnginePlan
 from engine.backtest.results import BacktestResult, ResultStatus
 from engine.backtest.run_hash import effective_config, plain, run_hash
@@ -71,7 +70,6 @@ from engine.model.run_tables import (
 )
 from engine.store.journal_hash import JournalHash
 from engine.store.records import JournalEntry
-from engine.strategies.catalogue import controller_types
 from engine.strategies.controller import Controller
 from engine.strategies.strategy import Strategy
 
@@ -186,7 +184,7 @@ class ExecutorRun:
             parity=quotes,
             broker=broker_settings(config),
             risk=risk_settings(config.components.risk_manager.params),
-            controllers=_controllers(config),
+            controllers=_controllers(self._request),
             strategies=self._strategies(),
             money_precision=account.money_precision,
             executors=OrchestratorSection(
@@ -436,18 +434,16 @@ def _instruments(request: RunRequest) -> list[Instrument]:
     return found
 
 
-def _controllers(config: BacktestConfig) -> list[Controller]:
-    known = controller_types()
+def _controllers(request: RunRequest) -> list[Controller]:
     made: list[Controller] = []
-    for section in config.controllers:
+    for section in request.config.controllers:
         name = str(section.get("kind", ""))
-        if name not in known:
-            raise ConfigurationError(
-                f"controllers: controller {name!r} is not known, allowed: {', '.join(known)}"
-            )
+        kind = find_controller_type(
+            name, base_dir=request.base_dir, allow_imports=request.config.allow_imports
+        )
         params: Mapping[str, object] = section.get("params") or {}
         try:
-            made.append(known[name].build(str(section.get("id", name)), params))
+            made.append(kind.build(str(section.get("id", name)), params))
         except ValueError as error:
             raise ConfigurationError(f"controllers.{name}: {error}", cause=error) from error
     return made

@@ -1,4 +1,4 @@
-"""Executor types of a user's own in backtests, from the packages that may be imported."""
+"""Executors and controllers of a user's own in backtests, from what may be imported."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from engine.agents.loading import AgentLoadError, import_module_at
 from engine.executors.factory import ExecutorFactory, load_builtin_executors
 from engine.flow.errors import ConfigurationError
+from engine.strategies.catalogue import ControllerType, controller_types
+from engine.strategies.own_controller import controller_type_of
 
 
 def load_executor_types(
@@ -35,3 +37,34 @@ def load_executor_types(
             import_module_at(module, base_dir)
         except AgentLoadError as error:
             raise ConfigurationError(error.message, cause=error) from error
+
+
+def find_controller_type(
+    kind: str, *, base_dir: pathlib.Path, allow_imports: Sequence[str]
+) -> ControllerType:
+    """Return the controller *kind*: one that ships, or ``module:Class`` of *allow_imports*.
+
+    Raises:
+        ConfigurationError: it is not known, may not be imported, or is no controller.
+    """
+    known = controller_types()
+    if kind in known:
+        return known[kind]
+    module, _, name = kind.partition(":")
+    if not name:
+        allowed = ", ".join(sorted(known))
+        raise ConfigurationError(
+            f"controller {kind!r} is not known, allowed: {allowed}, or module:Class with its "
+            "module in allow_imports"
+        )
+    if module not in allow_imports:
+        allowed = ", ".join(allow_imports) or "none"
+        raise ConfigurationError(
+            f"controller {kind!r}: {module} may not be imported, allow_imports has: {allowed}"
+        )
+    try:
+        return controller_type_of(getattr(import_module_at(module, base_dir), name, None), kind)
+    except AgentLoadError as error:
+        raise ConfigurationError(error.message, cause=error) from error
+    except ValueError as error:
+        raise ConfigurationError(str(error), cause=error) from error

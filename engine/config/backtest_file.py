@@ -175,17 +175,22 @@ class _Checker:
     def _controllers(self) -> None:
         if not self._config.controllers:
             return
-        from engine.strategies.catalogue import controller_types
+        from engine.backtest.own_executors import find_controller_type
 
-        known = controller_types()
         for index, section in enumerate(self._config.controllers):
             path: Path = (SECTION, "controllers", index)
             name = str(section.get("kind", ""))
-            if name not in known:
-                self._add((*path, "kind"), _unknown("controller", name, known))
+            try:
+                kind = find_controller_type(
+                    name,
+                    base_dir=self._document.base_dir,
+                    allow_imports=self._config.allow_imports,
+                )
+            except ConfigurationError as error:
+                self._add((*path, "kind"), error.message)
                 continue
             params = section.get("params") or {}
-            self._params((*path, "params"), known[name].params_model, params)
+            self._params((*path, "params"), kind.params_model, params)
             self._market((*path, "params", "trading_pair"), params)
 
     def _market(self, path: Path, values: Mapping[str, Any]) -> None:

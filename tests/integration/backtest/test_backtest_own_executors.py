@@ -17,6 +17,9 @@ MODULE = """\
 from decimal import Decimal
 from typing import Literal
 
+from pydantic import BaseModel
+
+from engine.strategies.controller import CreateProposal
 from engine.executors import ExecutorFactory, PositionExecutor, PositionExecutorConfig
 
 
@@ -29,6 +32,26 @@ class FloorConfig(PositionExecutorConfig):
 class FloorExecutor(PositionExecutor):
     def own_levels(self, levels):
         return levels.with_stop_at(self.stop_level(self.config.floor))
+
+
+class Params(BaseModel):
+    floor: str
+
+
+class Once:
+    params_model = Params
+
+    def __init__(self, *, controller_id, params):
+        self.controller_id, self.params, self.is_done = controller_id, params, False
+
+    def on_tick(self, context):
+        if self.is_done:
+            return []
+        self.is_done = True
+        market = {"connector_name": "backtest", "trading_pair": "ACME-USD", "side": "BUY"}
+        barriers = {"open_order_type": "MARKET"}
+        more = {"amount": 7, "floor": self.params.floor, "triple_barrier_config": barriers}
+        return [CreateProposal("floor_executor", market | more)]
 """
 FILE = """\
 version: 1
@@ -40,6 +63,13 @@ backtest:
     - {type: floor_executor, connector_name: backtest, trading_pair: ACME-USD, side: BUY, amount: 5,
        floor: 98, triple_barrier_config: {open_order_type: MARKET}}
 """
+CONTROLLED = (
+    FILE[: FILE.index("  executors:")]
+    + """\
+  controllers:
+    - {id: mine, kind: "floor_executors_of_test:Once", params: {floor: "98"}}
+"""
+)
 BARS = """\
 date,open,high,low,close,volume
 2024-01-02,100.00,101.00,99.50,100.50,1000
@@ -69,9 +99,22 @@ def test_an_own_executor_trades_in_every_process(folder: Path, model: ThreadMode
     assert result.flags["close_types"] == {"STOP_LOSS": 1}
 
 
+def test_an_own_controller_proposes_own_executors(folder: Path) -> None:
+    path = folder / "controlled.yaml"
+    path.write_text(CONTROLLED, encoding="utf-8")
+    result = BacktestCoordinator(base_dir=folder).run_backtest(load_backtest_file(path).config)
+    assert [int(one) for one in result.fills["lots"]] == [7, 7]
+    assert result.flags["close_types"] == {"STOP_LOSS": 1}
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (CONTROLLED.replace(":Once", ":Params"), "controllers.0.kind: floor_executors_of_test:P"),
+        (CONTROLLED.replace(":Once", ":Never"), "floor_executors_of_test:Never is no class"),
+        (CONTROLLED.replace("floor_executors_of_test:", "other:"), "other may not be imported"),
+        (CONTROLLED.replace('"floor_executors_of_test:Once"', "magic"), "'magic' is not known"),
+        (CONTROLLED.replace('floor: "98"', "flour: 1"), "controllers.0.params.floor: is missing"),
         (FILE.replace("floor: 98", "flour: 98"), "executors.0.floor: is missing"),
         (FILE.replace("type: floor", "type: flour"), "executor type 'flour_executor' is not known"),
         (
@@ -79,7 +122,7 @@ def test_an_own_executor_trades_in_every_process(folder: Path, model: ThreadMode
             "allow_imports: module no_executors_of_test was not found",
         ),
     ],
-    ids=["a field", "a type", "a module"],
+    ids=["no model", "no class", "not allowed", "unknown", "params", "field", "type", "module"],
 )
 def test_what_does_not_fit_is_told_with_its_line(folder: Path, text: str, said: str) -> None:
     path = folder / "wrong.yaml"
