@@ -27,6 +27,8 @@ _LONGEST: Final = ((1, 252), (7, 52), (31, 12))
 
 def running_sum(values: FloatArray) -> float:
     """Return the sum from left to right, without pairwise summation; 0 for none."""
+    if 0 < len(values) <= _ROWS_AT_ONCE:
+        return float(np.add.accumulate(values)[-1])
     total = 0.0
     for start in range(0, len(values), _ROWS_AT_ONCE):
         part = values[start : start + _ROWS_AT_ONCE].copy()

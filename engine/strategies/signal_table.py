@@ -51,6 +51,12 @@ DEFAULTS: Final[Mapping[str, tuple[str, int]]] = {
 }
 """Columns with their type and what stands in them when a strategy says nothing."""
 
+_NUMBERS: Final = {
+    name: (np.dtype(dtype), np.dtype(dtype).type(default).tobytes())
+    for name, (dtype, default) in DEFAULTS.items()
+}
+"""The same defaults as bytes."""
+
 Column = npt.NDArray[np.signedinteger[Any]]
 
 
@@ -108,11 +114,11 @@ def signal_table(
         raise KeyError(f"signals have no columns {', '.join(unknown)}")
     length = len(np.atleast_1d(np.asarray(given["bar"])))
     columns: dict[str, Column] = {}
-    for name, (dtype, default) in DEFAULTS.items():
+    for name, (dtype, _) in DEFAULTS.items():
         if name not in given:
             # One number, as often as it is needed; the bytes are read-only.
-            number = np.dtype(dtype).type(default).tobytes()
-            columns[name] = np.ndarray((length,), dtype, number, strides=(0,))
+            kind, number = _NUMBERS[name]
+            columns[name] = np.ndarray((length,), kind, number, strides=(0,))
             continue
         column = np.empty(length, dtype=dtype)
         column[:] = np.asarray(given[name])
