@@ -24,6 +24,7 @@ class ActionMenu(Overlay[str | None]):
         console: the shared view state.
         why_not: why an action is not possible now; empty if it is.
         scope: the actions to list.
+        more: further scopes, listed behind it.
     """
 
     heading: ClassVar[str] = "Actions"
@@ -38,10 +39,17 @@ class ActionMenu(Overlay[str | None]):
         console: ConsoleState,
         why_not: Callable[[str], str],
         scope: Scope = Scope.AGENTS,
+        *,
+        more: tuple[Scope, ...] = (),
     ) -> None:
         super().__init__(console)
         self._why_not = why_not
-        self._actions = tuple(action for action in in_scope(scope) if not action.id.endswith(_SELF))
+        self._actions = tuple(
+            action
+            for one in (scope, *more)
+            for action in in_scope(one)
+            if not action.id.endswith(_SELF)
+        )
 
     def body(self) -> Iterable[Widget]:
         """Return one line for each action."""

@@ -35,7 +35,8 @@ class AxesModal(BacktestDialog):
     AUTO_FOCUS = ""
     heading: ClassVar[str] = "Axes and metric of the heat map"
     DEFAULT_CSS = """
-    AxesModal #axes-form { height: 5; }
+    AxesModal #axes-form { height: auto; max-height: 10; min-height: 4; }
+    AxesModal #axes-form Form { height: auto; max-height: 10; }
     """
 
     def __init__(

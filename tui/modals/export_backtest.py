@@ -25,6 +25,7 @@ from tui.widgets.form import CHECK_DELAY_S, Form, FormHelp
 
 if TYPE_CHECKING:
     from engine.api.backtest_views import BacktestRow
+    from engine.api.optimization_views import StudyRow
 
 _KEYS: Final = "⏎ check, ⏎ again writes · esc cancel"
 _WHAT: Final = (
@@ -53,7 +54,11 @@ class ExportBacktestModal(BacktestDialog):
             self.problem = problem
 
     def __init__(
-        self, console: ConsoleState, row: BacktestRow, *, check_delay: float = CHECK_DELAY_S
+        self,
+        console: ConsoleState,
+        row: BacktestRow | StudyRow,
+        *,
+        check_delay: float = CHECK_DELAY_S,
     ) -> None:
         super().__init__(console)
         self._row = row
@@ -110,11 +115,15 @@ class ExportBacktestModal(BacktestDialog):
 
     def _write(self, folder: str) -> None:
         try:
-            files = self.engine.export_backtest(self._row.id, folder)
+            files = self.export_to(folder)
         except Exception as error:  # noqa: BLE001 (boundary: the engine's answer was an exception)
             self.post_message(self.Written((), str(getattr(error, "message", error))))
         else:
             self.post_message(self.Written(files, ""))
+
+    def export_to(self, folder: str) -> tuple[str, ...]:
+        """Write the files and return them; in a thread."""
+        return self.engine.export_backtest(self._row.id, folder)
 
     def on_export_backtest_modal_written(self, event: Written) -> None:
         """Close with what was written, or stay with what went wrong."""

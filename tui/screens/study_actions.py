@@ -15,8 +15,10 @@ from tui.widgets.safe import safe
 if TYPE_CHECKING:
     from engine.api.commands import Command
     from engine.api.optimization_views import StudyRow
+    from tui.actions import Scope
 
 _RESUMABLE = frozenset({"interrupted", "cancelled", "failed"})
+_HOLDABLE = frozenset({"running", "held"})
 
 
 class StudyActions(Screen[None]):
@@ -33,6 +35,15 @@ class StudyActions(Screen[None]):
         """Answer the last key in one sentence."""
         raise NotImplementedError
 
+    @property
+    def menu_scopes(self) -> tuple[Scope, ...]:
+        """What the menu of actions lists behind those on studies."""
+        return ()
+
+    def why_not_action(self, action_id: str) -> str:
+        """Return why an action of the menu is not possible now; empty if it is."""
+        return self.why_not_study(action_id)
+
     def after_command(self) -> None:
         """Show the studies again; marks have served."""
 
@@ -40,7 +51,7 @@ class StudyActions(Screen[None]):
         """Return why an action on studies is not possible now; empty if it is."""
         if action_id == "opt.actions":
             return ""
-        if self.console.read_only:
+        if self.console.read_only and action_id != "opt.export":
             return "This console is read only."
         if action_id == "opt.new":
             return ""
@@ -50,6 +61,12 @@ class StudyActions(Screen[None]):
         match action_id:
             case "opt.cancel" if all(row.status.is_final for row in rows):
                 return f"{rows[0].name} has ended already."
+            case "opt.hold" if all(row.status.value not in _HOLDABLE for row in rows):
+                return f"{rows[0].name} is {rows[0].status.value}: only what runs can be held."
+            case "opt.export" if len(rows) > 1:
+                return f"{len(rows)} studies are marked; one at a time."
+            case "opt.export" if not rows[0].done:
+                return f"{rows[0].name} has no trial to export yet."
             case "opt.resume" if not any(row.status.value in _RESUMABLE for row in rows):
                 row = rows[0]
                 return f"{row.name} is {row.status.value}: nothing to go on with."
@@ -92,12 +109,35 @@ class StudyActions(Screen[None]):
         self.submit(RunOptimization(resume=row.id, name=row.name) for row in able)
 
     @safe
+    def action_opt_hold(self) -> None:
+        """Hold the study, or the marked ones; let go on what is held."""
+        from engine.api.commands import HoldOptimization
+
+        rows = [row for row in self._rows("opt.hold") if row.status.value in _HOLDABLE]
+        self.submit(
+            HoldOptimization(study_id=row.id, held=row.status.value == "running") for row in rows
+        )
+
+    @safe
+    def action_opt_export(self) -> None:
+        """Ask for a folder and write the study there."""
+        rows = self._rows("opt.export")
+        if rows:
+            from tui.modals.export_study import ExportStudyModal
+
+            _ = self.app.push_screen(ExportStudyModal(self.console, rows[0]), self._exported)
+
+    def _exported(self, told: str | None) -> None:
+        if told:
+            self.say(told)
+
+    @safe
     def action_opt_actions(self) -> None:
         """List everything that can be done with the study, with its letter."""
         from tui.actions import Scope
         from tui.modals.action_menu import ActionMenu
 
-        menu = ActionMenu(self.console, self.why_not_study, Scope.STUDIES)
+        menu = ActionMenu(self.console, self.why_not_action, Scope.STUDIES, more=self.menu_scopes)
         _ = self.app.push_screen(menu, self._picked)
 
     def _picked(self, key: str | None) -> None:

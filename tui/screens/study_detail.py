@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.cells import cell_len
@@ -27,6 +28,7 @@ from tui.state.study_pages import (
     report_lines,
     walk_forward_lines,
 )
+from tui.state.study_source import parameters_text
 from tui.state.text import Line, plain
 from tui.state.trial_source import TrialSource, trial_number
 from tui.widgets.heat_panel import HeatPanel
@@ -79,7 +81,7 @@ class StudyDetailScreen(ConsoleScreen, StudyActions):
         self._page.add_class("panel")
         self.reporter = CommandReporter(console.engine, self)
         self.runs = TrialRuns(self)
-        self._papers: list[str] = []
+        self._papers: dict[str, TrialRow] = {}
         self.drive(self, 2)
 
     @property
@@ -115,11 +117,11 @@ class StudyDetailScreen(ConsoleScreen, StudyActions):
         self._facts.border_title = Content.assemble(("Studies ▸ ", "not bold"), name)
         self._facts.pull()
         self._show_page()
+        self._tell_papers()
 
     def _breathe(self) -> None:
         super()._breathe()
         self.reporter.report()
-        self._tell_papers()
         self.runs.look()
 
     def _show_page(self) -> None:
@@ -259,7 +261,7 @@ class StudyDetailScreen(ConsoleScreen, StudyActions):
 
     @safe
     def action_paper(self) -> None:
-        """Write the trial as a paper session file."""
+        """Write the trial as a session file, then offer to start it."""
         reason = self.why_not("study.paper")
         if reason:
             self.say(reason)
@@ -269,29 +271,45 @@ class StudyDetailScreen(ConsoleScreen, StudyActions):
             from engine.api.commands import WritePaperSession
 
             command = WritePaperSession(study_id=self.study_id, index=trial.index)
-            self._papers.append(self.console.engine.submit(command))
+            self._papers[self.console.engine.submit(command)] = trial
             self.say(f"Writing trial {trial.index} as a paper session …")
             self._tell_papers()
 
     def _tell_papers(self) -> None:
-        """Say where a session file was written, long enough to copy the command."""
-        for command_id in tuple(self._papers):
+        """Offer to start the session that was written; say why not if it was not."""
+        for command_id, trial in tuple(self._papers.items()):
             row = self.console.engine.command(command_id)
             if row is None or row.status in ("pending", "processing"):
                 continue
-            self._papers.remove(command_id)
-            done = row.status == "completed"
+            del self._papers[command_id]
             text = row.reason or f"The paper session is {row.status}."
             self.say(text)
-            self.notify(
-                text,
-                title="Paper session" if done else "No paper session",
-                severity="information" if done else "error",
-                timeout=_PAPER_S,
-                markup=False,
-            )
+            if row.status == "completed":
+                self._offer_session(text, trial)
+            else:
+                self.notify(
+                    text, title="No paper session", severity="error", timeout=_PAPER_S,
+                    markup=False,
+                )  # fmt: skip
+
+    def _offer_session(self, text: str, trial: TrialRow) -> None:
+        from engine.api.paper_file import RUN_HINT
+        from tui.modals.start_paper import SessionWanted
+
+        path = text.partition(RUN_HINT)[2]
+        if path and self.is_current:
+            self.post_message(SessionWanted(Path(path), parameters_text(trial.parameters)))
 
     # --- actions ---------------------------------------------------------------------------------
+
+    @property
+    def menu_scopes(self) -> tuple[Scope, ...]:
+        """The keys of the study on show."""
+        return (Scope.STUDY,)
+
+    def why_not_action(self, action_id: str) -> str:
+        """Return why an action of the menu is not possible now; empty if it is."""
+        return self.why_not(action_id)
 
     def chosen_studies(self) -> Sequence[StudyRow]:
         """Return the study, if it is still there."""

@@ -32,6 +32,8 @@ class Axes:
     y: str
     metric: str
     rule: str = "best"
+    fixed: tuple[tuple[str, str], ...] = ()
+    """Other parameters that are held at one value: a slice through the space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,9 @@ class HeatMap:
 
     def _show(self) -> None:
         axes, detail = self.axes, self.detail
-        self.columns, self.rows, self.cells, self.indexes = _cells(detail, axes)
-        self.failed = _failed_cells(detail, axes)
+        sliced = _slice(detail, axes)
+        self.columns, self.rows, self.cells, self.indexes = _cells(sliced, axes)
+        self.failed = _failed_cells(sliced, axes)
         known = [value for row in self.cells for value in row if value is not None]
         self.low, self.high = min(known, default=0.0), max(known, default=0.0)
         self.best = self._best_cell()
@@ -223,6 +226,19 @@ def _cells(
     if axes.y:
         return best.columns, best.rows, values, indexes
     return best.columns, ("",), (_diagonal(values),), (_diagonal(indexes),)
+
+
+def _slice(detail: StudyDetail, axes: Axes) -> StudyDetail:
+    """Return the study with only those trials that lie in the slice of *axes*."""
+    fixed = [(name, value) for name, value in axes.fixed if name not in (axes.x, axes.y)]
+    if not fixed:
+        return detail
+    trials = tuple(
+        trial
+        for trial in detail.trials
+        if all(str(trial.parameters.get(name)) == value for name, value in fixed)
+    )
+    return replace(detail, trials=trials)
 
 
 def _of_best(detail: StudyDetail, indexes: _Indexes, metric: str) -> _Cells:

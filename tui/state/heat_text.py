@@ -100,6 +100,9 @@ def _title(heat: HeatMap, plan: TilePlan) -> Line:
         (f"  {rule}" if many else "", "dim"),
         ("  lower is better" if heat.prefers_low else "", "dim"),
     ]
+    cut = [f"{name}={value}" for name, value in axes.fixed if name not in (axes.x, axes.y)]
+    if cut:
+        spans.append((f"  only {clean(' '.join(cut))}", "accent"))
     hidden = []
     if plan.columns < len(heat.columns):
         shown = f"{plan.left + 1}-{plan.left + plan.columns}"

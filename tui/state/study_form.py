@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 BACKENDS: Final = ("as in the file", "serial", "thread", "process", "kernel", "distributed")
 NOTHING: Final = "none"
+ALL: Final = "all"
+_SLICE: Final = "only "
 _MOST_WORKERS: Final = 1_024
 
 
@@ -78,6 +80,10 @@ def axes_fields(detail: StudyDetail, axes: Axes) -> tuple[FormField, ...]:
                      default=axes.rule,
                      help="The best of the trials that differ in other parameters, or their mean."),
            ) if rules else ()),
+        *(FormField(f"{_SLICE}{name}", name, "choice", required=False,
+                    choices=(ALL, *map(str, values)), default=dict(axes.fixed).get(name, ALL),
+                    help=f"Only trials with this {name}; it says nothing while it is an axis.")
+          for name, values in detail.parameters.items() if rules),
     )  # fmt: skip
 
 
@@ -97,4 +103,9 @@ def chosen_axes(typed: Mapping[str, str]) -> Axes:
         "" if down == NOTHING else down,
         typed.get("metric", ""),
         typed.get("rule", RULES[0]),
+        tuple(
+            (name.removeprefix(_SLICE), value)
+            for name, value in typed.items()
+            if name.startswith(_SLICE) and value != ALL
+        ),
     )

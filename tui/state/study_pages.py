@@ -178,13 +178,23 @@ def _strip(
     )  # fmt: skip
 
 
-def report_lines(detail: StudyDetail, width: int) -> list[Line]:
-    """Return what was run on what, with which seed, and the notes of the report."""
+def _luck_pairs(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what else could have come of the best trial: the bands of its Monte Carlo."""
+    pairs = []
+    for key, name in (("shuffled_trades", "trades shuffled"),
+                      ("bootstrapped_returns", "returns redrawn")):  # fmt: skip
+        bands = found.get(key)
+        if bands:
+            low, high = bands["total_return"][0], bands["total_return"][-1]
+            falls = bands["max_drawdown"]
+            text = (f"fall {format_share(falls[2])} (median) to {format_share(falls[-1])} (95 %), "
+                    f"return {format_percent(low)} to {format_percent(high)}")  # fmt: skip
+            pairs.append((name, text))
+    return pairs
+
+
+def _facts(detail: StudyDetail) -> list[tuple[str, str]]:
     row, report = detail.row, detail.report
-    lines: list[Line] = []
-    for note in report.get("notes") or ():
-        for place, text in enumerate(wrap_words(str(note), max(20, width - 4))):
-            lines.append(((f"{'   ' if place else ' ⚠ '}{text}", "warn"),))
     pairs: list[tuple[str, str]] = [
         ("file", row.source),
         ("started", format_date_time(row.created_ns)),
@@ -201,10 +211,33 @@ def report_lines(detail: StudyDetail, width: int) -> list[Line]:
         pairs.append((f"varies {name}", ", ".join(map(str, values))))
     for name, value in (report.get("manifest") or {}).items():
         pairs.append((str(name).replace("_", " "), str(value)))
+    overfitted = number_of(report.get("overfitting_probability"))
+    if number_of(report.get("deflated_sharpe")) is not None:
+        pairs.append(("deflated Sharpe", str(report.get("deflated_sharpe_source", ""))))
+    if overfitted is not None:
+        pairs.append(("overfitting", (f"{format_share(overfitted)} of splits: the best of one half "
+                       "is below the median of the other")))  # fmt: skip
+        pairs.append(("", str(report.get("overfitting_source", ""))))
+    pairs += _luck_pairs(report.get("monte_carlo") or {})
+    if detail.html_path:
+        pairs.append(("HTML report", detail.html_path))
     if report.get("table_hash"):
         pairs.append(("table hash", str(report["table_hash"])))
+    return pairs
+
+
+def report_lines(detail: StudyDetail, width: int) -> list[Line]:
+    """Return what was run on what, with which seed, and the notes of the report."""
+    report = detail.report
+    lines: list[Line] = []
+    for note in report.get("notes") or ():
+        for place, text in enumerate(wrap_words(str(note), max(20, width - 4))):
+            lines.append(((f"{'   ' if place else ' ⚠ '}{text}", "warn"),))
+    pairs = _facts(detail)
     label = min(18, max(len(clean(name)) for name, _ in pairs))
-    lines += [
-        ((f" {fit(clean(name), label)}  ", "dim"), (clean(value), "")) for name, value in pairs
-    ]
+    room = max(20, width - label - 4)
+    for name, value in pairs:
+        for place, text in enumerate(wrap_words(clean(value), room) or [""]):
+            shown = "" if place else clean(name)
+            lines.append(((f" {fit(shown, label)}  ", "dim"), (text, "")))
     return [*lines, (), *config_lines(detail.backtest, width)]

@@ -20,6 +20,7 @@ _SECOND_NS: Final = 1_000_000_000
 _STATES: Final = {
     "queued": ("○ queued", "dim"),
     "completed": ("✓ done", "ok"),
+    "held": ("= held", "warn bold"),
     "cancelled": ("◌ cancelled", "warn"),
     "failed": ("✗ failed", "error bold"),
     "interrupted": ("⚠ cut off", "warn bold"),
@@ -34,6 +35,8 @@ def study_state(row: StudyRow) -> Span:
         return (f"{progress_bar(row.progress, BAR_CELLS)} {format_share(row.progress)}{left}",
                 "accent bold")  # fmt: skip
     word, role = _STATES.get(status, (status, ""))
+    if status == "held":
+        word = f"{word} {format_share(row.progress)}"
     if status == "completed" and row.finished_ns is not None:
         word = f"{word} {format_duration((row.finished_ns - row.created_ns) / _SECOND_NS)}"
     return (word, role)

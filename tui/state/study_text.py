@@ -28,9 +28,12 @@ if TYPE_CHECKING:
 
 _LIKELY: Final = 0.95
 _DOUBTFUL: Final = 0.8
+_OVERFITTED: Final = 0.5
+"""A probability of overfitting above it: the best in sample is worse than the median later."""
 _NEXT: Final = {
     "queued": "It waits for the study before it. x takes it out of the queue.",
-    "running": "enter watches it; x ends it and keeps what was done.",
+    "running": "enter watches it; s holds it; x ends it and keeps what was done.",
+    "held": "s lets it go on; x ends it and keeps what was done.",
     "completed": "enter opens table, heat map, in-sample against out-of-sample.",
     "cancelled": "R goes on where it was ended; no finished trial runs again.",
     "interrupted": "R goes on where it was cut off; no finished trial runs again.",
@@ -52,7 +55,8 @@ def headline(row: StudyRow, width: int) -> Line:
         more = f"   {row.done:,} of {row.total:,} trials  {trials_per_s(row)}{left}"
     else:
         more = f"   {row.done:,} of {row.total:,} trials"
-    failed = (f"  ✗ {row.failed:,} failed" if row.failed else "", "error")
+    failed = (f"  {'✗ ' if row.failed else ''}{row.failed:,} failed",
+              "error" if row.failed else "dim")  # fmt: skip
     return ends(((f" {word}", role), (more, ""), failed), ((row.id, "dim"), (" ", "")), width)
 
 
@@ -82,7 +86,9 @@ def honesty_line(detail: StudyDetail) -> Line:
         (f"{row.done:,}", "bold"),
         ("   deflated Sharpe ", "dim"),
     ]
-    deflated = number_of(report.get("deflated_sharpe"))
+    deflated, overfitted = (
+        number_of(report.get(name)) for name in ("deflated_sharpe", "overfitting_probability")
+    )
     if deflated is None:
         waits = not row.status.is_final
         spans.append(("known at the end" if waits else UNKNOWN, "dim"))
@@ -100,6 +106,12 @@ def honesty_line(detail: StudyDetail) -> Line:
             (" out ", "dim"), (value_text(number_of(first.get("out_of_sample"))), "bold"),
         ]  # fmt: skip
         spans.append(decay_span(number_of(first.get("decay"))))
+    if overfitted is not None:
+        doubt = overfitted > _OVERFITTED
+        spans += [
+            ("   overfit ", "dim"),
+            (f"{100 * overfitted:.0f}%{' ⚠' if doubt else ''}", "warn" if doubt else ""),
+        ]
     return tuple(spans)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
+from engine.api.optimization_views import StudyStatus
 from engine.testing.fake_backtests import make_backtests
 from engine.testing.fake_console import FakeConsoleEngine
 from engine.testing.fake_studies import make_studies
@@ -247,11 +248,80 @@ async def test_enter_runs_a_trial_once_and_opens_its_backtest(open_console: Open
 
 
 async def test_a_trial_becomes_a_paper_session_file(open_console: OpenConsole) -> None:
-    async with open_console() as console:
+    async with open_console(FakeConsoleEngine(hold_commands=True)) as console:
         await console.press(*DONE, "enter", "right_square_bracket", "right", "P")
         (command,) = console.engine.submitted
         assert command.model_dump()["index"] == 22
         assert sent(console) == ["WritePaperSession"]
+        console.engine.finish("cmd-0001", reason="strategy 'mine' cannot run on paper")
+        await console.press("r")
+        assert top(console) == "StudyDetailScreen"
+        assert console.app.next_session is None
+
+
+async def test_one_key_starts_a_paper_session_in_the_place_of_this_one(
+    open_console: OpenConsole,
+) -> None:
+    async with open_console(FakeConsoleEngine(hold_commands=True)) as console:
+        await console.press(*DONE, "enter", "right_square_bracket", "right", "P")
+        console.engine.finish(
+            "cmd-0001", answer="written, start it with quarterdeck run /data/a b.yaml"
+        )
+        await console.press("r")
+        assert top(console) == "StartPaperDialog"
+        shown = console.shown("#begins")
+        assert "a b.yaml" in shown
+        assert "fast=15 slow=80" in shown
+        await console.press("enter")  # the focus is on staying
+        assert top(console) == "StudyDetailScreen"
+        assert console.app.next_session is None
+        await console.press("P")
+        console.engine.finish(
+            "cmd-0002", answer="written, start it with quarterdeck run /data/b.yaml"
+        )
+        await console.press("r")
+        await console.press("k")
+        assert sent(console)[-1] == "StopSession"
+        assert str(console.app.next_session) == "/data/b.yaml"
+
+
+async def test_a_study_is_held_and_goes_on(open_console: OpenConsole) -> None:
+    async with open_console() as console:
+        await console.press(*DONE, "s")
+        assert "only what runs can be held" in console.hint()
+        await console.press("k", "s")
+        assert sent(console) == ["HoldOptimization"]
+        studies = make_studies()
+        running = studies["opt-9e04b6d2"]
+        held = replace(running, row=replace(running.row, status=StudyStatus.HELD))
+        console.engine.replace_studies({**studies, "opt-9e04b6d2": held})
+        await console.press("r")
+        assert "= held 63%" in console.shown("#studies")
+        assert "s lets it go on" in console.shown("#study")
+        await console.press("s")
+        assert console.engine.submitted[-1].model_dump()["held"] is False
+
+
+async def test_a_study_is_exported(open_console: OpenConsole) -> None:
+    async with open_console() as console:
+        await console.press("8", "g", "E")
+        assert "has no trial to export yet" in console.hint()
+        await console.press("j", "j", "enter", "E")
+        await console.settle()
+        assert top(console) == "ExportStudyModal"
+        await console.press("enter")
+        await console.press("enter")
+        await console.settle()
+        assert console.engine.exported == [("opt-1ff93efb", "exports/sma-cross-spx")]
+        assert "Wrote 2 files" in console.hint()
+
+
+async def test_the_menu_of_a_study_lists_its_own_keys(open_console: OpenConsole) -> None:
+    async with open_console() as console:
+        await console.press(*DONE, "enter", "a")
+        shown = console.shown(".actions")
+        assert "slice of the others" in shown
+        assert "Start a paper session" in shown
 
 
 async def test_a_read_only_console_only_looks(open_console: OpenConsole) -> None:

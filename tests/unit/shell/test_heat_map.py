@@ -80,7 +80,19 @@ def test_a_cell_of_many_trials_shows_its_best_or_their_mean() -> None:
     assert heat.value == pytest.approx(best - 0.5)
     heat.choose(Axes("fast", "slow", "max_drawdown"))
     assert heat.prefers_low
-    assert len(axes_fields(detail, heat.axes)) == 4
+    names = [field.name for field in axes_fields(detail, heat.axes)]
+    assert names == ["x", "y", "metric", "rule", "only fast", "only slow", "only stop"]
+    typed = {"x": "fast", "y": "slow", "metric": "sharpe", "rule": "best", "only stop": "2",
+             "only fast": "all"}  # fmt: skip
+    axes = chosen_axes(typed)
+    assert axes.fixed == (("stop", "2"),)
+    heat.choose(axes)
+    assert heat.trial is not None
+    assert heat.trial.index == 117
+    assert heat.value == best - 1
+    title = "".join(text for text, _ in heat_lines(heat, plan_tiles(heat, 76, 20), 76,
+                                                   focused=True)[0])  # fmt: skip
+    assert "only stop=2" in title
 
 
 @pytest.mark.parametrize("size", [(20, 4), (40, 8), (76, 12), (118, 30), (198, 50)])
