@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from engine.backtest.result_view import TradeRow as TradeRow  # noqa: PLC0414 (for the console)
@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from engine.backtest.return_tables import Histogram, MonthReturn
     from engine.backtest.sampling import Candles
     from engine.model.bar_columns import FloatArray, IntArray
+
+
+TradeTerm: TypeAlias = tuple[str, str, str | float, bool]
+"""One condition on trades: field, sign, value, whether it must not hold. A text value, in lower
+case, is looked for in ``symbol``, ``side`` or ``why``, without a field in each of them."""
 
 
 class ResultTables(Protocol):
@@ -74,13 +79,30 @@ class ResultTables(Protocol):
         ...
 
     def trades(
-        self, start: int, count: int, *, sort: str = "number", descending: bool = False
+        self,
+        start: int,
+        count: int,
+        *,
+        sort: str = "number",
+        descending: bool = False,
+        where: Sequence[TradeTerm] = (),
     ) -> Sequence[TradeRow]:
-        """Return *count* trades from place *start* of the order by *sort*."""
+        """Return *count* trades from place *start* of the order by *sort*, those of *where*."""
         ...
 
-    def place_of(self, number: int, *, sort: str = "number", descending: bool = False) -> int:
-        """Return the place of trade *number* in the order by *sort*."""
+    def count_trades(self, where: Sequence[TradeTerm]) -> int:
+        """Return how many trades *where* is true of."""
+        ...
+
+    def place_of(
+        self,
+        number: int,
+        *,
+        sort: str = "number",
+        descending: bool = False,
+        where: Sequence[TradeTerm] = (),
+    ) -> int | None:
+        """Return the place of trade *number* in the order by *sort*; None if *where* is not so."""
         ...
 
     def trades_between(self, from_ns: int, to_ns: int, *, most: int = 500) -> Sequence[TradeRow]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import operator
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from engine.backtest.metric_series import drawdowns, equity_values, period_ends, simple_returns
 from engine.backtest.readable_tables import trade_prices
@@ -40,6 +42,23 @@ SORT_KEYS: Final = {
     "side": "side",
 }
 """Columns that trades can be sorted by, beside ``return`` and ``number``."""
+
+TradeTerm: TypeAlias = tuple[str, str, str | float, bool]
+"""One condition: field, sign, value, whether it must not hold."""
+
+_MONEY: Final = {
+    "pnl": "pnl_atoms",
+    "fees": "fees_atoms",
+    "worst": "mae_atoms",
+    "best": "mfe_atoms",
+}
+_COMPARE: Final[Mapping[str, Callable[[FloatArray, float], NDArray[np.bool_]]]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +109,15 @@ class ResultView:
         self._money_precision = int(self.document["money_precision"])
         self._orders: dict[tuple[str, bool], IntArray] = {}
         self._prices: dict[int, dict[str, IntArray]] = {}
+        nothing: tuple[TradeTerm, ...] = (("", "", "", False),)
+        self._last_mask: tuple[tuple[TradeTerm, ...], NDArray[np.bool_]] = (
+            nothing,
+            np.zeros(0, dtype=np.bool_),
+        )
+        self._last_chosen: tuple[tuple[str, bool, tuple[TradeTerm, ...]], IntArray] = (
+            ("", False, nothing),
+            np.zeros(0, dtype=np.int64),
+        )
 
     @cached_property
     def _equity(self) -> Table:
@@ -185,21 +213,102 @@ class ResultView:
         return len(self._trades)
 
     def trades(
-        self, start: int, count: int, *, sort: str = "number", descending: bool = False
+        self,
+        start: int,
+        count: int,
+        *,
+        sort: str = "number",
+        descending: bool = False,
+        where: Sequence[TradeTerm] = (),
     ) -> list[TradeRow]:
-        """Return *count* trades from place *start* of the order by *sort*.
+        """Return *count* trades from place *start* of the order by *sort*, those of *where*.
 
-        The order is computed once and kept.
+        The order is computed once and kept, so are the trades that the last *where* left.
 
         Raises:
-            ValueError: *sort* is no column.
+            ValueError: *sort* or a field of *where* is no column.
         """
-        order = self._order(sort, descending=descending)[start : start + count]
-        return self._rows(order)
+        order = self._chosen(sort, descending=descending, where=where)
+        return self._rows(order[start : start + count])
 
-    def place_of(self, number: int, *, sort: str = "number", descending: bool = False) -> int:
-        """Return the place of trade *number* in the order by *sort*."""
-        return int(np.flatnonzero(self._order(sort, descending=descending) == number)[0])
+    def count_trades(self, where: Sequence[TradeTerm]) -> int:
+        """Return how many trades *where* is true of."""
+        return int(np.count_nonzero(self._mask(where)))
+
+    def place_of(
+        self,
+        number: int,
+        *,
+        sort: str = "number",
+        descending: bool = False,
+        where: Sequence[TradeTerm] = (),
+    ) -> int | None:
+        """Return the place of trade *number* in the order by *sort*; None if *where* leaves it."""
+        order = self._chosen(sort, descending=descending, where=where)
+        places = np.flatnonzero(order == number)
+        return int(places[0]) if len(places) else None
+
+    def _chosen(self, sort: str, *, descending: bool, where: Sequence[TradeTerm]) -> IntArray:
+        order = self._order(sort, descending=descending)
+        if not where:
+            return order
+        key = (sort, descending, tuple(where))
+        if self._last_chosen[0] != key:
+            self._last_chosen = (key, order[self._mask(where)[order]])
+        return self._last_chosen[1]
+
+    def _mask(self, where: Sequence[TradeTerm]) -> NDArray[np.bool_]:
+        key = tuple(where)
+        if self._last_mask[0] != key:
+            mask = np.ones(self.trade_count, dtype=np.bool_)
+            for field, sign, value, is_not in key:
+                mask &= self._holds(field, sign, value) ^ is_not
+            self._last_mask = (key, mask)
+        return self._last_mask[1]
+
+    def _holds(self, field: str, sign: str, value: str | float) -> NDArray[np.bool_]:
+        if not isinstance(value, str):
+            return _COMPARE[sign](self._numbers_of(field), value)
+        found = np.zeros(self.trade_count, dtype=np.bool_)
+        for name in (field,) if field else ("symbol", "side", "why"):
+            column, words = self._words_of(name)
+            codes = [code for code, word in words.items() if value in word.casefold()]
+            found |= np.isin(column, codes)
+        return found
+
+    def _words_of(self, field: str) -> tuple[IntArray, Mapping[int, str]]:
+        """Return a column of codes, and the word of each code."""
+        table = self._trades
+        if field == "symbol":
+            names = [one.symbol for one in self.instruments]
+            return table["symbol"], dict(enumerate(names))
+        if field == "side":
+            return table["side"], {1: "long", -1: "short"}
+        if field == "why":
+            words = (reason.replace("_", " ") for reason in FILL_REASONS)
+            return table["exit_reason"], dict(enumerate(words))
+        raise ValueError(f"where: {field!r} is no text of trades, use symbol, side, why")
+
+    def _numbers_of(self, field: str) -> FloatArray:
+        table = self._trades
+        if field == "number":
+            return np.arange(1, len(table) + 1, dtype=np.float64)
+        if field == "return":
+            return trade_returns(table)
+        if field in ("in", "out"):
+            column = "entry_atoms" if field == "in" else "exit_atoms"
+            return trade_prices(table, column, self.instruments)
+        if field == "qty":
+            lot = np.array([float(one.lot) for one in self.instruments])
+            held: FloatArray = table["lots"] * lot[table["symbol"]]
+            return held
+        if field == "bars":
+            return table["bars_held"].astype(np.float64)
+        if field in _MONEY:
+            atoms: FloatArray = table[_MONEY[field]].astype(np.float64)
+            return atoms / 10.0**self._money_precision
+        known = ", ".join(("number", "qty", "in", "out", "return", "bars", *_MONEY))
+        raise ValueError(f"where: {field!r} is no number of trades, use {known}")
 
     def trades_between(self, from_ns: int, to_ns: int, *, most: int = 500) -> list[TradeRow]:
         """Return trades that touch the time between two stamps, evenly thinned to *most*."""

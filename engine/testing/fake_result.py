@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
 
-from engine.backtest.result_view import TradeRow
+from engine.backtest.result_view import TradeRow, TradeTerm
 from engine.backtest.results import InstrumentFacts
 from engine.backtest.return_tables import (
     Histogram,
@@ -33,14 +33,24 @@ class FakeResult:
         trades: number of round trips, evenly spread.
         metrics: what the metrics tab shows.
         final: the last equity.
+        symbols: one or several; trades take turns.
     """
 
     def __init__(
-        self, *, seed: int, days: int, trades: int, metrics: Mapping[str, Any], final: float
+        self,
+        *,
+        seed: int,
+        days: int,
+        trades: int,
+        metrics: Mapping[str, Any],
+        final: float,
+        symbols: Sequence[str] = ("SPX",),
     ) -> None:
         self.metrics: Mapping[str, Any] = metrics
         self.document: Mapping[str, Any] = {"metrics": {"values": metrics}, "warnings": []}
-        self.instruments = (InstrumentFacts("SPX", Decimal("0.01"), Decimal(1), Decimal(1), 1),)
+        self.instruments = tuple(
+            InstrumentFacts(one, Decimal("0.01"), Decimal(1), Decimal(1), 1) for one in symbols
+        )
         steps = np.arange(days)
         self._ts: IntArray = (_START_NS + (steps + 1) * DAY_NS).astype(np.int64)
         noise = np.sin(steps * 0.71 + seed) + np.sin(steps * 0.173 * (1 + seed % 5)) * 1.7
@@ -82,8 +92,8 @@ class FakeResult:
         return min_max_buckets(self._ts[part], values[part], buckets)
 
     def has_prices(self, symbol: int = 0) -> bool:
-        """Whether there are bars of *symbol*: of the only one."""
-        return symbol == 0
+        """Whether there are bars of *symbol*."""
+        return symbol < len(self.instruments)
 
     def price(
         self,
@@ -94,21 +104,52 @@ class FakeResult:
         to_ns: int | None = None,
     ) -> Candles:
         """Return at most *buckets* bars."""
-        del symbol
         part = self._range(from_ns, to_ns)
-        close = self._close[part]
+        close = self._close[part] + 100.0 * symbol
         prices = (close - 1.0, close + 4.0, close - 5.0, close)
         return candles(self._ts[part] - DAY_NS, self._ts[part], prices, buckets)
 
     def trades(
-        self, start: int, count: int, *, sort: str = "number", descending: bool = False
+        self,
+        start: int,
+        count: int,
+        *,
+        sort: str = "number",
+        descending: bool = False,
+        where: Sequence[TradeTerm] = (),
     ) -> list[TradeRow]:
-        """Return *count* trades from place *start* of the order by *sort*."""
-        return [self._trade(one) for one in self._order(sort, descending)[start : start + count]]
+        """Return *count* trades from place *start* of the order by *sort*, those of *where*."""
+        order = [one for one in self._order(sort, descending) if self._is_in(one, where)]
+        return [self._trade(one) for one in order[start : start + count]]
 
-    def place_of(self, number: int, *, sort: str = "number", descending: bool = False) -> int:
-        """Return the place of trade *number* in the order by *sort*."""
-        return self._order(sort, descending).index(number)
+    def count_trades(self, where: Sequence[TradeTerm]) -> int:
+        """Return how many trades *where* is true of."""
+        return sum(self._is_in(one, where) for one in range(self.trade_count))
+
+    def place_of(
+        self,
+        number: int,
+        *,
+        sort: str = "number",
+        descending: bool = False,
+        where: Sequence[TradeTerm] = (),
+    ) -> int | None:
+        """Return the place of trade *number* in the order by *sort*; None if *where* is not so."""
+        order = [one for one in self._order(sort, descending) if self._is_in(one, where)]
+        return order.index(number) if number in order else None
+
+    def _is_in(self, number: int, where: Sequence[TradeTerm]) -> bool:
+        """Know the fields side and pnl; enough for a screen."""
+        row = self._trade(number)
+        for field, sign, value, is_not in where:
+            if isinstance(value, str):
+                holds = value in ("long" if row.side > 0 else "short")
+            else:
+                pnl = float(row.pnl)
+                holds = {"pnl>": pnl > value, "pnl<": pnl < value}[f"{field}{sign}"]
+            if holds == is_not:
+                return False
+        return True
 
     def trades_between(self, from_ns: int, to_ns: int, *, most: int = 500) -> list[TradeRow]:
         """Return trades that touch the time between two stamps."""
@@ -145,7 +186,8 @@ class FakeResult:
         side = -1 if number % 5 == 4 else 1
         gain = round((sold - bought) * side * 90, 2)
         return TradeRow(
-            number=number, symbol="SPX", side=side, qty=Decimal(90), entry_bar=first,
+            number=number, symbol=self.instruments[number % len(self.instruments)].symbol,
+            side=side, qty=Decimal(90), entry_bar=first,
             exit_bar=last, entry_ns=int(self._ts[first]), exit_ns=int(self._ts[last]),
             entry_price=bought, exit_price=sold, pnl=Decimal(str(gain)), fees=Decimal("2.00"),
             return_pct=(sold / bought - 1) * side, mae=Decimal(-120), mfe=Decimal(310),

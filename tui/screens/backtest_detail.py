@@ -39,6 +39,7 @@ from tui.widgets.trade_table import TradeTable
 if TYPE_CHECKING:
     from engine.api.backtest_views import BacktestDetail, BacktestRow
     from tui.state.result_reader import ChartData, ResultReader
+    from tui.widgets.prompt_bar import PromptBar
 
 _FPS: Final = 5.0
 _LEAST_SAMPLES: Final = 12
@@ -124,6 +125,8 @@ class BacktestDetailScreen(BacktestActions):
         self._problem = ""
         self._tab = "Trades"
         self._window = (0, 0)
+        self._symbol = 0
+        self._prompt: PromptBar | None = None
         self._request = 0
         self._lock = Lock()
         self._zoomed = ""
@@ -256,18 +259,26 @@ class BacktestDetailScreen(BacktestActions):
             return
         self._request += 1
         self.run_worker(
-            partial(self._read, self._reader, self._request, 2 * self.chart.cells, self._window),
+            partial(
+                self._read, self._reader, self._request, 2 * self.chart.cells, self._window,
+                self._symbol,
+            ),
             thread=True, exit_on_error=False, group="chart",
         )  # fmt: skip
 
     def _read(
-        self, reader: ResultReader, number: int, buckets: int, window: tuple[int, int]
+        self,
+        reader: ResultReader,
+        number: int,
+        buckets: int,
+        window: tuple[int, int],
+        symbol: int,
     ) -> None:
         with self._lock:  # one view belongs to one thread at a time
             if number != self._request:
                 return
             try:
-                data, problem = reader.chart(buckets, *window), ""
+                data, problem = reader.chart(buckets, *window, symbol=symbol), ""
             except Exception as error:  # noqa: BLE001 (boundary: the files may be damaged)
                 data, problem = None, f"{getattr(error, 'message', error)}"
         self.post_message(self.Loaded(number, data, problem))
@@ -334,6 +345,16 @@ class BacktestDetailScreen(BacktestActions):
         chart.repaint()
         self.say(f"Chart: {chart.kind}.")
 
+    def action_next_symbol(self) -> None:
+        """Draw the price of the next symbol, with its trades."""
+        symbols = () if self._reader is None else self._reader.facts.symbols
+        if len(symbols) < 2:
+            self.say(self.why_not("result.symbol"))
+            return
+        self._symbol = (self._symbol + 1) % len(symbols)
+        self._load()
+        self.say(f"Price of {clean(symbols[self._symbol])}, {self._symbol + 1} of {len(symbols)}.")
+
     # --- chart and trades, linked ----------------------------------------------------------------
 
     @on(ResultChart.Moved)
@@ -363,6 +384,7 @@ class BacktestDetailScreen(BacktestActions):
         event.stop()
         row = self.table.model.current
         if row is not None and self.table.has_focus:
+            self._show_symbol(row.symbol)
             self._go_to(row.entry_ns)
 
     @on(LiveTable.RowOpened, "#trades")
@@ -373,6 +395,7 @@ class BacktestDetailScreen(BacktestActions):
         if row is None:
             return
         span = max(1, row.exit_ns - row.entry_ns)
+        self._show_symbol(row.symbol)
         self.chart.put_cursor(row.entry_ns)
         self._set_window(row.entry_ns - span, row.exit_ns + span)
         self.chart.focus()
@@ -384,11 +407,23 @@ class BacktestDetailScreen(BacktestActions):
             self.say("There is no trade.")
             return
         model = self.table.model
-        place = min(max(0, model.cursor + by), self._reader.facts.trade_count - 1)
+        shown = model.window.matching
+        if not shown:
+            self.say("No trade passes the filter; / changes it.")
+            return
+        place = min(max(0, model.cursor + by), shown - 1)
         self.table.go_to(place)
         row = model.current
         if row is not None:
+            self._show_symbol(row.symbol)
             self._go_to(row.entry_ns)
+
+    def _show_symbol(self, symbol: str) -> None:
+        """Draw the price of *symbol*, in whose trade the operator looks."""
+        symbols = () if self._reader is None else self._reader.facts.symbols
+        if symbol in symbols and symbols.index(symbol) != self._symbol:
+            self._symbol = symbols.index(symbol)
+            self._load()
 
     def _go_to(self, at_ns: int) -> None:
         from_ns, to_ns = self._window
@@ -501,6 +536,9 @@ class BacktestDetailScreen(BacktestActions):
         """Return why an action is not possible now; empty if it is."""
         if action_id == "bt.compare":
             return "Two or more are marked in the list with space; then m compares them."
+        if action_id == "result.symbol":
+            symbols = () if self._reader is None else self._reader.facts.symbols
+            return "" if len(symbols) > 1 else "This run has one symbol."
         return self.why_not_backtest(action_id) if action_id.startswith("bt.") else ""
 
     why_not_action = why_not
@@ -519,9 +557,11 @@ class BacktestDetailScreen(BacktestActions):
         self.say(self.why_not("bt.compare"))
 
     def action_back(self) -> None:
-        """Close the maximised panel, else go back to the list."""
+        """Close the maximised panel or the filter, else go back to the list."""
         if self._zoomed:
             self.action_zoom()
+        elif self._tab == "Trades" and self.table.model.query.filter_text:
+            self.table.set_filter("")
         else:
             _ = self.dismiss(None)
 
@@ -571,8 +611,36 @@ class BacktestDetailScreen(BacktestActions):
 
     @on(LiveTable.FilterWanted)
     def _filter_wanted(self, event: LiveTable.FilterWanted) -> None:
+        """Ask for a filter of the trades; it works while it is typed."""
+        from tui.widgets.prompt_bar import PromptBar
+
         event.stop()
-        self.say("Trades are sorted (o), not filtered; ( and ) walk along the chart.")
+        if self._prompt is None:
+            self._prompt = PromptBar("/", text=event.table.model.query.filter_text)
+            _ = self.mount(self._prompt, before=self.query_one(KeyBar))
+
+    def on_prompt_bar_changed(self, event: PromptBar.Changed) -> None:
+        """Filter while typing."""
+        self.table.set_filter(event.text)
+        window = self.table.model.window
+        event.bar.set_note(window.error or f"{window.matching:,} of {window.total:,}")
+
+    def on_prompt_bar_accepted(self, event: PromptBar.Accepted) -> None:
+        """Keep the filter."""
+        event.stop()
+        self._close_prompt()
+
+    def on_prompt_bar_dismissed(self, event: PromptBar.Dismissed) -> None:
+        """Take the filter back."""
+        event.stop()
+        self.table.set_filter("")
+        self._close_prompt()
+
+    def _close_prompt(self) -> None:
+        prompt, self._prompt = self._prompt, None
+        if prompt is not None:
+            _ = prompt.remove()
+        self.table.focus()
 
     @on(LiveTable.SortWanted)
     def _sort_wanted(self, event: LiveTable.SortWanted) -> None:

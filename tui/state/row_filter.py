@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping
-from typing import Final, Generic
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Generic, NamedTuple
 
 from tui.state.columns import RowT
 
@@ -45,41 +45,74 @@ class RowFilter(Generic[RowT]):
         Raises:
             RowFilterError: an unclosed quote, an unknown field or a bad number.
         """
-        if text.count('"') % 2:
-            raise RowFilterError(f"the quote in {text.strip()!r} is not closed")
-        terms = [self._term(token) for token in _TOKEN.findall(text)]
+        found = parse_terms(text, texts=tuple(self._texts), numbers=tuple(self._numbers))
+        terms = [self._predicate(term) for term in found]
         return lambda row: all(term(row) for term in terms)
 
-    def _term(self, token: str) -> Callable[[RowT], bool]:
-        if token.startswith("!") and len(token) > 1:
-            inner = self._term(token[1:])
-            return lambda row: not inner(row)
-        match = _TERM.fullmatch(token)
-        if match is None:
-            word = token.replace('"', "").casefold()
-            return lambda row: any(word in read(row).casefold() for read in self._texts.values())
-        name, sign, value = match.group(1).lower(), match.group(2), match.group(3)
-        return self._field(name, sign, value.replace('"', ""))
+    def _predicate(self, term: Term) -> Callable[[RowT], bool]:
+        holds = self._plain(term)
+        return (lambda row: not holds(row)) if term.is_not else holds
 
-    def _field(self, name: str, sign: str, value: str) -> Callable[[RowT], bool]:
-        read_text = self._texts.get(name)
-        if read_text is not None and sign == ":":
-            needle = value.casefold()
-            return lambda row: needle in read_text(row).casefold()
-        if read_text is not None:
-            raise RowFilterError(f"{name} is text: write {name}:{value or 'value'}")
-        read = self._numbers.get(name)
-        if read is None:
-            known = ", ".join((*self._texts, *self._numbers))
-            raise RowFilterError(f"there is no field {name!r}; fields are {known}")
-        bound = _number(name, sign, value)
-        compare = _COMPARE["=" if sign == ":" else sign]
+    def _plain(self, term: Term) -> Callable[[RowT], bool]:
+        bound = term.value
+        if isinstance(bound, str):
+            readers = list(self._texts.values()) if not term.field else [self._texts[term.field]]
+            return lambda row: any(bound in read(row).casefold() for read in readers)
+        read = self._numbers[term.field]
+        compare = _COMPARE[term.sign]
 
         def matches(row: RowT) -> bool:
             present = read(row)
             return present is not None and compare(present, bound)
 
         return matches
+
+
+class Term(NamedTuple):
+    """One condition: *field* compared by *sign* with *value*.
+
+    A text value is in lower case and must be contained; without a field, in any text field.
+    """
+
+    field: str
+    sign: str
+    value: str | float
+    is_not: bool = False
+
+
+def parse_terms(text: str, *, texts: Sequence[str], numbers: Sequence[str]) -> tuple[Term, ...]:
+    """Return the conditions of a filter, all of which must hold.
+
+    Args:
+        text: what was typed.
+        texts: names of the text fields.
+        numbers: names of the number fields.
+
+    Raises:
+        RowFilterError: an unclosed quote, an unknown field or a bad number.
+    """
+    if text.count('"') % 2:
+        raise RowFilterError(f"the quote in {text.strip()!r} is not closed")
+    return tuple(_term(token, texts, numbers) for token in _TOKEN.findall(text))
+
+
+def _term(token: str, texts: Sequence[str], numbers: Sequence[str]) -> Term:
+    if token.startswith("!") and len(token) > 1:
+        inner = _term(token[1:], texts, numbers)
+        return inner._replace(is_not=not inner.is_not)
+    match = _TERM.fullmatch(token)
+    if match is None:
+        return Term("", ":", token.replace('"', "").casefold())
+    name, sign = match.group(1).lower(), match.group(2)
+    value = match.group(3).replace('"', "")
+    if name in texts:
+        if sign != ":":
+            raise RowFilterError(f"{name} is text: write {name}:{value or 'value'}")
+        return Term(name, sign, value.casefold())
+    if name not in numbers:
+        known = ", ".join((*texts, *numbers))
+        raise RowFilterError(f"there is no field {name!r}; fields are {known}")
+    return Term(name, "=" if sign == ":" else sign, _number(name, sign, value))
 
 
 def _number(name: str, sign: str, value: str) -> float:

@@ -13,6 +13,7 @@ from tui.formatting import (
 )
 from tui.formatting.money import direction
 from tui.state.columns import Column
+from tui.state.row_filter import RowFilterError, parse_terms
 from tui.state.table import Query, Window
 from tui.state.text import Span
 
@@ -24,7 +25,8 @@ _SORTS: Final = frozenset(
     {"number", "return", "entry", "exit", "pnl", "bars", "fees", "qty", "mae", "mfe", "symbol",
      "side"}
 )  # fmt: skip
-_NO_FILTER: Final = "trades are not filtered: o sorts them, ( and ) walk along the chart"
+_TEXTS: Final = ("symbol", "side", "why")
+_NUMBERS: Final = ("number", "qty", "in", "out", "pnl", "return", "bars", "fees", "worst", "best")
 
 
 def side_span(row: TradeRow) -> Span:
@@ -83,19 +85,30 @@ class TradeSource:
         if self.view is None:
             return Window()
         total = self.view.trade_count
-        if query.filter_text:
-            return Window((), start, 0, total, _NO_FILTER)
-        rows = self.view.trades(start, count, sort=_sort(query), descending=query.descending)
-        return Window(tuple(rows), start, total, total)
+        try:
+            where = parse_terms(query.filter_text, texts=_TEXTS, numbers=_NUMBERS)
+        except RowFilterError as error:
+            return Window((), start, 0, total, str(error))
+        matching = self.view.count_trades(where) if where else total
+        rows = self.view.trades(
+            start, count, sort=_sort(query), descending=query.descending, where=where
+        )
+        return Window(tuple(rows), start, matching, total)
 
     def index_of(self, query: Query, row_id: str) -> int | None:
         """Return where the trade is under *query*, or None."""
-        if self.view is None or not row_id.isdecimal() or query.filter_text:
+        if self.view is None or not row_id.isdecimal():
             return None
         number = int(row_id)
         if number >= self.view.trade_count:
             return None
-        return self.view.place_of(number, sort=_sort(query), descending=query.descending)
+        try:
+            where = parse_terms(query.filter_text, texts=_TEXTS, numbers=_NUMBERS)
+        except RowFilterError:
+            return None
+        return self.view.place_of(
+            number, sort=_sort(query), descending=query.descending, where=where
+        )
 
     def row_id(self, row: TradeRow) -> str:
         """Return the trade's number as text."""

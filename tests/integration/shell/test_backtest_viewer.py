@@ -11,6 +11,7 @@ import pytest
 
 from engine.testing.fake_backtests import make_backtests
 from engine.testing.fake_console import FakeConsoleEngine
+from engine.testing.fake_result import FakeResult
 from tests.integration.shell.conftest import Console, OpenConsole
 from tui.screens.backtest_detail import BacktestDetailScreen
 from tui.settings import Settings
@@ -128,8 +129,6 @@ async def test_tabs_zoom_copies_and_sorting(open_console: OpenConsole) -> None:
         await console.press("right_square_bracket", "tab", "o", "p")
         rows = trades(console).model.rows
         assert [row.pnl for row in rows] == sorted((row.pnl for row in rows), reverse=True)
-        await console.press("slash")
-        assert "sorted (o), not filtered" in console.hint()
         height = trades(console).size.height
         await console.press("z")
         assert trades(console).size.height > height
@@ -280,3 +279,66 @@ def test_every_sample_backtest_is_offered() -> None:
     found = sample_backtests()
     assert next(iter(found)) == "sma_cross"
     assert all(Path(path).is_file() for path in found.values())
+
+
+async def test_trades_are_filtered_while_it_is_typed(open_console: OpenConsole) -> None:
+    async with open_console() as console:
+        await to_viewer(console)
+        await console.press("tab", "slash")
+        await console.press(*"side:short")
+        await console.settle()
+        rows = trades(console).model.rows
+        assert rows
+        assert {row.side for row in rows} == {-1}
+        assert trades(console).model.window.matching == 17
+        await console.press("enter")
+        assert console.app.focused is trades(console)
+        first = trades(console).model.current
+        assert first is not None
+        await console.press("right_parenthesis")
+        second = trades(console).model.current
+        assert second is not None
+        assert (second.side, second.number > first.number) == (-1, True)
+        await console.press("slash", *" pnl:x")
+        await console.settle()
+        assert trades(console).model.window.error == "pnl: needs a number, not 'x': pnl:0"
+        await console.press("escape")
+        await console.settle()
+        assert trades(console).model.window.matching == 88
+        await console.press("slash", *"side:short", "enter", "escape")
+        assert trades(console).model.window.matching == 88
+        assert isinstance(console.app.screen, BacktestDetailScreen)
+
+
+class TwoSymbols(FakeConsoleEngine):
+    def backtest_result(self, backtest_id: str) -> FakeResult | None:
+        made = super().backtest_result(backtest_id)
+        if made is None:
+            return None
+        return FakeResult(
+            seed=5, days=300, trades=20, metrics=made.metrics, final=9e4, symbols=("SPX", "NDX")
+        )
+
+
+async def test_the_price_is_that_of_any_symbol_of_the_run(open_console: OpenConsole) -> None:
+    async with open_console(TwoSymbols()) as console:
+        await to_viewer(console)
+        await console.press("c")
+        assert "NDX" not in console.shown("#chart")
+        await console.press("i")
+        assert "Price of NDX, 2 of 2." in console.hint()
+        await console.settle()
+        assert "NDX" in console.shown("#chart")
+        await console.press("tab", "g", "j", "j")
+        await console.settle()
+        row = trades(console).model.current
+        assert row is not None
+        assert (row.number, row.symbol) == (2, "SPX")
+        assert "SPX" in console.shown("#chart")
+
+
+async def test_a_run_over_one_symbol_says_so(open_console: OpenConsole) -> None:
+    async with open_console() as console:
+        await to_viewer(console)
+        await console.press("i")
+        assert "This run has one symbol." in console.hint()

@@ -145,3 +145,27 @@ def test_no_bars_make_no_candles() -> None:
     none = np.zeros(0, dtype=np.int64)
     empty = np.zeros(0)
     assert len(candles(none, none, (empty, empty, empty, empty), 5)) == 0
+
+
+def test_trades_are_filtered_by_words_and_numbers(view: ResultView) -> None:
+    everything = view.trades(0, view.trade_count)
+    wins = [row.number for row in everything if row.pnl > 0]
+    where = (("pnl", ">", 0.0, False),)
+    assert view.count_trades(where) == len(wins)
+    assert [row.number for row in view.trades(0, 1000, where=where)] == wins
+    assert view.count_trades((("pnl", ">", 0.0, True),)) == len(everything) - len(wins)
+    symbol = view.instruments[0].symbol.casefold()
+    both = (("", ":", symbol, False), ("side", ":", "long", False), ("bars", ">=", 10.0, False))
+    held = [row for row in everything if row.side > 0 and row.bars_held >= 10]
+    best = sorted(held, key=lambda row: -row.pnl)
+    shown = view.trades(0, 5, sort="pnl", descending=True, where=both)
+    assert [row.pnl for row in shown] == [row.pnl for row in best[:5]]
+    assert view.place_of(shown[2].number, sort="pnl", descending=True, where=both) == 2
+    assert view.place_of(wins[0], where=(("number", "=", 0.0, False),)) is None
+    assert view.count_trades((("why", ":", "nothing of the kind", False),)) == 0
+    for field in ("number", "qty", "in", "out", "return", "bars", "pnl", "fees", "worst", "best"):
+        assert 0 <= view.count_trades(((field, "<=", 0.0, False),)) <= view.trade_count
+    with pytest.raises(ValueError, match="'colour' is no number of trades, use number, qty, in"):
+        view.count_trades((("colour", "<", 1.0, False),))
+    with pytest.raises(ValueError, match="'tag' is no text of trades, use symbol, side, why"):
+        view.count_trades((("tag", ":", "x", False),))
