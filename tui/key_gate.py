@@ -21,6 +21,9 @@ _LOOK_S: Final = 0.05
 """How often it is asked whether a widget that does not answer is still there."""
 _PATIENCE_S: Final = 10.0
 """After this long without an answer whatever was typed ahead is dropped, never obeyed."""
+MOST_HELD: Final = 1_000
+"""Keys that wait; more, such as a file sent to the terminal by mistake, are dropped."""
+_WAY_OUT: Final = "ctrl+c"
 
 
 class KeyGate:
@@ -48,7 +51,10 @@ class KeyGate:
             self._next = None
             return False
         if self.busy:
-            self._held.append(event)
+            if getattr(event, "key", "") == _WAY_OUT:
+                self._held.clear()  # whoever wants out does not wait for what was typed before
+            if len(self._held) < MOST_HELD:
+                self._held.append(event)
             return True
         self.busy = True
         return False

@@ -12,6 +12,7 @@ from textual.widgets import Input
 from engine.api import views
 from engine.testing.fake_console import FakeConsoleEngine
 from tests.integration.shell.conftest import Console, OpenConsole
+from tui.key_gate import MOST_HELD, KeyGate
 from tui.modals.create_executor import CreateExecutorModal
 from tui.widgets.live_table import LiveTable
 from tui.widgets.prompt_bar import PromptInput
@@ -136,3 +137,18 @@ async def test_a_paste_behind_the_key_of_a_prompt_is_its_text(open_console: Open
         console.app.post_message(events.Paste("xy"))
         await settled(console)
         assert console.app.screen.query_one(PromptInput).value == "xy"
+
+
+async def test_a_file_sent_as_keys_is_cut_off_and_ctrl_c_does_not_wait_for_it(
+    open_console: OpenConsole,
+) -> None:
+    async with open_console() as console:
+        burst(console, "/" + "x" * (2 * MOST_HELD))
+        burst(console, ("ctrl+c",))
+        await settled(console)
+        assert len(console.app.screen.query_one(PromptInput).value) < 2
+        assert "ctrl+c again" in console.hint()
+        gate = KeyGate(console.app)
+        keys = [events.Key("x", "x") for _ in range(MOST_HELD + 9)]
+        assert [gate.holds(key) for key in keys] == [False, *(True for _ in keys[1:])]
+        assert len(gate._held) == MOST_HELD
