@@ -59,19 +59,14 @@ def target_name(row: CommandRow) -> str:
 
 def _outcome(rows: list[CommandRow]) -> Outcome:
     first = rows[0]
-    if first.status == "completed":
-        return Outcome(_sentence(_done(rows)), ok=True)
-    reason = first.reason or first.status
-    return Outcome(
-        _sentence(f"could not {words_of(first.kind).verb} {_objects(rows)}: {reason}"), ok=False
-    )
-
-
-def _done(rows: list[CommandRow]) -> str:
-    first = rows[0]
+    if first.status != "completed":
+        what = f"{words_of(first.kind).verb} {_objects(rows)}"
+        return Outcome(clean(f"Could not {what}: {first.reason or first.status}"), ok=False)
     if len(rows) == 1 and first.reason:  # the engine has said it in a sentence
-        return first.reason.replace(first.target, target_name(first))
-    return f"{words_of(first.kind).past} {_objects(rows)}"
+        name = target_name(first)
+        said = first.reason.replace(first.target, name)
+        return Outcome(clean(said if said.startswith(name) else _capital(said)), ok=True)
+    return Outcome(clean(_capital(f"{words_of(first.kind).past} {_objects(rows)}")), ok=True)
 
 
 def _objects(rows: list[CommandRow]) -> str:
@@ -84,5 +79,5 @@ def _objects(rows: list[CommandRow]) -> str:
     return f"{plural(len(rows), noun)}: {names}" if noun else names
 
 
-def _sentence(text: str) -> str:
-    return clean(text[:1].upper() + text[1:])
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -73,7 +73,7 @@ def test_what_went_well_is_said_in_the_words_of_the_engine_or_in_one_sentence() 
     run = engine.submit(RunAgentNow(session="main", agent_id="prices"))
     watch.add([run])
     engine.finish(run, answer="prices ran: 3 quotes")
-    assert [one.text for one in watch.outcomes()] == ["Prices ran: 3 quotes"]
+    assert [one.text for one in watch.outcomes()] == ["prices ran: 3 quotes"]
     (long,) = stop(engine, LONG)
     watch.add([long])
     engine.finish(long, answer=f"executor {LONG} stops")
