@@ -39,6 +39,14 @@ _METRICS: Final = (
     ("var_95", "cvar_95", "psr", "dsr"),
     ("fees_total", "slippage_total", "funding_total", "final_equity"),
 )
+_TITLES: Final = {
+    "max_drawdown_duration": "longest drawdown",
+    "max_consecutive_wins": "wins in a row",
+    "max_consecutive_losses": "losses in a row",
+}
+"""Names that would not fit into their column."""
+_METRIC_CELLS: Final = 28
+_WIDE_TRADES: Final = 112
 _BRAILLE: Final = 0x2800
 _DOTS: Final = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _BAR_WIDTH: Final = 24
@@ -105,13 +113,13 @@ def report_lines(
     """Return metrics, plots and trades of a finished or partial run."""
     yield from _head(summary)
     yield ""
-    yield from metric_lines(summary)
+    yield from metric_lines(summary, width=width)
     if len(equity) > 1:
         yield ""
         yield from plot_lines("equity", equity, width=width, height=8)
         yield from plot_lines("drawdown", drawdown, width=width, height=4, is_percent=True)
     yield ""
-    yield from trade_table(trades, trade_count)
+    yield from trade_table(trades, trade_count, width=width)
     yield from _tail(summary, files)
 
 
@@ -131,11 +139,18 @@ def _head(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"  error: {summary['error']}"
 
 
-def metric_lines(summary: Mapping[str, Any]) -> Iterator[str]:
-    """Return the metrics as a table of four columns."""
-    for row in _METRICS:
-        cells = [f"{name.replace('_', ' ')[:14]:<15}{_shown(name, summary):>12}" for name in row]
+def metric_lines(summary: Mapping[str, Any], *, width: int) -> Iterator[str]:
+    """Return the metrics as a table of at most four columns in *width* cells."""
+    names = [name for row in _METRICS for name in row]
+    columns = min(max((width + 2) // (_METRIC_CELLS + 2), 1), len(_METRICS[0]))
+    for start in range(0, len(names), columns):
+        cells = [_metric(name, summary) for name in names[start : start + columns]]
         yield "  ".join(cells).rstrip()
+
+
+def _metric(name: str, summary: Mapping[str, Any]) -> str:
+    title = _TITLES.get(name, name.replace("_", " "))
+    return f"{title} {_shown(name, summary):>{_METRIC_CELLS - len(title) - 1}}"
 
 
 def _shown(name: str, summary: Mapping[str, Any]) -> str:
@@ -202,14 +217,21 @@ def _date(ns: int) -> str:
     return datetime.fromtimestamp(ns // 1_000_000_000, UTC).strftime("%Y-%m-%d")
 
 
-def trade_table(trades: Iterable[Any], count: int) -> Iterator[str]:
-    """Return the last round trips, one line each."""
+def trade_table(trades: Iterable[Any], count: int, *, width: int) -> Iterator[str]:
+    """Return the last round trips, one line each; what matters least goes where it is narrow."""
     rows = list(trades)
     if not rows:
         yield "no closed trades"
         return
     yield f"trades ({len(rows)} of {count:,}, newest last)"
     for row in rows:
+        if width < _WIDE_TRADES:
+            yield (
+                f"  {row.symbol[:8]:<8} {row.side:<5}  "
+                f"{row.entry_at[:10]} @ {_trim(row.entry_price):<10} {row.exit_at[:10]} @ "
+                f"{_trim(row.exit_price):<10} {_money(row.pnl):>12}"
+            )
+            continue
         yield (
             f"  {row.symbol[:8]:<8} {row.side:<5} {_trim(row.qty):>10}  "
             f"{row.entry_at} @ {_trim(row.entry_price):<10} {row.exit_at} @ "
