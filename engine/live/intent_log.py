@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from engine import flow
 from engine.execution.reports import OrderReport
@@ -121,9 +123,9 @@ class FileIntentLog:
         self._memory = MemoryIntentLog()
         try:
             whole = self._read()
-            self._file: BinaryIO = path.open("ab")
-            if self._file.tell() != whole:
-                self._file.truncate(whole)
+            self._file: RawIOBase = path.open("ab", buffering=0)
+            self._file.truncate(whole)
+            self._whole = whole
         except OSError as error:
             raise IntentLogError(
                 f"{path}: the log of orders cannot be opened ({error.strerror})", cause=error
@@ -131,16 +133,19 @@ class FileIntentLog:
 
     def append(self, record: IntentRecord) -> None:
         """Write *record* and wait until the disk has it."""
-        line = json.dumps(_to_json(record), separators=(",", ":")).encode()
+        line = json.dumps(_to_json(record), separators=(",", ":")).encode() + b"\n"
         try:
-            self._file.write(line + b"\n")
-            self._file.flush()
+            written = 0
+            while written < len(line):
+                written += self._file.write(line[written:]) or 0
             os.fsync(self._file.fileno())
         except (OSError, ValueError) as error:
+            self._drop_part()
             raise IntentLogError(
                 f"{self._path}: an order cannot be written down ({error}): it is not sent",
                 cause=error,
             ) from error
+        self._whole += len(line)
         self._memory.append(record)
 
     def records(self, strategy_id: str) -> tuple[IntentRecord, ...]:
@@ -154,6 +159,11 @@ class FileIntentLog:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def _drop_part(self) -> None:
+        """Remove the part of a line that was written; a start does it too if this fails."""
+        with suppress(OSError, ValueError):
+            self._file.truncate(self._whole)
 
     def _read(self) -> int:
         """Take in what the file holds; return the length of its whole lines."""

@@ -246,7 +246,7 @@ class LiveMachine(RuleBasedStateMachine):
 
 @pytest.mark.parametrize("steps", [15, 40])
 def test_no_duplicate_order_no_lost_fill_and_equal_ledgers(steps: int) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis has no types for it
+    run_state_machine_as_test(
         LiveMachine,
         settings=settings(
             max_examples=40,
