@@ -333,8 +333,7 @@ def fresh_seconds(length: int) -> tuple[float, float]:
 
 def child(length: int) -> None:
     """Run the rule compiled on plain bars and print the peak of memory in MiB."""
-    steps = np.random.default_rng(3).normal(0.0, 0.0008, length)
-    columns = columns_of(_walk(steps, rng_seed=11))
+    columns = columns_of(_walk(np.random.default_rng(3).normal(0.0, 0.0008, length), rng_seed=11))
     whole_seconds(columns, "compiled")
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 

@@ -7,7 +7,7 @@ bars, so that a run can be cancelled and watched, and grow their tables between 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -27,6 +27,8 @@ from engine.model.orders import OrderStatus
 from engine.model.run_tables import EQUITY_DTYPE, FILL_DTYPE, ORDER_DTYPE, Table
 
 _FILLED: Final = OrderStatus.FILLED.value
+_PIECE: Final = 1 << 16
+"""Samples that are written at once."""
 SLICE: Final = 1 << 18
 """Bars between two looks at whether the run is to go on."""
 
@@ -42,7 +44,8 @@ class LedgerOverflowError(ArithmeticError):
 class CompiledRun:
     """What a kernel left; the tables have the dtypes of `engine.model.run_tables`.
 
-    ``stamps``, ``equity_atoms``, ``cash_atoms`` and ``exposed`` are the samples by instant.
+    ``stamps``, ``equity_atoms``, ``cash_atoms`` and ``exposed`` are the samples by instant; with
+    ``cash_steps`` the cash is that from each of these samples on.
 
     ``order_rows`` are the kernel's own rows of the orders, one per order, for what the table does
     not hold. ``reasons`` counts the signals that became no order.
@@ -66,6 +69,7 @@ class CompiledRun:
     shortfall_atoms: int
     final_equity_atoms: int
     marks: tuple[int, ...]
+    cash_steps: IntArray | None = None
 
     @property
     def equity(self) -> Table:
@@ -73,9 +77,19 @@ class CompiledRun:
         samples = np.empty(len(self.stamps), dtype=EQUITY_DTYPE)
         samples["ts"] = self.stamps
         samples["equity_atoms"] = self.equity_atoms
-        samples["cash_atoms"] = self.cash_atoms
+        self._write_cash(samples["cash_atoms"])
         samples["exposed"] = self.exposed
         return samples
+
+    def _write_cash(self, samples: IntArray) -> None:
+        if self.cash_steps is None:
+            samples[:] = self.cash_atoms
+            return
+        for start in range(0, len(samples), _PIECE):
+            stop = min(len(samples), start + _PIECE)
+            places = np.arange(start, stop)
+            last = np.searchsorted(self.cash_steps, places, side="right") - 1
+            samples[start:stop] = self.cash_atoms[last]
 
     @property
     def orders(self) -> Table:
@@ -181,7 +195,7 @@ def _run_small(
     inputs = kernel_inputs(request, market_only=not brackets, brackets=brackets, setup=setup)
     q, s, steps = inputs.numbers, inputs.symbols, inputs.steps
     tables = _Tables(inputs, zeroed=True)
-    equity, cash = np.empty(steps, dtype=np.int64), np.empty(steps, dtype=np.int64)
+    equity, cash = np.empty(steps, dtype=np.int64), np.empty(0, dtype=np.int64)
     exposed = np.zeros(steps, dtype=np.uint8)
     is_cancelled = False
     while q[at.A_STEP] < steps:
@@ -208,7 +222,14 @@ def _run_small(
         ):
             is_cancelled = bool(q[at.A_STEP] < steps)
             break
-    return _result(request, inputs, tables, equity, cash, exposed, is_cancelled=is_cancelled)
+    x = tables.fills[: int(q[at.A_FILLS])]
+    begin = np.zeros(1, dtype=np.int64)
+    bars = x[:, at.X_BAR] - request.starts[0]
+    return replace(
+        _result(request, inputs, tables, equity, cash, exposed, is_cancelled=is_cancelled),
+        cash_steps=np.concatenate((begin, bars)),
+        cash_atoms=np.concatenate((begin + q[at.A_INITIAL], x[:, at.X_CASH])),
+    )
 
 
 def _run_whole(

@@ -87,6 +87,7 @@ from engine.backtest.kernel_layout import (
     TAG_OF_ROLE,
     X_AMBIGUOUS,
     X_BAR,
+    X_CASH,
     X_FEE,
     X_LIQUIDITY,
     X_LOTS,
@@ -204,6 +205,7 @@ def leave(
         x[number, X_RAW] = raw
         x[number, X_REASON] = o[child, O_ROLE]
         book_now(q, s, side, lots, price, fee)
+        x[number, X_CASH] = q[A_CASH]
         o[child, O_FILLED] = lots
         o[child, O_NOTIONAL] = notional
         o[child, O_PRICE_LOTS] = lots * price
@@ -326,14 +328,14 @@ def run_bracket(
             q[K_O] = opening[first + until]
             q[K_OPEN_TS] = open_ts[first + until]
             q[K_CLOSE_TS] = close_ts[first + until]
-        lots, cash = s[0, S_LOTS], q[A_CASH]
+        lots = s[0, S_LOTS]
         value = lots * scale
         base = q[A_EQUITY]
         if lots:
             base -= value * s[0, S_MARK]
         held = 1 if lots else 0
         if not samples_hold(
-            close, e, c, exposed, first, step, until, base, value, cash, held, leverage, need
+            close, e, c, exposed, first, step, until, base, value, 0, held, leverage, need
         ):
             q[A_STATUS] = STATUS_WHOLE
             return
@@ -376,7 +378,6 @@ def run_bracket(
             o[row, O_TAG] = TAG_OF_ROLE - ROLE_END
             fill_now(q, s, o, x, row, close[i], close_ts[i], i)
             e[step - 1] = q[A_EQUITY]
-            c[step - 1] = q[A_CASH]
             exposed[step - 1] = 1
 
 

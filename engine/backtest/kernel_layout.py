@@ -170,7 +170,9 @@ X_BAR: Final = 8
 X_RAW: Final = 9
 X_AMBIGUOUS: Final = 10
 X_REASON: Final = 11
-X_COUNT: Final = 12
+X_CASH: Final = 12
+"""Cash after the fill, atoms; the small kernels keep it here, the others by sample."""
+X_COUNT: Final = 13
 
 # Columns of a signal, as `SignalTable` has them.
 D_STEP: Final = 0

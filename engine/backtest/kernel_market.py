@@ -114,6 +114,7 @@ from engine.backtest.kernel_layout import (
     STATUS_WHOLE,
     TAG_OF_ROLE,
     X_BAR,
+    X_CASH,
     X_FEE,
     X_LIQUIDITY,
     X_LOTS,
@@ -272,6 +273,7 @@ def fill_now(
     x[number, X_RAW] = raw
     x[number, X_REASON] = o[row, O_ROLE]
     book_now(q, s, side, lots, price, fee)
+    x[number, X_CASH] = q[A_CASH]
     o[row, O_FILLED] = lots
     o[row, O_NOTIONAL] = lots * price * scale
     o[row, O_PRICE_LOTS] = lots * price
@@ -427,7 +429,8 @@ def run_market(
     """Play the bars up to step *stop*; with *last* the run ends there (PF-15).
 
     One symbol and at most one signal a bar, each of a plain market order: what such an order does
-    is over at the next open. An account that a whole kernel must look at leaves with a status.
+    is over at the next open. An account that a whole kernel must look at leaves with a status. The
+    cash is told by the fills, *c* may be empty.
     """
     opening, close = b[B_O], b[B_C]
     open_ts, close_ts = b[B_OPEN_TS], b[B_CLOSE_TS]
@@ -450,7 +453,7 @@ def run_market(
         until = stop
         if q[A_ROW] < decisions:
             until = min(stop, d[q[A_ROW], D_STEP] + 1)
-        lots, cash = s[0, S_LOTS], q[A_CASH]
+        lots = s[0, S_LOTS]
         value = lots * scale
         base = q[A_EQUITY]
         if lots:
@@ -458,7 +461,7 @@ def run_market(
         if until > step:
             held = 1 if lots else 0
             if not samples_hold(
-                close, e, c, exposed, first, step, until, base, value, cash, held, leverage, need
+                close, e, c, exposed, first, step, until, base, value, 0, held, leverage, need
             ):
                 q[A_STATUS] = STATUS_WHOLE
                 return
@@ -486,5 +489,4 @@ def run_market(
             o[row, O_TAG] = TAG_OF_ROLE - ROLE_END
             fill_now(q, s, o, x, row, close[i], close_ts[i], i)
             e[step - 1] = q[A_EQUITY]
-            c[step - 1] = q[A_CASH]
             exposed[step - 1] = 1

@@ -65,11 +65,12 @@ def plain_samples(
     """Write the samples from *step* to *stop*; return whether none of them must be looked at.
 
     Nothing needs a look while the equity is positive and, with *needs*, times the leverage no
-    less than the position's worth. Written samples of a False are void.
+    less than the position's worth. Written samples of a False are void. *c* is empty where nobody
+    wants the cash.
     """
     count = stop - step
     prices = close[first + step : first + stop]
-    equities, cashes, held = e[step:stop], c[step:stop], exposed[step:stop]
+    equities, held = e[step:stop], exposed[step:stop]
     least = MAX_PRICE
     for place in range(count):
         worth = value * prices[place]
@@ -79,8 +80,11 @@ def plain_samples(
         if needs:
             least = min(least, equity * leverage - abs(worth))
     for place in range(count):
-        cashes[place] = cash
         held[place] = flag
+    if len(c):
+        cashes = c[step:stop]
+        for place in range(count):
+            cashes[place] = cash
     return bool(least >= 0)
 
 
@@ -115,6 +119,7 @@ def samples_hold(
         if equity <= 0 or (needs and equity * leverage < ppb_ceil(abs(worth), need)):
             return False
         e[place] = equity
-        c[place] = cash
+        if len(c):
+            c[place] = cash
         exposed[place] = flag
     return True

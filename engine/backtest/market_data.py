@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.backtest.config import BacktestConfig, DataEntry
-from engine.markets.bar_loader import load_bar_columns
 from engine.markets.data_report import MarketDataError
 from engine.model.bar_columns import BarColumns
 from engine.model.calendar import OUTSIDE
@@ -113,6 +112,8 @@ def load_entry(
         MarketDataError: the file cannot be used.
     """
     options = entry.options()
+    from engine.markets.bar_loader import load_bar_columns  # with polars, which bars at hand spare
+
     loaded = load_bar_columns(path, terms=entry.terms(money_precision), options=options)
     columns = loaded.columns
     coarser = entry.coarser()
