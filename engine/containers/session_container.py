@@ -528,7 +528,8 @@ class SessionContainer:
             self._effects.markets[event.payload.market] = None
             if event.payload.fee_in is not None:
                 self._books.take_fee(event.payload)
-            self.orchestrator.on_fill(event.payload)
+            if event.payload.role != STRATEGY_ROLE:  # a strategy hears of its own fills itself
+                self.orchestrator.on_fill(event.payload)
 
     def _on_risk_limit(self, event: BusEvent) -> None:
         match event.payload:

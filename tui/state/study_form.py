@@ -80,7 +80,7 @@ def axes_fields(detail: StudyDetail, axes: Axes) -> tuple[FormField, ...]:
                      default=axes.rule,
                      help="The best of the trials that differ in other parameters, or their mean."),
            ) if rules else ()),
-        *(FormField(f"{_SLICE}{name}", name, "choice", required=False,
+        *(FormField(f"{_SLICE}{name}", f"Only {name}", "choice", required=False,
                     choices=(ALL, *map(str, values)), default=dict(axes.fixed).get(name, ALL),
                     help=f"Only trials with this {name}; it says nothing while it is an axis.")
           for name, values in detail.parameters.items() if rules),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from rich.cells import cell_len
+
 from tui.formatting import (
     UNKNOWN,
     clean,
@@ -26,6 +28,8 @@ from tui.state.trial_source import number_of
 if TYPE_CHECKING:
     from engine.api.optimization_views import StudyDetail
 
+_PARAMETERS: Final = (22, 40)
+"""Least and most cells for the parameters of a trial."""
 _FOLDS_HINT: Final = "method: {kind: walk_forward} in the file judges every fold on later bars."
 _OUT_HINT: Final = "out_of_sample: 0.3 in the file keeps the last 30 % of the bars for judging."
 
@@ -82,8 +86,10 @@ def out_of_sample_table(detail: StudyDetail) -> TabTable:
         )
         for item in judged
     )
+    longest = max((cell_len(cells[1][0]) for cells in rows), default=0)
+    wide = max(_PARAMETERS[0], min(longest, _PARAMETERS[1]))
     columns = (
-        Column("#", 5, "right"), Column("Parameters", 22), Column("In", 7, "right"),
+        Column("#", 5, "right"), Column("Parameters", wide), Column("In", 7, "right"),
         Column("", 10, drop=2), Column("Out", 7, "right"), Column("", 10, drop=1),
         Column("Lost", 14),
     )  # fmt: skip

@@ -20,7 +20,7 @@ from tui.state.study_source import (
     trials_per_s,
     value_text,
 )
-from tui.state.text import Line, Span, ends
+from tui.state.text import Line, Span, ends, line_width
 from tui.state.trial_source import number_of
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ _NEXT: Final = {
     "failed": "R tries again; the finished trials are kept.",
 }
 _BAR: Final = 24
+_WIDE: Final = 96
 WALK_FORWARD_HINT: Final = (
     "method: {kind: walk_forward} in the file judges every fold on later bars."
 )
@@ -51,7 +52,8 @@ def headline(row: StudyRow, width: int) -> Line:
     word, role = study_state(row)
     if row.status.value == "running":
         left = "" if row.left_s is None else f"  {format_duration(row.left_s)} left"
-        word = f"{progress_bar(row.progress, _BAR)} {format_share(row.progress)}"
+        cells = _BAR if width >= _WIDE else _BAR // 2
+        word = f"{progress_bar(row.progress, cells)} {format_share(row.progress)}"
         more = f"   {row.done:,} of {row.total:,} trials  {trials_per_s(row)}{left}"
     else:
         more = f"   {row.done:,} of {row.total:,} trials"
@@ -74,8 +76,10 @@ def best_line(detail: StudyDetail) -> Line:
     )  # fmt: skip
 
 
-def honesty_line(detail: StudyDetail) -> Line:
+def honesty_line(detail: StudyDetail, width: int) -> Line:
     """Return how far the best can be believed: trials, deflated Sharpe, out of sample.
+
+    The probability of overfitting is left out where there is no room for it.
 
     The deflated Sharpe ratio is the probability that the best is more than the luck of so many
     trials: Bailey and López de Prado (2014), "The Deflated Sharpe Ratio".
@@ -83,7 +87,7 @@ def honesty_line(detail: StudyDetail) -> Line:
     report, row = detail.report, detail.row
     spans: list[Span] = [
         (" trials ", "dim"),
-        (f"{row.done:,}", "bold"),
+        (f"{report.get('trials') or len(detail.trials):,}", "bold"),
         ("   deflated Sharpe ", "dim"),
     ]
     deflated, overfitted = (
@@ -108,10 +112,12 @@ def honesty_line(detail: StudyDetail) -> Line:
         spans.append(decay_span(number_of(first.get("decay"))))
     if overfitted is not None:
         doubt = overfitted > _OVERFITTED
-        spans += [
+        more: list[Span] = [
             ("   overfit ", "dim"),
             (f"{100 * overfitted:.0f}%{' ⚠' if doubt else ''}", "warn" if doubt else ""),
         ]
+        if line_width((*spans, *more)) <= width:
+            spans += more
     return tuple(spans)
 
 
@@ -128,7 +134,7 @@ def decay_span(decay: float | None) -> Span:
 
 def fact_lines(detail: StudyDetail, width: int) -> list[Line]:
     """Return the head of a study: state, best, honesty."""
-    lines = [headline(detail.row, width), best_line(detail), honesty_line(detail)]
+    lines = [headline(detail.row, width), best_line(detail), honesty_line(detail, width)]
     if detail.row.error:
         lines[1] = ((f" ✗ {clip(detail.row.error, width - 4)}", "error"),)
     return lines

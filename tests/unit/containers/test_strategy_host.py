@@ -114,6 +114,7 @@ def test_a_signal_becomes_an_order_by_the_risk_manager(
     assert diary.of("order")[-1] is OrderStatus.FILLED
     (order,) = effects.orders.values()
     assert (order.request.owner_id, order.request.role) == ("strategy", "strategy")
+    assert [notice for notice in effects.notices if notice.level == "error"] == []
 
 
 def test_nobody_but_the_risk_manager_hears_a_signal(diary: Diary) -> None:
