@@ -30,7 +30,7 @@ from engine.strategies.indicators import rolling_sum
 BARS = 100_000
 FAST, SLOW = range(5, 25, 2), range(30, 80, 5)
 PAIRS = [[fast, slow] for fast in FAST for slow in SLOW]
-FEW_FAST, FEW_SLOW = (7, 11, 15, 19), (35, 60)
+FEW_FAST, FEW_SLOW = (7, 11, 15, 19), (30, 35, 45, 55, 60, 70)
 FEW = [[fast, slow] for fast in FEW_FAST for slow in FEW_SLOW]
 """For what takes seconds for each pair."""
 GRID = [[fast, slow] for fast in range(5, 25) for slow in range(30, 70, 2)]

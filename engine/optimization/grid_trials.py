@@ -18,7 +18,7 @@ from engine.optimization.trial_runner import Alone, IsCancelled, Trial, TrialOut
 from engine.optimization.windows import Span
 from engine.strategies.catalogue import strategy_types
 
-_PLANS_KEPT: Final = 4
+_PLANS_KEPT: Final = 2
 _CANCELLED: Final = Alone("cancelled")
 
 OutcomeOf = Callable[[Trial, GridColumn, Metrics], "TrialOutcome | Alone"]
