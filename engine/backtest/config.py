@@ -8,7 +8,14 @@ from enum import StrEnum, unique
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from engine.execution.bar_settings import BarBrokerSettings
 from engine.execution.cost_settings import CommissionSettings, NoCommissionSettings
@@ -214,15 +221,22 @@ class DataEntry(_Section):
         default="backtest", pattern=r"^[a-z][a-z0-9_]{0,39}$", description="venue of executors"
     )
 
+    @field_validator("validation")
+    @classmethod
+    def _policies_are_known(cls, value: PolicyMap) -> PolicyMap:
+        wrong = [
+            f"{code!r} is no check, known: {', '.join(CHECKS)}"
+            if code not in CHECKS
+            else f"{code}: {policy!r} is not allowed, use {', '.join(CHECKS[code])}"
+            for code, policy in value.items()
+            if policy not in CHECKS.get(code, ())
+        ]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return value
+
     @model_validator(mode="after")
-    def _policies_are_known(self) -> Self:
-        for code, policy in self.validation.items():
-            if code not in CHECKS:
-                raise ValueError(f"validation: {code!r} is no check, known: {', '.join(CHECKS)}")
-            if policy not in CHECKS[code]:
-                raise ValueError(
-                    f"validation.{code}: {policy!r} is not allowed, use {', '.join(CHECKS[code])}"
-                )
+    def _lengths_fit(self) -> Self:
         fine, own = self.execution_bars, self.resample or self.bar
         if fine is not None and own is not None:
             coarse = parse_bar_duration(own).nominal_ns

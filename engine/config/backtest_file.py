@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,6 +31,7 @@ from engine.config.yaml_tree import Path, Plain
 from engine.flow.errors import ConfigurationError
 
 SECTION: Final = "backtest"
+_LINE: Final = re.compile(r".*?:(\d+): ", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,7 @@ def load_backtest_file(
             (SECTION,), f"is missing: a backtest file has a section 'backtest', this has {near}"
         )
     layered = layer(document, section=SECTION, profile=profile, overrides=overrides)
-    config = validate(layered.document, BacktestDocument).backtest
-    problems = _Checker(layered.document, config).problems()
-    if problems:
-        raise ConfigError(problems)
+    config = _checked(layered.document)
     return BacktestFile(path, config, layered)
 
 
@@ -87,11 +86,7 @@ def load_backtest_values(
     data: dict[str, Any] = json.loads(json.dumps({"version": 1, SECTION: dict(values)}))
     document = Document(base_dir / "configuration", data, {(): 1})
     layered = layer(document, section=SECTION, profile=None, overrides=overrides)
-    config = validate(layered.document, BacktestDocument).backtest
-    problems = _Checker(layered.document, config).problems()
-    if problems:
-        raise ConfigError(problems)
-    return config
+    return _checked(layered.document)
 
 
 def explain(file: BacktestFile) -> list[tuple[str, str, str]]:
@@ -118,21 +113,127 @@ def _flat(value: Any, path: Path) -> Iterator[tuple[Path, str]]:  # noqa: ANN401
         yield path, json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
-class _Checker:
+def _checked(document: Document) -> BacktestConfig:
+    """Return the configuration in *document*.
+
+    Raises:
+        ConfigError: with the mistakes that the models find and those that only a look at
+            strategies and files finds, in the order of the lines.
+    """
+    try:
+        config = validate(document, BacktestDocument).backtest
+    except ConfigError as error:
+        found = [(_line_of(text), text) for text in error.problems]
+        found += _Parts(document).found()
+        found.sort(key=lambda item: item[0])
+        raise ConfigError([text for _, text in found], cause=error) from error
+    problems = _Checker(document, config).problems()
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _line_of(problem: str) -> int:
+    match = _LINE.match(problem)
+    return 0 if match is None else int(match[1])
+
+
+class _Finder:
+    """Collects problems with their lines."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._found: list[tuple[int, str]] = []
+
+    def _strategy(self, path: Path, section: StrategySection, allowed: Sequence[str]) -> None:
+        try:
+            kind = find_strategy_type(
+                section, base_dir=self._document.base_dir, allow_imports=allowed
+            )
+        except StrategyLoadError as error:
+            self._add((*path, "class"), error.message)
+            return
+        if kind.params_model is AnyParams:
+            try:
+                build_strategy(kind, section.params)
+            except StrategyLoadError as error:
+                self._add((*path, "params"), error.message)
+            return
+        self._params((*path, "params"), kind.params_model, section.params)
+
+    def _file(self, index: int, path: str) -> None:
+        if not (self._document.base_dir / path).exists():
+            self._add((SECTION, "data", index, "path"), f"{path!r} does not exist")
+
+    def _params(self, path: Path, model: type[BaseModel], values: Mapping[str, Any]) -> None:
+        try:
+            model.model_validate(dict(values))
+        except ValidationError as error:
+            plain = self._plain_at(path)
+            for place, text in describe_all(error.errors(include_url=False), plain, model):
+                self._add((*path, *place), text)
+
+    def _plain_at(self, path: Path) -> Plain:
+        plain: Plain = self._document.data
+        for step in path:
+            if isinstance(plain, dict):
+                plain = plain.get(str(step))
+            elif isinstance(plain, list):
+                plain = plain[int(step)]
+        return plain
+
+    def _add(self, path: Path, text: str) -> None:
+        self._found.append((self._document.line(path), self._document.problem(path, text)))
+
+
+class _Parts(_Finder):
+    """Looks at the strategies and the files of a document that is no configuration as a whole."""
+
+    def found(self) -> list[tuple[int, str]]:
+        """Return (line, problem) of what could be looked at."""
+        components: Path = (SECTION, "components")
+        for path in ((*components, "strategy"), *self._items((*components, "strategies"))):
+            try:
+                section = StrategySection.model_validate(self._plain_at(path))
+            except ValidationError:
+                continue  # told already, or there is none
+            self._strategy(path, section, self._allowed())
+        symbols: list[str] = []
+        for path in self._items((SECTION, "data")):
+            entry = self._plain_at(path)
+            if not isinstance(entry, dict):
+                continue
+            symbol, file = entry.get("symbol"), entry.get("path")
+            if isinstance(symbol, str) and symbol in symbols:
+                self._add((*path, "symbol"), f"{symbol!r} appears twice, one entry per symbol")
+            symbols.append(str(symbol))
+            if isinstance(file, str) and file:
+                self._file(int(path[-1]), file)
+        return self._found
+
+    def _items(self, path: Path) -> list[Path]:
+        value = self._plain_at(path)
+        return [(*path, index) for index in range(len(value))] if isinstance(value, list) else []
+
+    def _allowed(self) -> tuple[str, ...]:
+        value = self._plain_at((SECTION, "allow_imports"))
+        return tuple(map(str, value)) if isinstance(value, list) else ()
+
+
+class _Checker(_Finder):
     """What the models cannot check: strategies and their parameters, files of data."""
 
     def __init__(self, document: Document, config: BacktestConfig) -> None:
-        self._document = document
+        super().__init__(document)
         self._config = config
-        self._found: list[tuple[int, str]] = []
 
     def problems(self) -> list[str]:
         components: Path = (SECTION, "components")
-        section = self._config.components.strategy
+        section, allowed = self._config.components.strategy, self._config.allow_imports
         if section is not None:
-            self._strategy((*components, "strategy"), section)
+            self._strategy((*components, "strategy"), section, allowed)
         for index, one in enumerate(self._config.components.strategies):
-            self._strategy((*components, "strategies", index), one)
+            self._strategy((*components, "strategies", index), one, allowed)
         for place, text in currency_problems(self._config):
             self._add((SECTION, *place), text)
         self._executors()
@@ -143,9 +244,7 @@ class _Checker:
             for place, text in settings_problems(self._config):
                 self._add((SECTION, *place), text)
         for index, entry in enumerate(self._config.data):
-            path = self._document.base_dir / entry.path
-            if not path.exists():
-                self._add((SECTION, "data", index, "path"), f"{entry.path!r} does not exist")
+            self._file(index, entry.path)
         return [text for _, text in sorted(self._found, key=lambda item: item[0])]
 
     def _executors(self) -> None:
@@ -205,44 +304,6 @@ class _Checker:
         market = f"{values['connector_name']}:{values['trading_pair']}"
         if market not in named:
             self._add(path, _unknown("market", market, named))
-
-    def _strategy(self, path: Path, section: StrategySection) -> None:
-        try:
-            kind = find_strategy_type(
-                section,
-                base_dir=self._document.base_dir,
-                allow_imports=self._config.allow_imports,
-            )
-        except StrategyLoadError as error:
-            self._add((*path, "class"), error.message)
-            return
-        if kind.params_model is AnyParams:
-            try:
-                build_strategy(kind, section.params)
-            except StrategyLoadError as error:
-                self._add((*path, "params"), error.message)
-            return
-        self._params((*path, "params"), kind.params_model, section.params)
-
-    def _params(self, path: Path, model: type[BaseModel], values: Mapping[str, Any]) -> None:
-        try:
-            model.model_validate(dict(values))
-        except ValidationError as error:
-            plain = self._plain_at(path)
-            for place, text in describe_all(error.errors(include_url=False), plain, model):
-                self._add((*path, *place), text)
-
-    def _plain_at(self, path: Path) -> Plain:
-        plain: Plain = self._document.data
-        for step in path:
-            if isinstance(plain, dict):
-                plain = plain.get(str(step))
-            elif isinstance(plain, list):
-                plain = plain[int(step)]
-        return plain
-
-    def _add(self, path: Path, text: str) -> None:
-        self._found.append((self._document.line(path), self._document.problem(path, text)))
 
 
 def _unknown(what: str, name: str, known: Iterable[str]) -> str:

@@ -105,7 +105,7 @@ def test_every_mistake_is_told_at_once_in_the_order_of_the_lines(write: Write) -
         (("symbol: SPX, ", ""), "4: data.0.symbol: is missing, set it: name of the symbol"),
         (
             ("bar: 1d", "bar: 1d, validation: {V99: fix}"),
-            "4: data.0: validation: 'V99' is no check",
+            "4: data.0.validation: 'V99' is no check",
         ),
         (
             ("_model: fixed", "_model: magic"),
@@ -199,3 +199,34 @@ def test_the_schema_names_every_section() -> None:
 def test_mistakes_in_executors_and_controllers_are_told(override: str, expected: str) -> None:
     found = problems(SAMPLES / "backtest-executors.yaml", overrides=[override])
     assert any(f"backtest.{expected}" in text for text in found), found
+
+
+WRONG = """\
+version: 1
+backtest:
+  seed: -1
+  data:
+    - {symbol: SPX, path: spx.csv, bar: 1d, validation: {V1: keep, V99: drop}}
+    - {symbol: SPX, path: none.csv, bar: 1d}
+  components:
+    strategy: {class: sma_cros}
+    strategies:
+      - {class: sma_cross, params: {fast: 0, slow: 30}}
+      - {klass: sma_cross}
+"""
+
+
+def test_strategies_and_files_are_checked_whatever_else_is_wrong(write: Write) -> None:
+    """CFG-2: strategies and files are looked at although the document as a whole does not fit."""
+    found = [text.partition(": ") for text in problems(write(WRONG))]
+    assert [(line, text.partition(":")[0]) for line, _, text in found] == [
+        ("3", "backtest.seed"),
+        ("5", "backtest.data.0.validation"),
+        ("6", "backtest.data.1.symbol"),
+        ("6", "backtest.data.1.path"),
+        ("8", "backtest.components.strategy.class"),
+        ("10", "backtest.components.strategies.0.params.fast"),
+        ("11", "backtest.components.strategies.1.class"),
+        ("11", "backtest.components.strategies.1.klass"),
+    ]
+    assert "V1: 'keep' is not allowed, use error, drop, fix; 'V99' is no check" in found[1][2]
