@@ -1,4 +1,4 @@
-"""REPLAY-1 to 3: a stored run gives its fingerprint again at any pace; a change is found."""
+"""REPLAY-1 to 3: a recorded run gives its fingerprint again at any pace; a change is found."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 
 from engine.backtest.coordinator import BacktestCoordinator
+from engine.backtest.recording import EVENTS_FILE, load_recording, read_header, write_recording
 from engine.backtest.replay import Replay
+from engine.backtest.replay_settings import Breakpoint, Pace
 from engine.backtest.results import BacktestResult
 from engine.backtest.results_io import save_result
 from engine.config.backtest_file import load_backtest_file
 from engine.flow.errors import ValidationError
 
+DAY_NS = 86_400 * 10**9
 SAMPLES = Path(__file__).resolve().parents[3] / "sample_configs"
 
 
@@ -74,11 +77,14 @@ def test_the_first_event_that_differs_is_told(
     changed["payload"] = {**changed["payload"], "lots": 1}
     events[place] = changed
     save_result(replace(result, events=tuple(events)), tmp_path)
-    with Replay(tmp_path, base_dir=SAMPLES) as replay:
+    with Replay(tmp_path, base_dir=SAMPLES, checkpoints=0) as replay:
         difference = replay.verify()
-    assert difference is not None
-    assert difference.seq == changed["seq"]
-    assert "recorded" in str(difference)
+        assert difference is not None
+        assert difference.seq == changed["seq"]
+        assert "recorded" in str(difference)
+        # It stands at the bar of the difference and has gone no further.
+        assert changed["ts"] <= replay.now_ns <= changed["ts"] + DAY_NS
+        assert replay.bars_done < replay.bars_total
 
 
 def test_other_data_are_refused(stored: tuple[BacktestResult, Path], tmp_path: Path) -> None:
@@ -89,3 +95,146 @@ def test_other_data_are_refused(stored: tuple[BacktestResult, Path], tmp_path: P
     save_result(result, tmp_path / "run")
     with pytest.raises(ValidationError, match="the data have changed"):
         Replay(tmp_path / "run", base_dir=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["backtest", "backtest-bracket", "backtest-donchian"])
+def test_a_checkpoint_goes_on_to_the_same_fingerprint(name: str, tmp_path: Path) -> None:
+    file = load_backtest_file(
+        SAMPLES / f"{name}.yaml", overrides=["engine=events", "record_events=true"]
+    )
+    result = BacktestCoordinator(base_dir=SAMPLES).run_backtest(file.config)
+    save_result(result, tmp_path)
+    with Replay(tmp_path, base_dir=SAMPLES, checkpoints=4) as replay:
+        assert replay.run() == result.fingerprint
+        every = replay.bars_total // 4
+        assert replay.checkpoints[:3] == (every, 2 * every, 3 * every)
+        for bar in (3 * every + 7, 2 * every, every - 1, 2 * every + 1):
+            replay.seek(bar)
+            assert replay.bars_done == bar
+            assert replay.find_difference() is None
+        assert replay.verify() is None
+        assert replay.run() == result.fingerprint
+
+
+def test_pace_waits_for_the_time_between_bars(stored: tuple[BacktestResult, Path]) -> None:
+    _, folder = stored
+    day = 86_400.0
+    for text, per_day in (("1x", day), ("86400x", 1.0), ("max", 0.0)):
+        waited: list[float] = []
+        with Replay(folder, base_dir=SAMPLES, checkpoints=0) as replay:
+
+            def wait(seconds: float, *, seen: list[float] = waited, one: Replay = replay) -> None:
+                seen.append(seconds)
+                if len(seen) == 4:
+                    one.pause()
+
+            if text == "max":
+                assert replay.play(Pace.parse(text), wait=wait)
+                assert waited == []
+                continue
+            assert not replay.play(Pace.parse(text), wait=wait)
+            assert replay.bars_done == 5
+            assert sum(waited) == pytest.approx(4 * per_day)
+
+
+def test_step_is_one_bar_at_a_time(stored: tuple[BacktestResult, Path]) -> None:
+    result, folder = stored
+    with Replay(folder, base_dir=SAMPLES, checkpoints=0) as replay:
+        for bar in (1, 2, 3):
+            assert not replay.play(Pace.parse("step"), wait=lambda _: None)
+            assert replay.bars_done == bar
+        assert replay.run() == result.fingerprint
+
+
+@pytest.mark.parametrize("text", ["", "0x", "fast", "x", "-1x", "1", "1 x", "maximum"])
+def test_other_paces_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="allowed: max, step, 1x"):
+        Pace.parse(text)
+
+
+def test_breakpoints_by_kind_symbol_and_order(stored: tuple[BacktestResult, Path]) -> None:
+    result, folder = stored
+    fills = [one for one in result.events or () if one["kind"] == "FILL"]
+    third = next(one for one in fills if one["payload"]["order"] == 2)
+    cases = [
+        ("FILL", fills[0]),
+        ("kind=fill,symbol=SPX", fills[0]),
+        ("kind=FILL,order=2", third),
+    ]
+    for text, event in cases:
+        where = Breakpoint.parse(text)
+        with Replay(folder, base_dir=SAMPLES, breakpoints=[where], checkpoints=0) as replay:
+            replay.step(replay.bars_total)
+            assert replay.hit is not None
+            assert replay.hit["seq"] == event["seq"]
+            assert event["ts"] <= replay.now_ns <= event["ts"] + DAY_NS
+    with Replay(
+        folder, base_dir=SAMPLES, breakpoints=[Breakpoint(symbol="OTHER")], checkpoints=0
+    ) as replay:
+        replay.step(replay.bars_total)
+        assert (replay.hit, replay.is_at_end) == (None, True)
+
+
+@pytest.mark.parametrize("text", ["", "kind=NOTHING", "colour=red", "order=x", "kind="])
+def test_other_breakpoints_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"breakpoint|allowed|valid integer"):
+        Breakpoint.parse(text)
+
+
+def test_a_file_of_events_is_a_recording(
+    stored: tuple[BacktestResult, Path], tmp_path: Path
+) -> None:
+    result, _ = stored
+    path = tmp_path / EVENTS_FILE
+    write_recording(result, path, base_dir=SAMPLES)
+    assert read_header(path)["fingerprint"] == result.fingerprint
+    recording = load_recording(path)
+    assert recording.events is not None
+    assert len(recording.events) == len(result.events or ())
+    with Replay(path, checkpoints=0) as replay:
+        assert replay.verify() is None
+    without = replace(result, events=None)
+    write_recording(without, path, base_dir=SAMPLES)
+    with Replay(path, checkpoints=0) as replay:
+        assert replay.verify() is None
+    write_recording(replace(without, fingerprint="0" * 64), path, base_dir=SAMPLES)
+    with Replay(path, checkpoints=0) as replay:
+        difference = replay.verify()
+    assert difference is not None
+    assert "the fingerprint differs" in str(difference)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("", "is empty"),
+        ("nonsense\n", ":1: event: is no JSON"),
+        ('{"format": "other"}\n', ":1: format: 'other' is not"),
+        ('{"format": "quarterdeck-events-1", "kind": "paper"}\n', "'paper' is not 'backtest'"),
+        ('{"format": "quarterdeck-events-1", "kind": "backtest"}\n', "is damaged"),
+    ],
+    ids=["empty", "text", "format", "kind", "keys"],
+)
+def test_a_file_that_is_no_recording_is_told(tmp_path: Path, content: str, expected: str) -> None:
+    path = tmp_path / "some.events"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(ValidationError) as caught:
+        Replay(path, base_dir=SAMPLES)
+    assert expected in str(caught.value)
+    with pytest.raises(ValidationError, match="name the folder of a result or a file"):
+        load_recording(tmp_path / "missing.events")
+
+
+def test_a_missing_event_is_a_difference(
+    stored: tuple[BacktestResult, Path], tmp_path: Path
+) -> None:
+    result, _ = stored
+    events = list(result.events or ())
+    extra = {**next(one for one in events if one["kind"] == "FILL"), "seq": 10**6}
+    write_recording(
+        replace(result, events=(*events, extra)), tmp_path / EVENTS_FILE, base_dir=SAMPLES
+    )
+    with Replay(tmp_path / EVENTS_FILE, checkpoints=0) as replay:
+        difference = replay.verify()
+    assert difference is not None
+    assert (difference.seq, difference.replayed) == (10**6, None)
