@@ -32,6 +32,12 @@ _DERIVED: Final[dict[str, str]] = {
     "mode-live-text": "mode-text",
     "spark": "secondary",
     "cursor-idle": "panel",
+    "series-1": "primary",
+    "series-2": "accent",
+    "series-3": "success",
+    "series-4": "error",
+    "series-5": "secondary",
+    "series-6": "foreground",
 }
 _BLENDED: Final[dict[str, tuple[str, str, float]]] = {
     "muted": ("foreground", "background", 0.40),

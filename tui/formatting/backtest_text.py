@@ -148,8 +148,13 @@ def metric_lines(summary: Mapping[str, Any], *, width: int) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
+def metric_title(name: str) -> str:
+    """Return the name of a metric as people read it, in at most 16 cells for those we have."""
+    return _TITLES.get(name, name.replace("_", " "))
+
+
 def _metric(name: str, summary: Mapping[str, Any]) -> str:
-    title = _TITLES.get(name, name.replace("_", " "))
+    title = metric_title(name)
     return f"{title} {_shown(name, summary):>{_METRIC_CELLS - len(title) - 1}}"
 
 

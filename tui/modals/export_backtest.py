@@ -100,6 +100,11 @@ class ExportBacktestModal(BacktestDialog):
     def _show_check(self, event: Form.Checked) -> None:
         self.query_one(FormHelp).show_form(event.form)
 
+    def on_descendant_focus(self) -> None:
+        """Show the help of the field as soon as it has the focus."""
+        if self._form.is_mounted:
+            self.query_one(FormHelp).show_form(self._form)
+
     @on(Form.Completed)
     def _offer_export(self) -> None:
         self.query_one("#export", Button).focus()

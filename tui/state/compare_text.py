@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tui.formatting import fit, format_date_time, format_percent
+from tui.formatting.backtest_text import metric_title
 from tui.state.backtest_text import metric_text
 from tui.state.plot import Canvas, Curve, Window, join_bounds
 from tui.state.text import Line, Span
 
 LETTERS: Final = "ABCD"
-ROLES: Final = ("accent bold", "warn", "ok", "head")
+ROLES: Final = ("series-1 bold", "series-2", "series-3", "series-4")
 """A role for each curve; the letter tells them apart without colour."""
 _GUTTER: Final = 11
 _MORE_IS_BETTER: Final = (
@@ -80,7 +81,7 @@ def table_lines(contenders: Sequence[Contender], width: int) -> tuple[Line, list
         if all(value is None for value in values):
             continue
         best = best_of(name, values)
-        spans: list[Span] = [(fit(name.replace("_", " "), 22), "dim")]
+        spans: list[Span] = [(fit(metric_title(name), 22), "dim")]
         for place, value in enumerate(values):
             text = metric_text(name, value)
             mark = "●" if place == best else " "

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from tui.formatting import clean, fit, format_percent
+from tui.formatting.backtest_text import metric_title
 from tui.formatting.money import direction
 from tui.state.backtest_text import metric_text
 from tui.state.text import Line, Span
@@ -52,6 +53,7 @@ def month_lines(facts: ResultFacts, width: int) -> tuple[Line, list[Line]]:
             else:
                 total *= 1 + value
                 text = f"{value * 100:+.1f}" if abs(value) < 10 else f"{value * 100:+.0f}"
+                text = "0.0" if text in ("+0.0", "-0.0") else text
                 spans.append((fit(text, room, right=True), direction(value, 4)))
             spans.append((" ", ""))
         if with_total:
@@ -97,7 +99,7 @@ def metric_lines(metrics: Mapping[str, Any], width: int) -> tuple[Line, list[Lin
     for title, names in _groups(metrics):
         lines.append(((title, "title"),))
         cells = [
-            (fit(name.replace("_", " "), 20), fit(metric_text(name, metrics[name]), 13, right=True))
+            (fit(metric_title(name), 20), fit(metric_text(name, metrics[name]), 13, right=True))
             for name in names
         ]
         for start in range(0, len(cells), columns):

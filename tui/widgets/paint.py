@@ -41,6 +41,7 @@ _BADGES: Final[dict[str, tuple[str, str]]] = {
     "bar": ("foreground", "panel"),
 }
 _HEAT: Final = "heat-"
+_SERIES: Final = "series-"
 _EVEN_LUMINANCE: Final = 0.179
 """On a ground of this relative luminance black and white have the same contrast, 4.58 (WCAG 2)."""
 _BACKGROUNDS: Final[dict[str, str]] = {"cursor": "cursor", "cursor-idle": "cursor-idle"}
@@ -107,6 +108,8 @@ class Paint:
             return style + Style(color=self._color(text), bgcolor=self._color(ground))
         if role.startswith(_HEAT):
             return style + self._tile(role)
+        if role.startswith(_SERIES):
+            return style + Style(color=self._color(role))
         if role in _BACKGROUNDS:
             return style + Style(bgcolor=self._color(_BACKGROUNDS[role]))
         if role in _FOREGROUND:

@@ -58,6 +58,18 @@ def test_the_row_under_the_cursor_stays_readable(name: str) -> None:
             assert luminance_contrast(colors[role], colors[ground]) >= 3, (role, ground)
 
 
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name != "quarterdeck-mono"])
+def test_curves_in_one_chart_have_colours_of_their_own(name: str) -> None:
+    colors = variables(name)
+    series = [colors[f"series-{number}"] for number in range(1, 5)]
+    for place, one in enumerate(series):
+        assert luminance_contrast(one, colors["background"]) >= 3
+        for other in series[:place]:
+            pairs = zip(Color.parse(one).rgb, Color.parse(other).rgb, strict=True)
+            distance = [a - b for a, b in pairs]
+            assert sum(map(abs, distance)) >= 90, (one, other)
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_badges_are_readable(name: str) -> None:
     colors = variables(name)
