@@ -36,6 +36,7 @@ def session_row(session: PublishedSession) -> SessionRow:
         inputs=session.inputs,
         alerts=session.alerts,
         controllers=dict(session.controllers),
+        funding=account.funding,
     )
 
 
@@ -93,7 +94,7 @@ def performance_view(session: PublishedSession) -> PerformanceView:
         unrealized += held.unrealized_pnl_quote
         volume += held.volume_traded_quote
         fees += held.cum_fees_quote
-    total = realized + unrealized
+    total = realized + unrealized + session.account.funding
     return PerformanceView(
         realized_pnl=realized,
         unrealized_pnl=unrealized,
@@ -107,4 +108,5 @@ def performance_view(session: PublishedSession) -> PerformanceView:
         close_types=sorted_counts(session.executor_counts.close_types),
         active=active,
         done=done,
+        funding=session.account.funding,
     )

@@ -88,6 +88,8 @@ class SessionRow:
     alerts: int = 0
     controllers: dict[str, str] = field(default_factory=dict)
     """Id of each controller -> running, stopped or failed (asked no more after failures)."""
+    funding: Decimal = Decimal(0)
+    """Of perpetuals; positive when more was received than paid, no part of the PnL above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +293,8 @@ class PerformanceView:
     close_types: dict[str, int]
     active: int
     done: int
+    funding: Decimal = Decimal(0)
+    """Of perpetuals; positive when more was received than paid, part of ``global_pnl`` only."""
 
 
 @dataclass(frozen=True, slots=True)

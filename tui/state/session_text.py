@@ -139,7 +139,7 @@ def _equity_line(session: SessionRow, equity: EquityView, width: int, height: in
 
 
 def _parts_line(session: SessionRow, width: int) -> Line:
-    """Return what the profit is made of: open and realised gain less fees, if need be in short."""
+    """Return what the profit is made of: gains less fees, funding if any; if need be in short."""
     short = _parts(session, "open", "real", "fee")
     long = _parts(session, "open", "realised", "fees")
     is_wide = sum(map(line_width, long)) + 2 <= width
@@ -163,7 +163,11 @@ def _parts(session: SessionRow, *words: str) -> list[Line]:
         ((f" {word} ", "dim"), (format_signed_money(value), direction(value)))
         for word, value in zip(words, values, strict=False)
     ]
-    return [*parts, ((f" {words[-1]} ", "dim"), (format_money(session.fees), ""))]
+    parts.append(((f" {words[-1]} ", "dim"), (format_money(session.fees), "")))
+    if session.funding:
+        amount = format_signed_money(session.funding)
+        parts.append(((" funding ", "dim"), (amount, direction(session.funding))))
+    return parts
 
 
 def _market_line(

@@ -13,6 +13,7 @@ from engine.api.order_views import display_price, fill_row, order_row, position_
 from engine.api.session_views import market_row, performance_view, session_row
 from engine.live.published import PublishedSession
 from engine.model.clock import SECOND_NS
+from engine.model.funding import FundingRate
 from engine.strategies.signals import Signal, SignalKind
 from engine.strategies.strategy import Strategy
 from engine.testing.small_session import (
@@ -306,3 +307,17 @@ def test_performance_is_the_sum_of_the_reports(session: SmallSession) -> None:
 def test_performance_before_anything_happened(session: SmallSession) -> None:
     view = performance_view(session.published())
     assert {view.global_pnl, view.global_pnl_pct, view.win_rate} == {Decimal(0)}
+
+
+def test_funding_is_part_of_the_global_result_and_has_a_place_of_its_own(
+    session: SmallSession,
+) -> None:
+    session.create()
+    before = session_row(session.published())
+    session.apply(FundingRate(MARKET, session.container.clock.now_ns(), 1_000_000))
+    row, view = session_row(session.published()), performance_view(session.published())
+    assert row.funding < 0 == before.funding
+    assert row.equity == before.equity + row.funding
+    assert (row.realized_pnl, row.fees) == (before.realized_pnl, before.fees)
+    assert view.funding == row.funding
+    assert view.global_pnl == view.realized_pnl + view.unrealized_pnl + view.funding

@@ -273,6 +273,13 @@ def test_the_parts_of_the_profit_add_up_where_they_fit(width: int, shown: str) -
     assert plain(session_lines(parts, EquityView((), ()), (), width, 3)[2]) == shown
 
 
+def test_funding_is_told_where_there_is_some() -> None:
+    paid = replace(SESSION, funding=Decimal("-1.5"))
+    line = plain(session_lines(paid, EquityView((), ()), (), 90, 3)[2])
+    assert " funding ▼ -1.50" in line
+    assert "funding" not in plain(session_lines(SESSION, EquityView((), ()), (), 90, 3)[2])
+
+
 @pytest.mark.parametrize(("mid", "shown"), [("63946.95", "63,947.0"), ("63991.10", "63,991.1")])
 def test_a_mid_between_two_ticks_is_as_wide_as_any_other(mid: str, shown: str) -> None:
     market = replace(
