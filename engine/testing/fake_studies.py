@@ -23,6 +23,15 @@ _BACKTEST: Final[dict[str, Any]] = {
         "portfolio": {"class": "Portfolio", "params": {"initial_cash": "100000"}},
     },
 }
+_BANDS: Final = {
+    "paths": 500,
+    "shuffled_trades": {"percentiles": [5.0, 25.0, 50.0, 75.0, 95.0],
+                        "total_return": [0.97] * 5,
+                        "max_drawdown": [0.11, 0.14, 0.17, 0.21, 0.29]},
+    "bootstrapped_returns": {"percentiles": [5.0, 25.0, 50.0, 75.0, 95.0],
+                             "total_return": [0.12, 0.55, 0.96, 1.51, 2.64],
+                             "max_drawdown": [0.13, 0.17, 0.21, 0.26, 0.36]},
+}  # fmt: skip
 _ERROR: Final = "sma_cross raised at bar 812: ZeroDivisionError: division by zero"
 
 
@@ -127,6 +136,10 @@ def _completed() -> StudyDetail:
     report = {
         "id": row.id, "status": "COMPLETED", "trials": 30, "failed": 1, "seconds": 21.0,
         "deflated_sharpe": 0.7814, "out_of_sample": judged, "rank_correlation": 0.936,
+        "deflated_sharpe_source": "Bailey, Lopez de Prado (2014), The Deflated Sharpe Ratio",
+        "overfitting_probability": 0.253,
+        "overfitting_source": "Bailey et al. (2017), The Probability of Backtest Overfitting",
+        "monte_carlo": _BANDS,
         "importance": {"fast": 0.327, "slow": 0.588}, "plateau": best.index if best else None,
         "walk_forward": None, "table_hash": "14d10157e9de192a", "resumed": 0,
         "notes": ["30 trials were compared: the best of many is partly luck"],

@@ -43,8 +43,17 @@ def test_map_in_other_themes(theme: str, snap_compare: Compare) -> None:
 @pytest.mark.parametrize(
     "keys",
     [[*DONE, "enter"], [*MAP, "right_square_bracket"], [*DONE, "j", "enter", *MAP[-1:] * 3],
-     [*DONE, "k", "x"], [*DONE, "enter", "b"]],
-    ids=["trials", "in-out", "folds", "cancel", "axes"],
+     [*DONE, "k", "x"], [*DONE, "enter", "b"], [*DONE, "enter", *MAP[-1:] * 4],
+     [*DONE, "enter", *MAP[-1:] * 5], [*DONE, "enter", "a"], [*DONE, "k", "enter"]],
+    ids=["trials", "in-out", "folds", "cancel", "axes", "importance", "report", "actions",
+         "running"],
 )  # fmt: skip
 def test_study(keys: list[str], snap_compare: Compare) -> None:
     assert snap_compare(console(), terminal_size=(80, 24), press=keys)
+
+
+@pytest.mark.parametrize("size", SIZES[1:], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("tab", [0, 2, 5], ids=["trials", "in-out", "report"])
+def test_pages_with_room(tab: int, size: tuple[int, int], snap_compare: Compare) -> None:
+    keys = [*DONE, "enter", *["right_square_bracket"] * tab]
+    assert snap_compare(console(), terminal_size=size, press=keys)
