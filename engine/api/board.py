@@ -7,13 +7,14 @@ The rows are imported when the first one is made: the console's first frame need
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from engine.api.health import EngineState, HealthView
 
 if TYPE_CHECKING:
+    from engine import flow
     from engine.api.agent_views import AgentDetail, SchedulingView
     from engine.api.backtest_views import BacktestDetail, ContainerRow
     from engine.api.commands import Command
@@ -32,6 +33,8 @@ class Board:
         self.health = HealthView(EngineState.STARTING)
         self.sessions: dict[str, PublishedSession] = {}
         self.flow_states: tuple[FlowStateView, ...] = ()
+        self.flow_executors: Callable[[], tuple[flow.Executor, ...]] = tuple
+        """The executors behind ``flow_states``; their flows may be read from any thread."""
         self.agents: Mapping[str, AgentDetail] = {}
         self.scheduling: SchedulingView | None = None
         self.backtests: Mapping[str, BacktestDetail] = {}

@@ -158,6 +158,12 @@ class ConsoleEngine(Protocol):
         """Return the state panel of every named ``flow.Executor``."""
         ...
 
+    def flow_events(
+        self, name: str, status: str = "", *, count: int = 500
+    ) -> tuple[views.FlowEventRow, ...]:
+        """Return events of one named ``flow.Executor``, newest first; without *status* of all."""
+        ...
+
     def commands(self, *, count: int = 100) -> tuple[views.CommandRow, ...]:
         """Return the newest commands, newest first."""
         ...

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         ExecutorPage,
         ExecutorTypeView,
         FillRow,
+        FlowEventRow,
         FlowStateView,
         FormCheck,
         FormField,
@@ -139,6 +140,14 @@ class ConsoleQueries:
     def flow_states(self) -> tuple[FlowStateView, ...]:
         """Return the state panel of every named ``flow.Executor``."""
         return self.board.flow_states
+
+    def flow_events(
+        self, name: str, status: str = "", *, count: int = 500
+    ) -> tuple[FlowEventRow, ...]:
+        """Return events of one named ``flow.Executor``, newest first; without *status* of all."""
+        from engine.api.flow_events import flow_event_rows
+
+        return flow_event_rows(self.board.flow_executors(), name, status, count=count)
 
     def log(self, *, after: int = -1, count: int = 500) -> tuple[LogRow, ...]:
         """Return log lines with ``seq`` above *after*, oldest first, at most the newest *count*."""

@@ -315,6 +315,19 @@ class FlowStateView:
 
 
 @dataclass(frozen=True, slots=True)
+class FlowEventRow:
+    """One event of a ``flow.Executor``: when it was made, what it does, how it went."""
+
+    id: str
+    created_ns: int
+    kind: str
+    subject: str
+    status: str
+    duration_ms: float | None
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class CommandRow:
     """One operator command with its outcome. ``status`` is a flow status word."""
 

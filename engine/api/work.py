@@ -125,6 +125,7 @@ class Work:
         """Run studies and count their trials; started and stopped by their desk."""
         self.agents: flow.Executor | None = None
         """Follows the tasks of agents, which the execution engine runs; never started here."""
+        board.flow_executors = lambda: self.executors
         self.commands.subscribe(self._on_command)
         self.actions.subscribe(self._on_action)
 

@@ -403,6 +403,22 @@ class FakeConsoleEngine:
             _flow_state(name, dict(zip(_STATUSES, counts, strict=True))) for name, counts in _FLOWS
         )
 
+    def flow_events(
+        self, name: str, status: str = "", *, count: int = 500
+    ) -> tuple[views.FlowEventRow, ...]:
+        """Return as many events as the panel counts, at most *count*; each a second apart."""
+        rows = [
+            views.FlowEventRow(
+                f"{name}-{word}-{number}", self.now_ns - number * SECOND_NS, "Command",
+                f"StopExecutor ex-{number:04d}", word, 12.5 if word != "pending" else None,
+                "TimeoutError: no answer" if word == "failed" else "",
+            )
+            for flow in self.flow_states() if flow.name == name
+            for word, total in flow.counts.items() if status in {"", word}
+            for number in range(total)
+        ]  # fmt: skip
+        return tuple(sorted(rows, key=lambda row: -row.created_ns)[:count])
+
     def commands(self, *, count: int = 100) -> tuple[views.CommandRow, ...]:
         """Return the newest commands, newest first."""
         return tuple(reversed(self._commands.values()))[:count]

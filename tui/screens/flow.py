@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from textual import on
 from textual.content import Content
@@ -16,17 +16,9 @@ from tui.widgets.flow_table import FlowTable
 from tui.widgets.live_table import LiveTable
 from tui.widgets.panels import FlowTextPanel
 
-_MODES: Final = {
-    "agents": "agents",
-    "backtests": "backtests",
-    "optimisation": "optimization",
-    "trials": "optimization",
-}
-"""Where the events of an executor have a screen of their own."""
-
 
 class FlowScreen(ConsoleScreen):
-    """Counts by status, the text of the executor under the cursor, commands."""
+    """Counts by status, the text of the executor under the cursor, commands; enter lists events."""
 
     AUTO_FOCUS = "#flows"
     mode: ClassVar[str] = "flow"
@@ -61,10 +53,6 @@ class FlowScreen(ConsoleScreen):
     @on(LiveTable.RowOpened, "#flows")
     def _row_opened(self, event: LiveTable.RowOpened) -> None:
         event.stop()
-        mode = _MODES.get(event.row_id)
-        if mode is not None:
-            _ = self.app.switch_mode(mode)
-        elif event.row_id == "commands":
-            self._commands.focus()
-        else:
-            self.say(f"Events of {event.row_id} are only counted here; the log (0) tells more.")
+        from tui.modals.flow_events import FlowEventsScreen
+
+        _ = self.app.push_screen(FlowEventsScreen(self.console, event.row_id))

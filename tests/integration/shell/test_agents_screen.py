@@ -140,17 +140,26 @@ async def test_the_command_line_goes_to_the_agents(open_console: OpenConsole) ->
         assert type(console.app.screen).__name__ == "AgentsScreen"
 
 
-async def test_the_agents_row_of_the_flow_screen_opens_the_agents(
+async def test_enter_on_the_flow_screen_lists_the_events_of_an_executor(
     open_console: OpenConsole,
 ) -> None:
     async with open_console() as console:
-        await console.press("6", "G", "enter")
-        assert type(console.app.screen).__name__ == "AgentsScreen"
         await console.press("6", "g", "enter")
-        assert getattr(console.app.focused, "id", "") == "commands"
-        console.app.screen.query_one("#flows").focus()
-        await console.press("j", "enter")
-        assert "Events of session are only counted here" in console.hint()
+        overlay = console.app.screen
+        assert type(overlay).__name__ == "FlowEventsScreen"
+        events = overlay.query_one("#events", LiveTable)
+        panel = console.engine.flow_states()[0]
+        assert events.model.window.total == sum(panel.counts.values())
+        for status, total in panel.counts.items():
+            await console.press("right_square_bracket")
+            assert events.model.window.total == total
+            title = str(overlay.query_one(".overlay-box").border_title)
+            assert f"Events of {panel.name} ─ {status}" in title
+        await console.press("left_square_bracket", "left_square_bracket", "left_square_bracket")
+        await console.press("y")
+        assert "TimeoutError: no answer" in console.app.clipboard
+        await console.press("escape")
+        assert type(console.app.screen).__name__ == "FlowScreen"
 
 
 async def test_the_dashboard_says_how_many_agents_run(open_console: OpenConsole) -> None:
