@@ -246,7 +246,7 @@ def _play(job: ReplayJob, stop: threading.Event, *, talk: Any) -> None:  # noqa:
             wait=lambda seconds: _wait(stop, seconds),
             shown=lambda at: bar.show(f"bar {at.bar:,} of {at.bars:,}"),
         )
-        if position.hit is None:
+        if position.hit is None or position.is_over:
             break
         bar.clear()
         _tell(position, talk)

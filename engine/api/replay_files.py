@@ -40,6 +40,7 @@ class ReplayPosition:
     bars: int
     ts_ns: int
     is_over: bool
+    """At the last bar, or at an event that differs from the recording."""
     hit: Mapping[str, Any] | None = None
 
 
@@ -94,6 +95,7 @@ class ReplayJob:
                 base_dir=given.base_dir or base_dir,
                 breakpoints=self._breakpoints,
                 checkpoints=config.checkpoints if self._pace.is_step or self._breakpoints else 0,
+                verifies=self.verifies,
             )
         except (MarketDataError, ValueError, OSError) as error:
             raise ReplayFileError(str(error), cause=error) from error
@@ -116,7 +118,11 @@ class ReplayJob:
         """Return where the replay stands."""
         replay = self._replay
         return ReplayPosition(
-            replay.bars_done, replay.bars_total, replay.now_ns, replay.is_at_end, replay.hit
+            replay.bars_done,
+            replay.bars_total,
+            replay.now_ns,
+            replay.is_at_end or replay.difference is not None,
+            replay.hit,
         )
 
     def begin(self) -> None:
@@ -170,7 +176,9 @@ class ReplayJob:
         """Verify, or play the rest, and return what came of it."""
         replay = self._replay
         if self._is_stopped:
-            difference = replay.find_difference() if self.verifies else None
+            difference = replay.difference
+            if difference is None and self.verifies:
+                difference = replay.find_difference()
             return self._report(None, None, difference)
         if not self.verifies:
             return self._report(replay.run(), None, None)

@@ -62,6 +62,8 @@ class Replay:
         breakpoint_: stops the replay before the next bar when it returns True for an event.
         breakpoints: the same, by kind, symbol and order.
         checkpoints: how many copies of the run are kept on the way, for `seek`.
+        verifies: whether `step` and `play` stop at the first event that differs, which is then
+            in ``difference``.
         store: keeps the bars of files.
     """
 
@@ -73,6 +75,7 @@ class Replay:
         breakpoint_: Callable[[Mapping[str, Any]], bool] | None = None,
         breakpoints: Iterable[Breakpoint] = (),
         checkpoints: int = CHECKPOINTS,
+        verifies: bool = False,
         store: MarketDataStore | None = None,
     ) -> None:
         self.recorded: Recording = load_recording(source)
@@ -93,6 +96,8 @@ class Replay:
         self._every = max(1, self.recorded.bars // checkpoints) if checkpoints else 0
         self._is_finished = False
         self._is_paused = False
+        self._verifies = verifies
+        self.difference: Difference | None = None
         self.hit: Mapping[str, Any] | None = None
         """The event of the breakpoint at which the replay stands, None if at none."""
         self._built = self._begin()
@@ -131,16 +136,18 @@ class Replay:
     def step(self, bars: int = 1) -> int:
         """Replay up to *bars* further instants; return how many bars are done.
 
-        It stops earlier at a breakpoint, and when it is paused.
+        It stops earlier at a breakpoint, at a difference, and when it is paused.
         """
         self.hit = None
-        looks = self._breakpoint is not None or bool(self._breakpoints)
+        looks = self._breakpoint is not None or bool(self._breakpoints) or self._verifies
         left = bars
-        while left > 0 and not self.is_at_end and not self._is_paused:
+        while left > 0 and not self.is_at_end and not self._is_paused and not self.difference:
             seen = len(self.events)
             done = self.bars_done
             self._advance(1 if looks else left)
             left -= max(1, self.bars_done - done)
+            if self._verifies:
+                self.difference = self.find_difference()
             if looks and self._hits_breakpoint(self.events[seen:]):
                 break
         return self.bars_done
@@ -152,7 +159,7 @@ class Replay:
         wait: Callable[[float], None],
         shown: Callable[[Replay], None] | None = None,
     ) -> bool:
-        """Replay to the end, or to a breakpoint or a pause; return whether the end is reached.
+        """Replay to the end, or to where `step` stops; return whether the end is reached.
 
         Args:
             pace: how many recorded seconds pass in one second; ``step`` is one bar.
@@ -160,7 +167,7 @@ class Replay:
             shown: is called after each instant.
         """
         self._is_paused = False
-        while not self.is_at_end and not self._is_paused:
+        while not self.is_at_end and not self._is_paused and not self.difference:
             before = self.now_ns
             self.step(1)
             if shown is not None:
@@ -179,7 +186,7 @@ class Replay:
     def seek(self, bar: int) -> None:
         """Go to the state after *bar* bars, forward or back, from the nearest checkpoint."""
         target = max(0, min(bar, self.bars_total))
-        self.hit = None
+        self.hit = self.difference = None
         self._is_paused = False
         if target < self.bars_done or self._is_finished:
             self._restore(target)
@@ -201,6 +208,8 @@ class Replay:
         Args:
             until: bar after which to stop; None: verify the whole run.
         """
+        if self.difference is not None:
+            return self.difference
         last = self.bars_total if until is None else min(until, self.bars_total)
         while self.bars_done < last and not self._built.run.finished:
             self._advance(1)
