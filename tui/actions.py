@@ -158,7 +158,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("exec.store", "S", "store", "Move a terminated executor into the archive", _X,
            "exec_store", danger=2, group="Executors"),
     Action("exec.controller", "K", "controllers",
-           "Stop a controller with its executors, or let it go on", _X, "exec_controller",
+           "Stop a controller, or let it go on", _X, "exec_controller",
            danger=2, group="Executors"),
     Action("exec.actions", "a", "actions", "List what can be done with the executor", _X,
            "exec_actions", group="Executors", bar=73),
