@@ -121,6 +121,7 @@ class BarContingent(BarState):
             if not child.is_dormant:
                 if child.is_armed:
                     self._set_level(child)
+                    book.is_dirty = True
                 continue
             child.is_dormant = False
             if child.kind == TRAILING_STOP:

@@ -26,9 +26,10 @@ from engine.testing.backtest_scenarios import (
 
 GROUP = 40
 GROUPS = 9
-REGRESSIONS = (381, 1332, 2916, 5380, 5936, 7386, 8155)
+REGRESSIONS = (381, 1332, 2916, 5380, 5936, 7386, 8155, 22398)
 """Scenarios that once differed: an OCO group over two symbols, the stamp of the last close, an exit
-that its entry's next fill made marketable, an entry whose exits had all been rejected."""
+that its entry's next fill made marketable, an entry whose exits had all been rejected, an
+exit that moved with its entry's average."""
 
 
 @pytest.mark.parametrize("group", range(GROUPS))

@@ -356,3 +356,21 @@ def test_an_external_close_ends_a_partial_entry_too() -> None:
         ("CANCELLED", "PARENT_CLOSED"),
         ("FILLED", ""),
     ]
+
+
+def test_fill_21_an_exit_that_moved_with_the_average_is_hit_at_its_new_price() -> None:
+    # Five lots a bar: 5 at 100 and 5 at 98 make an average of 99, so the target moves from 102 to
+    # 101 while the entry still rests; the next bar reaches 101.5 and nothing else.
+    entry = BarOrder(
+        0,
+        1,
+        LIMIT,
+        15,
+        limit=10000,
+        bracket=Bracket(basis=BASIS_FILL, tp_unit=OFFSET_TICKS, tp=200),
+    )
+    bars = [FLAT, FLAT, (98, 98, 98, 98), (100.5, 101.5, 100.2, 100.4)]
+    columns = bar_columns(bars, volumes=[5, 5, 5, 100])
+    played = BarRun(columns, script={0: [entry]}, path="ohlc", max_participation=1).run()
+    assert fills(played)[:3] == [(0, 5, 10000), (0, 5, 9800), (1, 10, 10100)]
+    assert played.fills[2].bar == 3
