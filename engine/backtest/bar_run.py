@@ -9,7 +9,7 @@ numbered and not made.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Final, TypeAlias
 
 from engine.backtest.control import Progress, RunControl
@@ -91,7 +91,7 @@ class BarRun:
         self._fills_this_close = fills_this_close
         self._symbols: Sequence[int] = reader(timeline.symbol)
         self._bars: Sequence[int] = reader(timeline.bar)
-        self._instants: Sequence[int] = reader(timeline.instants)
+        self._timeline = timeline
         self._tags = TagIndex()
         self._position = 0
         self._silent = 0
@@ -262,6 +262,12 @@ class BarRun:
         self._position = index - offset
 
     # --- the general case ------------------------------------------------------------------------
+
+    @cached_property
+    def _instants(self) -> Sequence[int]:
+        """Where each instant starts; a run of one symbol or on the compiled path never asks."""
+        found: Sequence[int] = reader(self._timeline.instants)
+        return found
 
     def _run_instants(self, limit: int | None) -> None:
         position, instants = self._position, self._instants
@@ -614,7 +620,7 @@ class BarRun:
 
     def _instants_done(self) -> int:
         """Return how many instants have begun, the current one with them."""
-        return _instant_at(self._instants, self._position)
+        return _instant_at(self._instants, self._position) if self._position else 0
 
     def _publish_and_call(
         self, pairs: list[tuple[int, int]], seen: dict[int, int], done: int

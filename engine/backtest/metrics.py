@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from engine.backtest import metric_series as series
+from engine.backtest.benchmark_prices import BenchmarkPrices
 from engine.backtest.curve_facts import CurveFacts, curve_facts
 from engine.backtest.overfitting import (
     deflated_sharpe,
@@ -124,7 +125,7 @@ class RunFacts:
     exposed_bars: int = 0
     bar_ns: int = DAY_NS
     benchmark_ts: IntArray | None = None
-    benchmark_close: FloatArray | None = None
+    benchmark_close: FloatArray | BenchmarkPrices | None = None
     decision_ns: int | None = None
 
 

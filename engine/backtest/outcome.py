@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from engine.backtest.assembly import BuiltRun, RunRequest, actions_of
+from engine.backtest.benchmark_prices import BenchmarkPrices
 from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
 from engine.backtest.control import RunControl
 from engine.backtest.metrics import MetricInputs, Metrics, MetricSettings, compute_metrics
@@ -292,7 +293,7 @@ def metric_inputs(
         exposed_bars=int(np.count_nonzero(raw.equity["exposed"])),
         bar_ns=min(one.duration_ns for one in columns),
         benchmark_ts=first.ts_close,
-        benchmark_close=first.close_prices(),
+        benchmark_close=BenchmarkPrices(first),
         decision_ns=int(first.ts_close[decision]) if len(first) else None,
     )
 
