@@ -52,7 +52,7 @@ NO_DUE: Final = 1 << 62
 FOREIGN: Final = (Exception, SystemExit)
 """What the code of a strategy may raise; a strategy must not end the process."""
 REPORT_EVERY: Final = 1024
-"""Bars between two looks at the clock for the progress."""
+"""Most bars between two looks at the clock for the progress."""
 
 
 class BarRun:
@@ -96,6 +96,7 @@ class BarRun:
         self._position = 0
         self._silent = 0
         self._counted = 0
+        self._stride = 1
         self._bar_seq = -1
         self._signal_seq = -1
         self._fill_seq = -1
@@ -210,7 +211,7 @@ class BarRun:
         stop = offset + self.total if limit is None else min(offset + self.total, start + limit)
         position, close, samples = book.position, lists.close, broker.samples
         due_ns = broker.due_ns
-        report_at = start + REPORT_EVERY
+        report_at = start
         index = start
         for index in range(start, stop):
             if control.is_cancelled or broker.is_bankrupt:
@@ -255,8 +256,7 @@ class BarRun:
                     self._take_rows(caller, rows[index], index + 1 - offset)
                     due_ns = broker.due_ns
             if index >= report_at:
-                report_at = index + REPORT_EVERY
-                self._report(index + 1 - offset, ts_close[index])
+                report_at = index + self._report(index + 1 - offset, ts_close[index])
         else:
             index = stop
         self._position = index - offset
@@ -274,7 +274,7 @@ class BarRun:
         number = _instant_at(instants, position)
         last = len(instants) - 1
         until = last if limit is None else min(last, number + limit)
-        report_at = position + REPORT_EVERY
+        report_at = position
         while number < until:
             if self._control.is_cancelled or self._broker.is_bankrupt:
                 break
@@ -284,9 +284,8 @@ class BarRun:
             self._position = stop
             number += 1
             if stop >= report_at:
-                report_at = stop + REPORT_EVERY
                 symbol, bar = pairs[-1]
-                self._report(stop, self._feeds[symbol].ts_close[bar])
+                report_at = stop + self._report(stop, self._feeds[symbol].ts_close[bar])
 
     def _instant(self, pairs: list[tuple[int, int]], done: int) -> None:
         broker, feeds = self._broker, self._feeds
@@ -645,9 +644,15 @@ class BarRun:
         self._container.tell_health()
         self._host.outbox.clear()
 
-    def _report(self, done: int, now_ns: int) -> None:
+    def _report(self, done: int, now_ns: int) -> int:
+        """Tell how far the run is, if it is time; return how many bars later to look again.
+
+        Every bar for a strategy that takes its time, seldom for one that does not.
+        """
         if not self._control.is_due:
-            return
+            self._stride = min(REPORT_EVERY, 2 * self._stride)
+            return self._stride
+        self._stride = max(1, self._stride // 2)
         self._position = done
         self._count_events()
         self._control.report(
@@ -659,6 +664,7 @@ class BarRun:
             events=self._bus.events_published,
             errors=self._bus.error_count,
         )
+        return self._stride
 
     def _sync_counters(self) -> None:
         self._counters.bars = self._position

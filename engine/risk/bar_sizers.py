@@ -12,7 +12,7 @@ from math import isfinite, sqrt
 from typing import Annotated, Final, Literal, TypeAlias, assert_never
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from engine.model.bar_columns import BarColumns
 from engine.model.instruments import PPB
@@ -59,8 +59,17 @@ class KellySizer(_Sizer):
     """f = p - (1 - p) / b, times ``fraction``, at most ``cap``; negative: nothing."""
 
     kind: Literal["kelly"] = "kelly"
-    win_rate: Share = Field(default=Decimal("0.5"), description="p, share of wins")
-    payoff: Factor = Field(default=Decimal(1), gt=0, description="b, mean win / mean loss")
+    win_rate: Share = Field(
+        default=Decimal("0.5"),
+        validation_alias=AliasChoices("win_rate", "p"),
+        description="p, share of wins",
+    )
+    payoff: Factor = Field(
+        default=Decimal(1),
+        gt=0,
+        validation_alias=AliasChoices("payoff", "b"),
+        description="b, mean win / mean loss",
+    )
     fraction: Share = Field(default=Decimal("0.25"), description="share of the Kelly weight")
     cap: Share = Field(default=Decimal("0.25"), description="most weight")
 

@@ -12,6 +12,7 @@ from engine.backtest.control import Progress, RunControl
 from engine.backtest.results import BacktestResult
 from engine.backtest.strategy_loading import type_of_class
 from engine.containers.bus import ComponentFailedError
+from engine.live.clock import SystemClock
 from engine.model.bar_view import AnyBar
 from engine.model.instruments import ConnectorPair
 from engine.strategies.strategy import Strategy
@@ -220,3 +221,26 @@ def test_progress_counts_events_and_errors() -> None:
     )
     assert seen[-2].events == result.container_metrics.events_processed
     assert seen[-2].errors == 2
+
+
+class TurnedClock(SystemClock):
+    """A clock that a strategy turns."""
+
+    now = 0
+
+    def monotonic_ns(self) -> int:
+        return self.now
+
+
+def test_progress_of_a_slow_strategy_is_told_bar_by_bar() -> None:
+    """COORD-4: a look at the clock is as frequent as the strategy is slow."""
+    clock, seen = TurnedClock(), list[Progress]()
+
+    class Thoughtful(Strategy):
+        def on_bar(self, bar: AnyBar) -> None:
+            clock.now += 200_000_000
+
+    control = RunControl(listener=seen.append, clock=clock)
+    kinds_of = {"mine": type_of_class(Thoughtful)}
+    run_on(config_of("mine"), bars_of(wave(40)), strategies=kinds_of, control=control)
+    assert len({one.bars_done for one in seen}) >= 38

@@ -94,6 +94,7 @@ def lots(verdict: Verdict) -> int:
         ({"kind": "atr", "risk": "0.01", "k": 2, "max_pct": "0.2"}, 200),
         ({"kind": "volatility", "max_pct": "0.3"}, 300),
         ({"kind": "kelly", "win_rate": "0.6", "payoff": 2}, 100),
+        ({"kind": "kelly", "p": "0.6", "b": 2}, 100),
         ({"kind": "kelly", "win_rate": "0.3", "payoff": 1}, 0),
     ],
     ids=lambda value: str(value.get("kind")) if isinstance(value, dict) else "",
