@@ -12,7 +12,7 @@ from functools import partial
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-from tui import backtest_command, live_command, optimize_command, paths
+from tui import about_command, backtest_command, live_command, optimize_command, paths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,25 +57,31 @@ def _run_command(arguments: Sequence[str]) -> int:
         return int(stop.code or 0)
     _write_what_is_known(only_ascii=options.ascii)
     try:
-        match options.command:
-            case "check":
-                return _check(options)
-            case "sessions":
-                return _sessions(options)
-            case "simulate":
-                return _simulate(options)
-            case "backtest" | "validate" | "explain" | "schema" | "check-lookahead":
-                return _backtests(options)
-            case "live" | "replay":
-                return live_command.run(options)
-            case "optimize":
-                return optimize_command.optimize(options)
-            case _:
-                return _run(options)
+        return _carry_out(options)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         return 1
+
+
+def _carry_out(options: argparse.Namespace) -> int:
+    match options.command:
+        case "check":
+            return _check(options)
+        case "sessions":
+            return _sessions(options)
+        case "simulate":
+            return _simulate(options)
+        case "backtest" | "validate" | "explain" | "schema" | "check-lookahead":
+            return _backtests(options)
+        case "live" | "replay":
+            return live_command.run(options)
+        case "optimize":
+            return optimize_command.optimize(options)
+        case "keys" | "locate" | "doctor":
+            return about_command.run(options)
+        case _:
+            return _run(options)
 
 
 def _write_what_is_known(*, only_ascii: bool) -> None:
@@ -140,7 +146,8 @@ def _parser() -> argparse.ArgumentParser:
     backtest_command.add_parsers(commands)
     live_command.add_parsers(commands)
     optimize = optimize_command.add_parser(commands)
-    for sub in (run_parser, check, sessions, optimize):
+    about = about_command.add_parsers(commands)
+    for sub in (run_parser, check, sessions, optimize, *about):
         _add_data_dir(sub, default=argparse.SUPPRESS)
     return parser
 
