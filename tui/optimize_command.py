@@ -79,7 +79,7 @@ def optimize(options: argparse.Namespace) -> int:
                 overrides=tuple(options.overrides),
                 retry_failed=options.retry_failed,
             ),
-            listener=lambda progress: bar.show(progress_line(progress)),
+            listener=lambda progress: bar.show(progress_line(progress, metric=job.metric)),
         )
         sys.stderr.write(f"study {job.id}\n")
         with _cancelled_by_signals(job):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from engine.flow.errors import ConfigurationError
@@ -26,6 +27,27 @@ def containers_per_worker(config: OptimizationConfig) -> int:
     is_shared = config.parallelism not in (Parallelism.SERIAL, Parallelism.DISTRIBUTED)
     workers = worker_count(config) if is_shared else 1
     return -(-config.container_pool_size // workers)
+
+
+def chosen_parallelism(config: OptimizationConfig, refusals: Sequence[str]) -> Parallelism:
+    """Return where the trials of *config* run; ``auto`` is decided here (MODE-1).
+
+    Compiled passes, if nothing is said against them in *refusals*; else threads, if this Python
+    runs them at the same time; else processes. Only processes can keep limits of time and memory.
+    """
+    if config.parallelism is not Parallelism.AUTO:
+        return config.parallelism
+    if config.timeout_s is not None or config.memory_limit_per_container is not None:
+        return Parallelism.PROCESS
+    if not refusals:
+        return Parallelism.KERNEL
+    return Parallelism.PROCESS if has_one_thread_at_a_time() else Parallelism.THREAD
+
+
+def has_one_thread_at_a_time() -> bool:
+    """Return whether this Python has a global lock, so that threads give no speed-up."""
+    is_enabled = getattr(sys, "_is_gil_enabled", None)
+    return is_enabled is None or bool(is_enabled())
 
 
 def check_memory(config: OptimizationConfig) -> None:

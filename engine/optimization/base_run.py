@@ -13,6 +13,7 @@ from typing import Any
 from engine.backtest.assembly import RunRequest, make_strategies
 from engine.backtest.config import BacktestConfig, SplitSection
 from engine.backtest.market_data import MarketData
+from engine.backtest.planner import PlannedStrategy, standing_refusals
 from engine.backtest.run_hash import ENGINE_SEMANTICS, config_hash, effective_config
 from engine.backtest.strategy_loading import source_hash
 from engine.flow.errors import ConfigurationError
@@ -97,6 +98,18 @@ class BaseRun:
         )
         split = config.model_copy(update={"components": components})
         return RunRequest(split, self.base_dir, data, window="test")
+
+    def kernel_refusals(self, parameters: Mapping[str, ParameterValue]) -> tuple[str, ...]:
+        """Return what is said against compiled passes over trials such as *parameters*.
+
+        Raises:
+            ConfigurationError: the strategy cannot take them.
+        """
+        request = self.request(self.with_parameters(parameters), None)
+        strategies = [
+            PlannedStrategy(one.id, one.strategy, one.symbols) for one in make_strategies(request)
+        ]
+        return standing_refusals(request.config, request.data.columns, strategies)
 
     def source_hash(self) -> str:
         """Return the SHA-256 of the source of the strategy."""

@@ -6,7 +6,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,12 @@ from engine.flow.errors import ConfigurationError
 from engine.model.clock import SECOND_NS
 from engine.optimization.analyzer import OptimizationAnalyzer, rank_correlation
 from engine.optimization.backend import TrialBackend
-from engine.optimization.backend_choice import containers_per_worker, open_backend
+from engine.optimization.backend_choice import (
+    chosen_parallelism,
+    containers_per_worker,
+    has_one_thread_at_a_time,
+    open_backend,
+)
 from engine.optimization.backtest_trials import BacktestTrials, hopeless, outcome_of
 from engine.optimization.base_run import BaseRun
 from engine.optimization.bayes import BayesSearch
@@ -97,6 +102,7 @@ class Study:
         self._started_ns = 0
         self._window: Span | None = None
         self._raised: dict[str, str] = {}
+        self._decision = ""
         self.collector = OptimizationResultsCollector(self.space, self._objectives[0])
         """The table, filled while the study runs; to be read from other threads with care."""
 
@@ -136,6 +142,7 @@ class Study:
                 timeout_s=None if config.timeout_s is None else float(config.timeout_s),
             )
             self._check_parameters()
+            self._config = self._decided()
             journal = None
             if self._journal_path is not None:
                 journal = stack.enter_context(self._journal(self._journal_path, task.identity))
@@ -360,6 +367,21 @@ class Study:
             self._raised.setdefault(objective.metric, f"trial {record.index}: {text}")
             return None
 
+    def _decided(self) -> OptimizationConfig:
+        """Return the configuration with a place for the trials instead of ``auto``."""
+        if self._config.parallelism is not Parallelism.AUTO:
+            return self._config
+        refusals: tuple[str, ...] = ("no combination could be made",)
+        for index in range(min(len(self.space), _CHECKED)):
+            with suppress(ConfigurationError):
+                refusals = self._base.kernel_refusals(self.space.at(index))
+                break
+        chosen = chosen_parallelism(self._config, refusals)
+        self._decision = f"parallelism auto: {chosen.value}"
+        if refusals and chosen is not Parallelism.KERNEL:
+            self._decision += f", not kernel: {'; '.join(refusals)}"
+        return self._config.model_copy(update={"parallelism": chosen})
+
     def _check_parameters(self) -> None:
         """Refuse parameters that the strategy does not have, before anything is run.
 
@@ -388,6 +410,13 @@ class Study:
             notes.append(
                 f"the table is that of the last training, bars {self._window.start:,} to "
                 f"{self._window.stop:,}: its best is what would be traded next"
+            )
+        if self._decision:
+            notes.append(self._decision)
+        if self._config.parallelism is Parallelism.THREAD and has_one_thread_at_a_time():
+            notes.append(
+                "threads take turns in this Python: processes are faster unless the strategy runs "
+                "compiled"
             )
         notes += [
             f"objective {name} raised, first in {text}" for name, text in self._raised.items()

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 _SHOWN: Final = ("sharpe", "total_return", "max_drawdown", "n_trades", "win_rate")
 _BEST: Final = 10
+_WITHOUT_RESULT: Final = frozenset({"FAILED", "OOM", "TIMEOUT"})
 
 
 class StudyProgressLike(Protocol):
@@ -32,16 +33,41 @@ class StudyProgressLike(Protocol):
         """Return the seconds that are left, None if unknown."""
         ...
 
+    @property
+    def counts(self) -> Mapping[Any, int]:
+        """Return how many trials there are by status."""
+        ...
 
-def progress_line(progress: StudyProgressLike, *, width: int = 24) -> str:
-    """Return one line: a bar, trials, speed and time left."""
+    @property
+    def best(self) -> TrialLike | None:
+        """Return the best trial so far."""
+        ...
+
+
+class TrialLike(Protocol):
+    """A trial that has ended."""
+
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """Return its metrics by name."""
+        ...
+
+
+def progress_line(progress: StudyProgressLike, *, metric: str = "", width: int = 24) -> str:
+    """Return one line: a bar, trials, speed, time left, failures, the best *metric* so far."""
     share = progress.done / progress.total if progress.total else 1.0
     filled = int(share * width)
     bar = "█" * filled + "░" * (width - filled)
     left = "--" if progress.left_s is None else _seconds(progress.left_s)
+    failed = sum(
+        count for status, count in progress.counts.items() if str(status) in _WITHOUT_RESULT
+    )
+    best = progress.best
+    value = None if best is None else _number(best.metrics.get(metric))
+    told = "" if value is None else f"  best {metric} {value:.4g}"
     return (
         f"{bar} {share:4.0%}  {progress.done:,} of {progress.total:,} trials  "
-        f"{progress.trials_per_s:,.1f}/s  {left} left"
+        f"{progress.trials_per_s:,.1f}/s  {left} left  {failed:,} failed{told}"
     )
 
 

@@ -194,7 +194,7 @@ class TrialSource:
         for place, name in enumerate(name for name in self.metrics if name != objective):
             title = _title(name)
             columns.append(
-                Column(f"metric {name}", title, max(7, min(len(title) + 1, 16)), _metric(name),
+                Column(f"metric {name}", title, self._width_of(name, title), _metric(name),
                        "right", letter=next(letters, ""), rank=5 + place, live=True)
             )  # fmt: skip
             keys[f"metric {name}"] = _reader(name)
@@ -206,6 +206,14 @@ class TrialSource:
         self.columns = tuple(columns)
         self._keys = keys
         self._filter = RowFilter(texts=self._texts(), numbers=self._numbers())
+
+    def _width_of(self, name: str, title: str) -> int:
+        """Return the cells of a metric's column: a return above 100 % needs one more."""
+        least = 7
+        if name == "total_return":
+            values = [number_of(trial.metrics.get(name)) for trial in self._detail.trials]
+            least = 8 if any(value is not None and value >= 1 for value in values) else 7
+        return max(least, min(len(title) + 1, 16))
 
     @property
     def _has_errors(self) -> bool:

@@ -217,6 +217,15 @@ def test_the_report_says_how_far_to_believe_the_best(write: Write) -> None:
     assert [name for name, _ in plain["marginals"].items()] == ["fast", "slow"]
 
 
+def test_auto_takes_what_is_fastest_and_says_so(write: Write) -> None:
+    compiled = run(write(parallelism="auto"))
+    assert compiled.manifest["parallelism"] == "kernel"
+    assert "parallelism auto: kernel" in compiled.notes
+    limited = run(write(parallelism="auto", timeout_s=60, max_workers=1))
+    assert limited.manifest["parallelism"] == "process"
+    assert compiled.collector.table_hash() == limited.collector.table_hash()
+
+
 def test_progress_counts_every_fold(write: Write) -> None:
     told: list[StudyProgress] = []
     file = write(method="walk_forward", walk_forward={"train": 2000, "test": 500})
