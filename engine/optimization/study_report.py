@@ -15,6 +15,7 @@ from engine.optimization.sample_split import IN_SAMPLE, OUT_OF_SAMPLE
 MOST_ROWS: Final = 20_000
 """Trials in the page, the best first; the tables beside it have all of them."""
 _FAILURES: Final = 200
+_SHOWN_FRONT: Final = 20
 _DIGITS: Final = 8
 _METRICS: Final = (
     "sharpe",
@@ -177,6 +178,14 @@ def _verdict(summary: Mapping[str, Any]) -> str:
                 "mean over it and its one-step neighbours; a plateau stays near the best",
             )
         )
+    front = summary["pareto_front"]
+    if front:
+        shown = ", ".join(f"#{index}" for index in front[:_SHOWN_FRONT])
+        more = f" and {len(front) - _SHOWN_FRONT:,} more" if len(front) > _SHOWN_FRONT else ""
+        facts.append(
+            ("Pareto front", f"{len(front):,} trials", f"no other beats them in all objectives: "
+             f"{shown}{more}")
+        )  # fmt: skip
     facts += _bands(summary)
     return "".join(
         f"<div><span>{html.escape(what)}<br><small>{html.escape(why)}</small></span>"

@@ -224,6 +224,9 @@ def _facts(detail: StudyDetail) -> list[tuple[str, str]]:
         pairs.append(("overfitting", (f"{format_share(overfitted)} of splits: the best of one half "
                        "is below the median of the other")))  # fmt: skip
         pairs.append(("", str(report.get("overfitting_source", ""))))
+    front = report.get("pareto_front") or ()
+    if front:
+        pairs.append(("Pareto front", ", ".join(f"#{index}" for index in front)))
     pairs += _luck_pairs(report.get("monte_carlo") or {})
     if detail.html_path:
         pairs.append(("HTML report", detail.html_path))

@@ -54,6 +54,11 @@ def test_it_says_how_far_to_believe_the_best_without_being_asked(write: Write) -
     assert data["rows"][0][0] == data["best"]
 
 
+def test_several_objectives_have_their_front_in_it(write: Write) -> None:
+    objectives = [{"metric": "sharpe"}, {"metric": "max_drawdown", "direction": "minimize"}]
+    assert "Pareto front" in rendered(write, objective=objectives)
+
+
 def test_failures_are_listed_with_their_reason(write: Write) -> None:
     page = rendered(write, space={"fast": [5, 50], "slow": [40]})
     assert "fast 50 must be below slow 40" in page
