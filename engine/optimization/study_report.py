@@ -182,10 +182,8 @@ def _verdict(summary: Mapping[str, Any]) -> str:
     if front:
         shown = ", ".join(f"#{index}" for index in front[:_SHOWN_FRONT])
         more = f" and {len(front) - _SHOWN_FRONT:,} more" if len(front) > _SHOWN_FRONT else ""
-        facts.append(
-            ("Pareto front", f"{len(front):,} trials", f"no other beats them in all objectives: "
-             f"{shown}{more}")
-        )  # fmt: skip
+        text = f"no other beats them in all objectives: {shown}{more}"
+        facts.append(("Pareto front", f"{len(front):,} trials", text))
     facts += _bands(summary)
     return "".join(
         f"<div><span>{html.escape(what)}<br><small>{html.escape(why)}</small></span>"
