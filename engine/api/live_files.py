@@ -128,6 +128,7 @@ class LiveJob:
             parity=account.parity,
             reserve=account.reserve,
             internal_crossing=account.internal_crossing,
+            rss_bytes=_rss_bytes,
         )
         self._add_all(manager)
         end_ns = None if feed_section.end_after is None else start_ns + feed_section.end_after
@@ -152,7 +153,20 @@ class LiveJob:
         manager.close()
         summary = _summary(manager, states, runner, start_ns, clock.now_ns())
         for one in summary["strategies"]:
-            one["health"]["reasons"] = list(checks[one["id"]].reasons)
+            check = checks[one["id"]]
+            one["health"] = {
+                "level": check.level.value,
+                "reasons": list(check.reasons),
+                "data_age_ms": _ms(check.figures.data_age_ns),
+                "lag_ms": _ms(check.figures.lag_ns),
+                "queue_depth": check.figures.queue_depth,
+                "error_rate": check.figures.error_rate,
+                "reject_rate": check.figures.reject_rate,
+                "latency_p50_ms": check.figures.latency_p50_ms,
+                "latency_p99_ms": check.figures.latency_p99_ms,
+                "rss_bytes": check.figures.rss_bytes,
+                "reconciliation_age_ms": _ms(check.figures.reconciliation_age_ns),
+            }
         return LiveReport(summary, 1 if "failed" in states.values() else 0)
 
     def _equity(self) -> Decimal:
@@ -180,6 +194,21 @@ class LiveJob:
         if self._listener is not None and wall_ns - self._told_at_ns >= LISTENER_INTERVAL_NS:
             self._told_at_ns = wall_ns
             self._listener(now_ns, tuple(_line(one) for one in manager.status()))
+
+
+def _rss_bytes() -> int | None:
+    """Return the memory of this process, None where the system does not tell."""
+    try:
+        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+    except (OSError, IndexError):
+        return None
+    import resource
+
+    return int(pages) * resource.getpagesize()
+
+
+def _ms(ns: int | None) -> float | None:
+    return None if ns is None else ns / 1e6
 
 
 def _read(
@@ -298,7 +327,7 @@ def _strategy(retired: RetiredStrategy, state: str) -> dict[str, Any]:
         "late_fills": status.late_fills,
         "dropped_quotes": status.dropped_quotes,
         "breaker": status.breaker.value,
-        "health": {"level": status.health.value},
+        "health": {},
         "shadow": retired.shadow.to_json(),
         "calibration": dict(retired.calibration),
         "alerts": list(status.alerts),

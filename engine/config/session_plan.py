@@ -34,6 +34,13 @@ from engine.strategies.catalogue import controller_types, strategy_types
 from engine.strategies.controller import Controller
 from engine.strategies.strategy import Strategy
 
+_OTHER_DOCUMENTS: Final = {
+    "live_trading": "live",
+    "replay": "replay",
+    "backtest": "backtest",
+    "optimization": "optimize",
+}
+"""Sections that make a file one of another kind, and the command that takes it."""
 _NOT_HASHED: Final = frozenset({"agents", "scheduling", "control_api"})
 """Sections of the shell: a recorded session replays without them, so it may go on with others."""
 
@@ -112,6 +119,10 @@ def load_session_plan(path: pathlib.Path) -> SessionPlan:
         ConfigError: something is wrong; every problem is listed with its file and line.
     """
     document = load_document(path)
+    for section, command in _OTHER_DOCUMENTS.items():
+        if section in document.data:
+            text = f"is no part of a session, this file is for: quarterdeck {command} {path.name}"
+            raise document.error((section,), text)
     config = validate(document, SessionConfig)
     return _PlanReader(document, config).read()
 

@@ -74,6 +74,7 @@ class LiveTradingManager:
         internal_crossing: whether opposite orders of two strategies meet inside, at the mid.
         order_router: the connection to the venue; None: paper only.
         intent_log: where orders are written down before they are sent; live needs one.
+        rss_bytes: returns the memory of the process for the health checks.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class LiveTradingManager:
         internal_crossing: bool = False,
         order_router: OrderRouter | None = None,
         intent_log: IntentLog | None = None,
+        rss_bytes: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._instruments = dict(instruments)
         self._account_equity = account_equity
@@ -104,6 +106,7 @@ class LiveTradingManager:
         self._venue_breakers: dict[str, CircuitBreaker] = {}
         self._router = order_router
         self._intents = intent_log
+        self._rss_bytes = rss_bytes
         self._reconciliation: Reconciliation | None = None
         self._is_connected = True
         self._owes_comparison = False
@@ -296,10 +299,10 @@ class LiveTradingManager:
         self._finish_stops()
         return handled
 
-    def check_health(self, *, rss_bytes: int | None = None) -> Mapping[str, HealthCheck]:
+    def check_health(self) -> Mapping[str, HealthCheck]:
         """Judge every strategy."""
-        now_ns = self._now_ns()
-        return {one.id: one.check_health(now_ns, rss_bytes=rss_bytes) for one in self._all()}
+        now_ns, rss = self._now_ns(), self._rss_bytes()
+        return {one.id: one.check_health(now_ns, rss_bytes=rss) for one in self._all()}
 
     def reconcile(self) -> bool:
         """Compare the books with the venue now; return whether it could be asked."""
@@ -533,8 +536,9 @@ class LiveTradingManager:
         self._health_due_ns = now_ns + interval * SECOND_NS
         if is_first:
             return
+        rss = self._rss_bytes()
         for live in lives:
-            live.check_health(now_ns)
+            live.check_health(now_ns, rss_bytes=rss)
 
     def _work_crossing(self, now_ns: int) -> int:
         """Let all strategies see each quote before any order goes out, and cross opposite ones."""

@@ -280,7 +280,7 @@ def test_explain_shows_values_and_origins_of_each_kind(
 ) -> None:
     replay = write(tmp_path / "replay.yaml", "version: 1\nreplay: {log: ., pace: 10x}\n")
     cases: list[tuple[Any, str, str]] = [
-        (SAMPLES / "live.yaml", "components.broker.slippage_model.kind: bps", "live.yaml:15"),
+        (SAMPLES / "live.yaml", "components.broker.slippage_model.kind: bps", "live.yaml:16"),
         (SAMPLES / "live.yaml", "market_data_feed.speed: 1", "default"),
         (SAMPLES / "optimization.yaml", "max_tasks_per_worker: 200", "default"),
         (replay, "pace: 10x", "replay.yaml:2"),

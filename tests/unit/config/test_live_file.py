@@ -23,18 +23,18 @@ def test_the_sample_can_be_loaded() -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (("sma_cross", "sma_corss"), "12: live_trading.components.strategy.class: strategy"),
-        (("fast: 10", "fast: 99"), "12: live_trading.components.strategy.params: fast 99 must"),
+        (("sma_cross", "sma_corss"), "13: live_trading.components.strategy.class: strategy"),
+        (("fast: 10", "fast: 99"), "13: live_trading.components.strategy.params: fast 99 must"),
         (("max_position_size", "max_positon_size"), "did you mean 'max_position_size'?"),
-        (("PAPER_TRADING", "BACKTEST"), "6: live_trading.mode: 'BACKTEST' is not allowed"),
+        (("PAPER_TRADING", "BACKTEST"), "7: live_trading.mode: 'BACKTEST' is not allowed"),
         (
             ("PAPER_TRADING", "LIVE_TRADING"),
-            "15: live_trading.components.broker.class: 'SimulatedBroker' is not allowed in mode "
+            "16: live_trading.components.broker.class: 'SimulatedBroker' is not allowed in mode "
             "LIVE_TRADING, must be 'LiveBroker'",
         ),
         (
             ("SimulatedBroker", "LiveBroker"),
-            "15: live_trading.components.broker.class: 'LiveBroker' is not allowed in mode "
+            "16: live_trading.components.broker.class: 'LiveBroker' is not allowed in mode "
             "PAPER_TRADING, must be 'SimulatedBroker'",
         ),
         (("live_trading:", "live:"), "live_trading: is missing"),

@@ -367,3 +367,55 @@ def test_foreign_orders_are_cancelled_only_when_asked_for() -> None:
     recon = Reconciler(prefix="mine-", cancel_foreign=True)
     (action,) = recon.run(snapshot(), snapshot(foreign), now_ns=0)
     assert action.kind is ActionKind.CANCEL_FOREIGN
+
+
+def test_books_that_differ_hold_entries_up_until_they_agree(
+    manager: LiveTradingManager, clock: Clock
+) -> None:
+    live = manager.add_strategy("one", config(monitoring_enabled=False))
+    feed(manager, clock, 10_000, count=2)
+    book = manager.book.portfolios["one"]
+    book.apply(fill(1, 3))
+    manager.reconcile()
+    assert manager.status()[0].state is LiveState.DEGRADED
+    assert "virtual portfolio of one is not its container's" in live.reasons[0]
+    book.apply(fill(2, 3, side=TradeType.SELL))
+    clock.now += 300 * SECOND_NS
+    manager.work()
+    assert manager.status()[0].state is LiveState.RUNNING
+
+
+def test_health_is_checked_on_its_interval_and_two_missed_beats_trip_the_breaker(
+    clock: Clock,
+) -> None:
+    manager = LiveTradingManager(
+        instruments={MARKET: INSTRUMENT},
+        account_equity=Decimal(200_000),
+        now_ns=clock,
+        strategies=TYPES,
+        rss_bytes=lambda: 123,
+    )
+    live = manager.add_strategy("one", config(health_check_interval=10, bar_s=2))
+    feed(manager, clock, 10_000, count=2)
+    clock.now += 11 * SECOND_NS
+    manager.work()
+    assert manager.status()[0].state is LiveState.DEGRADED
+    assert live.reasons[0].startswith("data are 11.0 s old")
+    assert live.health.last is not None
+    assert live.health.last.figures.rss_bytes == 123
+    feed(manager, clock, 10_000, count=11)
+    assert manager.status()[0].state is LiveState.RUNNING
+    for _ in range(2):
+        clock.now += 21 * SECOND_NS
+        manager.work()
+    assert live.breaker.state(clock.now) is BreakerState.OPEN
+    assert "the breaker is open" in live.alerts[-1]
+
+
+def test_without_monitoring_nobody_checks(clock: Clock, manager: LiveTradingManager) -> None:
+    live = manager.add_strategy("one", config(monitoring_enabled=False, bar_s=1))
+    feed(manager, clock, 10_000)
+    clock.now += 500 * SECOND_NS
+    manager.work()
+    assert live.health.last is None
+    assert any("monitoring_enabled is false" in text for text in live.alerts)
