@@ -7,9 +7,10 @@ engine by as much as it takes; in a process it takes a core of its own, or waits
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from anyio import CapacityLimiter, to_process
 from anyio.lowlevel import RunVar
@@ -17,6 +18,8 @@ from anyio.lowlevel import RunVar
 from engine.agents.own_module import is_own, load_file
 
 ResultT = TypeVar("ResultT")
+_NICENESS: Final = 10
+"""Where cores are few, the console and the engine go first."""
 
 _limiter: RunVar[CapacityLimiter] = RunVar("engine_agents_heavy")
 
@@ -53,5 +56,7 @@ def _one_at_a_time() -> CapacityLimiter:
 
 def _call(module_name: str, path: str, name: str, args: tuple[Any, ...]) -> Any:  # noqa: ANN401 (the function's)
     """Call the function in the worker, where its module may have to be loaded first."""
+    if os.getpriority(os.PRIO_PROCESS, 0) < _NICENESS:
+        os.setpriority(os.PRIO_PROCESS, 0, _NICENESS)
     module = load_file(module_name, path) if path else importlib.import_module(module_name)
     return getattr(module, name)(*args)

@@ -45,6 +45,10 @@ async def test_functions_of_python_are_computed_elsewhere() -> None:
     assert await in_process(os.getpid) != os.getpid()
 
 
+async def test_it_gives_way_to_engine_and_console() -> None:
+    assert await in_process(os.getpriority, os.PRIO_PROCESS, 0) >= 10
+
+
 async def test_what_is_not_at_the_top_of_a_module_is_refused() -> None:
     with pytest.raises(TypeError, match="at the top of a module"):
         await in_process(lambda: 1)
