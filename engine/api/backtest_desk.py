@@ -79,6 +79,7 @@ class _Task:
     base_dir: Path
     is_cancelled: bool = False
     worker: Any = None
+    is_compiling: bool = False
     log: list[str] = field(default_factory=list)
     events: int = 0
     errors: int = 0
@@ -270,6 +271,9 @@ class BacktestDesk:
     def _take_progress(self, task: _Task, progress: Any) -> None:  # noqa: ANN401 (a Progress)
         row = task.detail.row
         task.events, task.errors = progress.events, progress.errors
+        if progress.status == "compiling" and not task.is_compiling:
+            self._say(task, "compiles kernels: the first run of this kind takes up to a minute")
+        task.is_compiling = progress.status == "compiling"
         if progress.bars_done < row.bars_done:
             return
         self._update(

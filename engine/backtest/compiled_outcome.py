@@ -79,7 +79,7 @@ def play_plan(plan: EnginePlan, built: BuiltRun, control: RunControl) -> RawRun 
         return not control.is_cancelled
 
     try:
-        run = run_compiled(plan.request, watch)
+        run = run_compiled(plan.request, watch, on_compile=control.begin_compiling)
     except LedgerOverflowError:
         return None
     ids = [one.id for one in built.host.seated]

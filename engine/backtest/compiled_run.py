@@ -157,25 +157,42 @@ def run_compiled(
     *,
     slice_bars: int = SLICE,
     setup: KernelSetup | None = None,
+    on_compile: Callable[[], None] | None = None,
 ) -> CompiledRun:
     """Run *request* on the kernels; *watcher* is asked after every *slice_bars*.
 
-    *setup* is that of requests which differ in their signals and seed only.
+    *setup* is that of requests which differ in their signals and seed only. *on_compile* is called
+    before kernels are compiled that no process has compiled before.
 
     Raises:
         ImportError: numba is not installed.
         LedgerOverflowError: a number left 62 bits; nothing of the run is kept.
     """
     setup = setup or KernelSetup(request)
+    tell = on_compile or _say_nothing
     if is_market_only(request, setup):
+        _tell_compiling("kernel_market", "run_market", tell)
         run = _run_small(request, watcher, slice_bars, setup, brackets=False)
         if run is not None:
             return run
     elif is_bracket_only(request, setup):
+        _tell_compiling("kernel_bracket", "run_bracket", tell)
         run = _run_small(request, watcher, slice_bars, setup, brackets=True)
         if run is not None:
             return run
+    _tell_compiling("kernel_run", "run_bars", tell)
     return _run_whole(request, watcher, slice_bars, setup)
+
+
+def _tell_compiling(module: str, function: str, tell: Callable[[], None]) -> None:
+    from engine.backtest.jit import is_compiled
+
+    if not is_compiled(module, function):
+        tell()
+
+
+def _say_nothing() -> None:
+    """Nobody wants to know."""
 
 
 def _run_small(

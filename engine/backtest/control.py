@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.live.clock import SystemClock
 from engine.model.clock import SECOND_NS
 
 PROGRESS_INTERVAL_NS: Final = SECOND_NS // 10
+COMPILING: Final = "compiling"
+"""Status while kernels are compiled, before the first bar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,10 @@ class RunControl:
                 errors=errors,
             )
         )
+
+    def begin_compiling(self) -> None:
+        """Tell that nothing moves because kernels are being compiled, the first time only."""
+        self._publish(replace(self.progress, status=COMPILING))
 
     def finish(self, progress: Progress) -> None:
         """Publish the last state, whenever the one before was."""

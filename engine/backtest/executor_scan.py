@@ -88,6 +88,7 @@ class ScannedPlay:
 
         *begin* is called with the time of the first quote when that has been played.
         """
+        self._load_kernel()
         if self._quote < self._end:
             self._play_quote(self._quote)
             begin(self._time_of(self._quote - 1))
@@ -111,6 +112,14 @@ class ScannedPlay:
         self._equity[count - 1] = final_atoms
         return self._bars.ts_close[:count], self._equity[:count]
 
+    def _load_kernel(self) -> None:
+        from engine.backtest.jit import is_compiled
+        from engine.backtest.kernel_quotes import first_waking
+
+        if not is_compiled("kernel_quotes", "first_waking"):
+            self._control.begin_compiling()
+        self._first_waking = first_waking
+
     # --- what comes next -----------------------------------------------------------------------
 
     def _next_inputs(self, stop: int) -> tuple[int, int]:
@@ -133,11 +142,9 @@ class ScannedPlay:
             return min(stop, self._quote), timer_ns
         if stop <= self._quote:
             return self._quote, timer_ns
-        from engine.backtest.kernel_quotes import first_waking
-
         here, later = self._paths()
         spread = bars.spread
-        found = first_waking(
+        found = self._first_waking(
             bars.open,
             bars.high,
             bars.low,

@@ -54,14 +54,20 @@ def _cache_folder() -> Path:
     return base / f"kernels-{sources_digest()}"
 
 
-_CACHE_FOLDER: Final = _cache_folder()
+CACHE_FOLDER: Final = _cache_folder()
+"""Where compiled kernels are kept; it need not exist."""
+
+
+def is_compiled(module: str, function: str) -> bool:
+    """Return whether the kernel *function* of *module* was compiled before, by any process."""
+    return next(CACHE_FOLDER.rglob(f"{module}.{function}-*.nbi"), None) is not None
 
 
 @contextmanager
 def _own_folder() -> Iterator[None]:
     """Let numba choose our folder for what is made meanwhile."""
     before = settings.CACHE_DIR
-    settings.CACHE_DIR = str(_CACHE_FOLDER)
+    settings.CACHE_DIR = str(CACHE_FOLDER)
     try:
         yield
     finally:

@@ -76,9 +76,16 @@ class ProgressLike(Protocol):
         """The time left at this speed."""
         ...
 
+    @property
+    def status(self) -> str:
+        """What it does: running, or compiling before its first bar."""
+        ...
+
 
 def progress_line(progress: ProgressLike) -> str:
-    """Return a bar with percentage, bars per second and time left."""
+    """Return a bar with percentage, bars per second and time left, or what it waits for."""
+    if progress.status == "compiling":
+        return "compiling kernels: the first run of this kind takes up to a minute"
     total = progress.bars_total
     share = progress.bars_done / total if total else 0.0
     filled = int(share * _BAR_WIDTH)

@@ -19,8 +19,8 @@ from engine.backtest.results import BacktestResult, ResultStatus
 from engine.model.bar_columns import MISSING, BarColumns, day_sessions
 from engine.model.instruments import ConnectorPair, Instrument, Settlement
 
-GROUPS = 8
-GROUP = 15
+GROUPS = 6
+GROUP = 12
 Rng = np.random.Generator
 
 

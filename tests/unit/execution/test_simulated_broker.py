@@ -428,3 +428,20 @@ def test_forget_drops_only_what_is_done() -> None:
     assert [order.client_order_id for order in venue.open_orders()] == ["L1"]
     unknown: Sequence[OrderReport] = venue.cancel("O1", now_ns=2)
     assert unknown == (CancelRejected("O1", 2, ReasonCode.UNKNOWN_ORDER),)
+
+
+def test_the_nearest_resting_prices_are_told_while_nothing_else_waits() -> None:
+    desk = broker()
+    desk.on_quote(quote(100, 101))
+    assert desk.resting_prices(MARKET) == (None, None)
+    desk.submit(limit(95, order_id="L1"), now_ns=1)
+    desk.submit(limit(97, order_id="L2"), now_ns=1)
+    desk.submit(limit(105, order_id="L3", side=TradeType.SELL), now_ns=1)
+    assert desk.resting_prices(MARKET) == (97, 105)
+
+
+def test_a_travelling_order_makes_every_quote_matter() -> None:
+    desk = broker(latency_ns=5)
+    desk.on_quote(quote(100, 101))
+    desk.submit(limit(95), now_ns=1)
+    assert desk.resting_prices(MARKET) is None

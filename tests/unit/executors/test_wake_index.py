@@ -144,3 +144,16 @@ def test_withdrawn_entries_do_not_pile_up() -> None:
     for level in range(10_000):
         index.update("a", price(PriceField.BID, 10**6 + level, above=True))
     assert len(index._markets[MARKET][1]._heap) < 200
+
+
+def test_the_least_keys_bound_what_a_quote_can_wake() -> None:
+    index = WakeIndex()
+    never = float("inf")
+    assert index.least_keys(MARKET) == (never,) * 6
+    index.update("a", price(PriceField.BID, 90, above=False))
+    index.update("b", price(PriceField.ASK, 110, above=True))
+    index.update("c", price(PriceField.ASK, 105, above=True))
+    assert index.least_keys(MARKET) == (-90, never, never, 105, never, never)
+    assert index.least_keys(OTHER) == (never,) * 6
+    assert index.fire_quote(quote(100, 107)) == ["c"]
+    assert index.least_keys(MARKET) == (-90, never, never, 110, never, never)

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.backtest.control import Progress, RunControl
 from engine.testing.fake_backtests import make_backtests
+from tui.formatting.backtest_text import progress_line
 from tui.state.backtest_form import change_fields, changed_name, command_values, split_changes
 from tui.state.backtest_source import drawdown_text, progress_bar
 from tui.state.backtest_text import metric_text
@@ -129,3 +131,13 @@ def test_workers_start_where_stderr_has_no_descriptor() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)  # noqa: PLW1510
     assert done.stdout.strip() == "True"
+
+
+def test_a_run_that_compiles_says_so_instead_of_standing_at_zero() -> None:
+    heard: list[Progress] = []
+    control = RunControl(listener=heard.append)
+    control.begin_compiling()
+    assert [one.status for one in heard] == ["compiling"]
+    assert progress_line(heard[0]).startswith("compiling kernels")
+    control.report(bars_done=5, bars_total=10, now_ns=1, equity_atoms=2, fills=0)
+    assert "50%" in progress_line(control.progress)
