@@ -32,6 +32,7 @@ from engine.optimization.trial_runner import (
     TrialCancelledError,
     TrialOutcome,
     TrialPrunedError,
+    never,
 )
 from engine.optimization.trials import StudyIdentity
 
@@ -41,15 +42,13 @@ if TYPE_CHECKING:
 
 
 class _TrialControl(RunControl):
-    """Asks the study before every bar whether to go on; ends a run that falls too deep.
+    """Ends a run that falls too deep.
 
     It sees the equity now and then only: what it finds too deep surely is, what it misses is found
     in the curve afterwards.
     """
 
-    def __init__(self, is_cancelled: IsCancelled, deepest: float | None = None) -> None:
-        self._ask = is_cancelled
-        self._is_told = False
+    def __init__(self, deepest: float | None = None) -> None:
         self._deepest = deepest
         self._peak = 0
         self.is_hopeless = False
@@ -62,12 +61,21 @@ class _TrialControl(RunControl):
             return
         self._peak = max(self._peak, equity_atoms)
         if self._peak > 0 and 1 - equity_atoms / self._peak > self._deepest:
-            self.is_hopeless = True
+            self.is_hopeless = self.is_cancelled = True
+
+
+class _AskingControl(_TrialControl):
+    """Asks the study before every bar whether to go on."""
+
+    def __init__(self, is_cancelled: IsCancelled, deepest: float | None = None) -> None:
+        self._ask = is_cancelled
+        self._is_told = False
+        super().__init__(deepest)
 
     @property
     def is_cancelled(self) -> bool:
         """Return whether the run shall end."""
-        return self._is_told or self.is_hopeless or self._ask()
+        return self._is_told or self._ask()
 
     @is_cancelled.setter
     def is_cancelled(self, value: bool) -> None:
@@ -147,7 +155,11 @@ class BacktestTrials:
         config = self._base.with_parameters(trial.parameters, seed=seed)
         pool = self._pools.of(self._base, config, trial.window)
         request = self._base.request(config, trial.window) if pool is None else pool.request(config)
-        control = _TrialControl(is_cancelled, self._deepest)
+        # Asking before every bar costs, where nobody ever answers.
+        is_deaf = is_cancelled is never
+        control = (
+            _TrialControl(self._deepest) if is_deaf else _AskingControl(is_cancelled, self._deepest)
+        )
         runs = None if pool is None else pool.runs
         result = Runner(control, clock=self._clock, pool=runs).one(request)
         if control.is_hopeless:

@@ -21,6 +21,11 @@ _OWN: Final = "engine."
 IsCancelled: TypeAlias = Callable[[], bool]
 
 
+def never() -> bool:
+    """Return False: nobody cancels."""
+    return False
+
+
 class TrialCancelledError(Exception):
     """The trial saw that it was cancelled and ended."""
 

@@ -17,7 +17,7 @@ from typing import Final
 import psutil
 
 from engine.live.clock import SystemClock
-from engine.optimization.trial_runner import StudyTask, Trial, TrialLoop
+from engine.optimization.trial_runner import StudyTask, Trial, TrialLoop, never
 from engine.optimization.trials import TrialRecord
 
 OOM_EXIT_CODE: Final = 73
@@ -76,9 +76,9 @@ def run_batch(trials: Sequence[Trial]) -> list[TrialRecord]:
     if worker.loop is None:
         raise worker.failure or RuntimeError("this process was not started as a worker")
     if worker.watch is None:
-        return worker.loop.run(trials, _never)
+        return worker.loop.run(trials, never)
     with worker.watch:
-        return worker.loop.run(trials, _never)
+        return worker.loop.run(trials, never)
 
 
 def _end_with_parent() -> None:
@@ -87,10 +87,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(ORPHAN_EXIT_CODE)
-
-
-def _never() -> bool:
-    return False  # a worker process is cancelled by being ended
 
 
 class _MemoryWatch:
