@@ -291,8 +291,10 @@ class ExecutorDetailScreen(Screen[None]):
 
     def why_not(self, action_id: str) -> str:
         """Return why an action is not possible now; empty if it is."""
-        if not action_id.startswith("exec."):
+        if not action_id.startswith("exec.") or action_id == "exec.actions":
             return ""
+        if action_id == "exec.controller":
+            return "Controllers are stopped in the list of executors; esc goes back."
         if self._read_only:
             return "This console is read only."
         if action_id == "exec.new":
@@ -365,6 +367,25 @@ class ExecutorDetailScreen(Screen[None]):
             self._open(
                 CreateExecutorModal(self.engine, self.session, prefill=prefill, drafts=self._drafts)
             )
+
+    def action_exec_controller(self) -> None:
+        """Say where controllers are stopped."""
+        self.say(self.why_not("exec.controller"))
+
+    def action_exec_actions(self) -> None:
+        """List everything that can be done with the executor, with its letter."""
+        from tui.modals.action_menu import ActionMenu
+        from tui.state.console import ConsoleState
+
+        console = ConsoleState(
+            self.engine, clock=self._clock, wanted=self.session, read_only=self._read_only
+        )
+        menu = ActionMenu(console, self.why_not, Scope.EXECUTORS)
+        _ = self.app.push_screen(menu, self._action_picked)
+
+    def _action_picked(self, key: str | None) -> None:
+        if key is not None:
+            self.app.simulate_key(key)
 
     def _open(self, modal: ModalScreen[str | None]) -> None:
         _ = self.app.push_screen(modal, partial(self._submitted, modal))

@@ -53,6 +53,19 @@ async def test_state_money_and_barriers_are_in_view(open_stage: OpenStage, shown
         assert "in 1h55m" in ladder
 
 
+async def test_actions_are_listed_with_their_letters(open_stage: OpenStage, shown: Shown) -> None:
+    async with open_stage(detail_of(FakeConsoleEngine(), 10)) as pilot:
+        await pilot.press("K")
+        assert "in the list of executors" in shown(pilot, "KeyBar")
+        await pilot.press("a")
+        listed = shown(pilot, ".actions")
+        assert "Only an active executor can be stopped" in listed
+        assert "S  Move a terminated executor into the archive" in listed
+        await pilot.press("S")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, StoreExecutorModal)
+
+
 async def test_the_last_error_is_in_view(open_stage: OpenStage, shown: Shown) -> None:
     async with open_stage(detail_of(FakeConsoleEngine(), 8), size=(80, 24)) as pilot:
         assert "✗ order rejected by paper_perpetual" in shown(pilot, "#facts")
