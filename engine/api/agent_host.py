@@ -51,6 +51,8 @@ from engine.scheduling.task_handle import TaskHandle
 
 STOP_S: Final = 4.0
 """After so many seconds agents that do not stop are left behind."""
+FAILED_LOGIN_S: Final = 300.0
+"""How long after the last wrong token the alert goes on."""
 CYCLE_GRACE_S: Final = 1.5
 """What running cycles get when the whole engine stops."""
 _LOGGER: Final = logging.getLogger("engine.scheduling")
@@ -133,6 +135,7 @@ class AgentHost:
         self._origins: dict[str, AgentOrigin] = {}
         self._market_at: float | None = None
         self._control_api = ""
+        self._failed_login_until = 0.0
         self._has_picture = anyio.Event()
         self._stop_wanted = anyio.Event()
         self._ended = anyio.Event()
@@ -255,7 +258,11 @@ class AgentHost:
         try:
             server = await stack.enter_async_context(
                 control_server(
-                    self.registry, settings, data_dir=self._ports.data_dir, clock=self._clock
+                    self.registry,
+                    settings,
+                    data_dir=self._ports.data_dir,
+                    clock=self._clock,
+                    on_failed_login=self._login_failed,
                 )
             )
         except flow.EngineError as error:
@@ -359,6 +366,8 @@ class AgentHost:
         """Publish the agents, the engine's figures and the counts of its tasks."""
         await self.tasks.catch_up()
         self._watch_guards()
+        if self._clock.monotonic() >= self._failed_login_until:
+            self.alerts.clear_alert("failed-login")
         known = self.registry.agents
         for gone in self._board.agents.keys() - known.keys():
             self._rows.forget(gone)
@@ -392,6 +401,11 @@ class AgentHost:
             return self._board.agents.get(agent_id)
         self.alerts.clear_alert(f"shown:{agent_id}")
         return detail
+
+    def _login_failed(self, client: str) -> None:
+        text = f"control API: wrong token from {client}"
+        self.alerts.raise_alert("failed-login", text, "warning")
+        self._failed_login_until = self._clock.monotonic() + FAILED_LOGIN_S
 
     def _watch_guards(self) -> None:
         """Say so, where nobody can overlook it, while an agent that guards stops does not run."""

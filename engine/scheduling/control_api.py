@@ -7,7 +7,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -54,6 +54,7 @@ async def control_server(
     *,
     data_dir: Path,
     clock: Clock | None = None,
+    on_failed_login: Callable[[str], object] | None = None,
 ) -> AsyncIterator[ControlServer | None]:
     """Serve the control API until the context is left; do that before the engine stops.
 
@@ -65,6 +66,7 @@ async def control_server(
         settings: the section `control_api`.
         data_dir: where the token file is unless the settings say otherwise.
         clock: measures failed logins and event streams.
+        on_failed_login: called with the address of who showed a wrong token; None logs it.
 
     Raises:
         ControlApiError: the address, the token or the certificate cannot be used.
@@ -88,6 +90,7 @@ async def control_server(
             closing=closing,
             allow_execute=settings.allow_execute,
             server_url=url,
+            on_failed_login=on_failed_login or _log_failed_login,
         )
         with _quiet_uvicorn(token):
             server = await _started(app, settings, listener)
@@ -98,6 +101,10 @@ async def control_server(
                 closing.set()
                 with CancelScope(shield=True):  # bounded by two graces
                     await _stopped(server)
+
+
+def _log_failed_login(client: str) -> None:
+    LOG.warning("control API: wrong token from %s", client)
 
 
 async def _started(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import anyio
 from starlette.applications import Starlette
@@ -34,6 +34,7 @@ def control_app(
     closing: anyio.Event,
     allow_execute: bool,
     server_url: str,
+    on_failed_login: Callable[[str], object],
 ) -> ASGIApp:
     """Return the application.
 
@@ -45,6 +46,7 @@ def control_app(
         closing: set when the server stops.
         allow_execute: whether POST /agents/{id}/execute runs a cycle.
         server_url: for the OpenAPI document.
+        on_failed_login: called with the address of who showed a wrong token.
     """
     agents = AgentRoutes(registry, clock, closing, allow_execute=allow_execute)
     document = openapi_document(OPERATIONS, SCHEMAS, server_url=server_url)
@@ -73,7 +75,9 @@ def control_app(
         exception_handlers={HTTPException: _not_routed},
     )
     starlette.router.redirect_slashes = False
-    return Gatekeeper(starlette, token=token, hosts=hosts, clock=clock)
+    return Gatekeeper(
+        starlette, token=token, hosts=hosts, clock=clock, on_failed_login=on_failed_login
+    )
 
 
 def _handlers(agents: AgentRoutes, general: GeneralRoutes) -> Mapping[str, Handler]:

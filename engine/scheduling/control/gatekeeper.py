@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -59,10 +59,20 @@ class Gatekeeper:
         token: the bearer token.
         hosts: names that a Host header may have, without port.
         clock: measures the minute of the failed logins.
+        on_failed_login: called with the address of who showed a wrong token.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, hosts: Iterable[str], clock: Clock) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        token: str,
+        hosts: Iterable[str],
+        clock: Clock,
+        on_failed_login: Callable[[str], object],
+    ) -> None:
         self._app = app
+        self._on_failed_login = on_failed_login
         self._token = token.encode()
         self._hosts = frozenset(name.lower() for name in hosts)
         self._failures = FailedLogins(clock)
@@ -101,6 +111,7 @@ class Gatekeeper:
             raise _no_entry("a bearer token is needed")
         if not hmac.compare_digest(given.strip().encode(), self._token):
             self._failures.note(client)
+            self._on_failed_login(client)
             if self._failures.is_locked(client):
                 raise _too_many()
             raise _no_entry("wrong token")

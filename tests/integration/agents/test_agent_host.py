@@ -452,6 +452,21 @@ async def test_programs_do_not_switch_the_guard_of_the_stops_off(open_stage: Ope
             assert (await client.get(path)).json()["status"] == "running"
 
 
+async def test_a_wrong_token_is_an_alert_for_five_minutes(open_stage: OpenStage) -> None:
+    async with open_stage(sections={"control_api": {"enabled": True, "port": 0}}) as stage:
+        assert stage.board.scheduling is not None
+        text = "control API: wrong token from 127.0.0.1"
+        headers = {"Authorization": "Bearer guessed"}
+        async with AsyncClient(base_url=stage.board.scheduling.control_api) as client:
+            for _ in range(3):
+                assert (await client.get("/agents", headers=headers)).status_code == 401
+        assert stage.alerts.count(("warning", text)) == 1
+        await stage.run_for(299)
+        assert [row.text for row in stage.host.alerts.rows() if row.is_active] == [text]
+        await stage.run_for(2)
+        assert not [row for row in stage.host.alerts.rows() if row.is_active]
+
+
 async def test_an_api_beyond_this_machine_is_warned_of_as_long_as_it_is_open(
     open_stage: OpenStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
