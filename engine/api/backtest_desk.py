@@ -287,7 +287,7 @@ class BacktestDesk:
 
     def _say(self, task: _Task, text: str) -> None:
         """Add a line to the log of *task* and show it."""
-        task.log.append(f"{to_iso(self._clock.now_ns())} info {text}")
+        task.log.append(f"{to_iso(self._clock.now_ns())[:19]}Z info {text}")
         task.detail = replace(task.detail, log=tuple(task.log))
 
     def _update(self, task: _Task, **changes: Any) -> None:  # noqa: ANN401 (fields of the row)

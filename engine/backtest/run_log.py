@@ -44,7 +44,7 @@ def _entries(
 
     for bars in columns:
         if len(bars):
-            first, last = to_iso(int(bars.ts_open[0])), to_iso(int(bars.ts_close[-1]))
+            first, last = _stamp(int(bars.ts_open[0])), _stamp(int(bars.ts_close[-1]))
             text = f"{len(bars):,} bars from {first} to {last}"
             yield {**whole("info", text), "symbol": bars.symbol}
     yield whole("info", f"runs on the {_PATHS.get(engine, engine)}")
@@ -52,7 +52,7 @@ def _entries(
         yield whole("info", f"not compiled: {reason}")
     for level, text, facts in container.log_lines:
         ts = int(facts.get("ts", 0))
-        yield {**where, **facts, "level": level, "text": text, "ts": to_iso(ts) if ts else None}
+        yield {**where, **facts, "level": level, "text": text, "ts": _stamp(ts) if ts else None}
     for text in container.bus.error_texts:
         yield whole("error", text)
     if liquidations:
@@ -62,3 +62,8 @@ def _entries(
 
 
 _PATHS: Mapping[str, str] = {"events": "event path", "compiled": "compiled path"}
+
+
+def _stamp(ns: int) -> str:
+    """Return *ns* as ISO 8601 with whole seconds."""
+    return f"{to_iso(ns)[:19]}Z"

@@ -246,6 +246,9 @@ class BacktestDetailScreen(BacktestActions):
             self._window = event.reader.facts.span_ns
             self.chart.cursor_ns = self._window[1]
             self._trades.view = event.reader.trades
+            if len(event.reader.facts.symbols) > 1:
+                self._trades.name_symbols()
+                self.table.repaint_all()
             self.table.empty = "It made no trade."
             self.table.pull()
             self._load()
@@ -347,11 +350,15 @@ class BacktestDetailScreen(BacktestActions):
 
     def action_next_symbol(self) -> None:
         """Draw the price of the next symbol, with its trades."""
+        from tui.state.chart_text import shows_price
+
         symbols = () if self._reader is None else self._reader.facts.symbols
         if len(symbols) < 2:
             self.say(self.why_not("result.symbol"))
             return
         self._symbol = (self._symbol + 1) % len(symbols)
+        if not shows_price(self.chart.kind, self.chart.size.height):
+            self.chart.kind = "price"
         self._load()
         self.say(f"Price of {clean(symbols[self._symbol])}, {self._symbol + 1} of {len(symbols)}.")
 

@@ -93,6 +93,11 @@ def draw(data: ChartData, width: int, height: int, kind: str) -> Picture:
     return Picture(window, panes, extra)
 
 
+def shows_price(kind: str, height: int) -> bool:
+    """Return whether the price is among the charts of *kind* that fit *height* lines."""
+    return "price" in _panes_of(kind, height, has_price=True)
+
+
 def _panes_of(kind: str, height: int, *, has_price: bool) -> tuple[str, ...]:
     if kind == "price" and not has_price:
         kind = "equity"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from tui.formatting import (
@@ -79,6 +80,12 @@ class TradeSource:
             Column("why", "Why", 12, lambda r: (clean(r.exit_reason).replace("_", " "), "dim"),
                    rank=8),
         )  # fmt: skip
+
+    def name_symbols(self) -> None:
+        """Keep the column of symbols as long as there is room: the run has several."""
+        self.columns = tuple(
+            replace(one, rank=0) if one.key == "symbol" else one for one in self.columns
+        )
 
     def window(self, query: Query, start: int, count: int) -> Window[TradeRow]:
         """Return rows ``start`` to ``start + count`` in the order of *query*."""

@@ -323,7 +323,7 @@ class TwoSymbols(FakeConsoleEngine):
 async def test_the_price_is_that_of_any_symbol_of_the_run(open_console: OpenConsole) -> None:
     async with open_console(TwoSymbols()) as console:
         await to_viewer(console)
-        await console.press("c")
+        assert "Symbol" in console.shown("#trades")
         assert "NDX" not in console.shown("#chart")
         await console.press("i")
         assert "Price of NDX, 2 of 2." in console.hint()
