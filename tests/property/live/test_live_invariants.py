@@ -26,7 +26,9 @@ from hypothesis.stateful import (
 from engine.backtest.strategy_loading import type_of_class
 from engine.live.intent_log import MemoryIntentLog
 from engine.live.live_state import LiveState
+from engine.live.live_strategy import Policy
 from engine.live.live_trading_manager import LiveTradingManager
+from engine.live.virtual_portfolio import INSIDE
 from engine.model.clock import SECOND_NS
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.orders import TradeType
@@ -78,6 +80,7 @@ class LiveMachine(RuleBasedStateMachine):
         self.venue = FakeVenue({MARKET: INSTRUMENT}, cash=Decimal(1_000_000), now_ns=self.clock)
         self.price = 10_000
         self.was_hidden = False
+        self.has_left = False
         self.manager = self.start()
 
     def clock(self) -> int:
@@ -194,6 +197,16 @@ class LiveMachine(RuleBasedStateMachine):
     def flatten(self, name: str) -> None:
         self.manager.flatten(name)
 
+    @rule(name=st.sampled_from(NAMES), policy=st.sampled_from(["flatten", "keep", "transfer"]))
+    def a_strategy_leaves_and_comes_back(self, name: str, policy: Policy) -> None:
+        (other,) = {*NAMES} - {name}
+        self.manager.remove_strategy(name, policy, transfer_to=other)
+        for _ in range(12):
+            self.move(1)
+        assert name not in self.manager.strategies
+        self.manager.add_strategy(name, config(name))
+        self.has_left = True
+
     @invariant()
     def no_order_is_placed_twice(self) -> None:
         assert all(count == 1 for count in self.venue.placed.values()), self.venue.placed
@@ -205,7 +218,7 @@ class LiveMachine(RuleBasedStateMachine):
         made = {one.trade_id for one in self.venue.trades}
         for live in self.manager.strategies.values():
             booked = {one.fill_id for one in live.broker.fills()}  # type: ignore[attr-defined]
-            assert booked <= made
+            assert {one for one in booked if not one.startswith(INSIDE)} <= made
 
     def teardown(self) -> None:
         for wishes in self.wishes.values():
@@ -225,22 +238,27 @@ class LiveMachine(RuleBasedStateMachine):
         assert book.account_lots(MARKET) == self.venue.lots(MARKET)
         for name, live in self.manager.strategies.items():
             assert live.state is not LiveState.FAILED, live.alerts
-            own = self.venue.own_lots(MARKET, f"live_{name}-O")
-            assert live.container.portfolio.net_lots(MARKET) == own, name
-            assert book.portfolios[name].net_lots(MARKET) == own
+            held = live.container.portfolio.net_lots(MARKET)
+            assert book.portfolios[name].net_lots(MARKET) == held
+            if not self.has_left:
+                assert held == self.venue.own_lots(MARKET, f"live_{name}-O"), name
             made = sorted(
                 one.trade_id
                 for one in self.venue.trades
                 if one.client_order_id.startswith(f"live_{name}-O")
             )
             fills = live.broker.fills()  # type: ignore[attr-defined]
-            assert sorted(one.fill_id for one in fills) == made
+            booked = [one.fill_id for one in fills if not one.fill_id.startswith(INSIDE)]
+            if not self.has_left:
+                assert sorted(booked) == made
+            assert len(booked) == len(set(booked))
+            assert set(booked) <= set(made)
             here = {
                 one.request.client_order_id for one in live.container.order_manager.open_orders()
             }
             there = {one for one in self.venue.open_ids() if one.startswith(f"live_{name}-O")}
             assert here == there
-        if not self.was_hidden:
+        if not self.was_hidden and not self.has_left:
             assert book.unattributed(MARKET) == self.venue.own_lots(MARKET, "foreign")
 
 

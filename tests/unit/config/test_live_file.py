@@ -8,7 +8,7 @@ import pytest
 
 from engine.api.backtest_files import check_backtest_file
 from engine.config.document import ConfigError
-from engine.config.live_file import load_live_file
+from engine.config.live_file import load_live_file, read_live_file
 
 SAMPLE = Path(__file__).resolve().parents[3] / "sample_configs" / "live.yaml"
 
@@ -29,13 +29,17 @@ def test_the_sample_can_be_loaded() -> None:
         (("PAPER_TRADING", "BACKTEST"), "7: live_trading.mode: 'BACKTEST' is not allowed"),
         (
             ("PAPER_TRADING", "LIVE_TRADING"),
-            "16: live_trading.components.broker.class: 'SimulatedBroker' is not allowed in mode "
-            "LIVE_TRADING, must be 'LiveBroker'",
+            (
+                "16: live_trading.components.broker.class: 'SimulatedBroker' is not allowed in mode "
+                "LIVE_TRADING, must be 'LiveBroker'"
+            ),
         ),
         (
             ("SimulatedBroker", "LiveBroker"),
-            "16: live_trading.components.broker.class: 'LiveBroker' is not allowed in mode "
-            "PAPER_TRADING, must be 'SimulatedBroker'",
+            (
+                "16: live_trading.components.broker.class: 'LiveBroker' is not allowed in mode "
+                "PAPER_TRADING, must be 'SimulatedBroker'"
+            ),
         ),
         (("live_trading:", "live:"), "live_trading: is missing"),
     ],
@@ -49,3 +53,44 @@ def test_a_mistake_is_told_with_its_line(
     with pytest.raises(ConfigError) as caught:
         load_live_file(path)
     assert any(expected in text for text in caught.value.problems), caught.value.problems
+
+
+def test_a_strategy_of_the_users_own_is_imported_where_the_file_allows_it(tmp_path: Path) -> None:
+    (tmp_path / "mine_live.py").write_text(
+        "from engine.strategies.strategy import Strategy\n\n\n"
+        "class Quiet(Strategy):\n    def __init__(self, n=1):\n        super().__init__()\n",
+        encoding="utf-8",
+    )
+    text = SAMPLE.read_text(encoding="utf-8")
+    text = text.replace("class: sma_cross", "class: mine_live.Quiet").replace(
+        "params: {fast: 10, slow: 30}", "params: {n: 2}"
+    )
+    path = tmp_path / "live.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"13: .*or package.module.Class with its package in"):
+        read_live_file(path)
+    path.write_text(
+        text.replace("  container_type: live\n", "  container_type: live\n  allow_imports: [os]\n"),
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError, match="package 'mine_live' may not be imported"):
+        read_live_file(path)
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("[os]", "[mine_live]"), encoding="utf-8"
+    )
+    file = read_live_file(path)
+    assert type(file.kind.build({"n": 2})).__name__ == "Quiet"
+
+
+def test_overlays_and_origins(tmp_path: Path) -> None:
+    path = tmp_path / "live.yaml"
+    path.write_text(
+        SAMPLE.read_text(encoding="utf-8") + "\nprofiles:\n  slow: {bar_s: 300}\n",
+        encoding="utf-8",
+    )
+    file = read_live_file(path, profile="slow", overrides=["seed=7"])
+    assert (file.config.bar_s, file.config.seed) == (300, 7)
+    assert file.layered.origin(("live_trading", "seed")) == "command line"
+    assert file.layered.origin(("live_trading", "bar_s")).startswith("profile slow")
+    with pytest.raises(ConfigError, match="profile 'fast' is not in the file"):
+        read_live_file(path, profile="fast")
