@@ -20,7 +20,8 @@ import numpy as np
 
 from benchmarks.backtest import Prices, columns_of, config_of
 from engine.backtest.column_memo import IndicatorMemo
-from engine.backtest.grid import GridColumn, GridRequest, GridRunner
+from engine.backtest.grid import GridRunner
+from engine.backtest.grid_column import GridColumn, GridRequest
 from engine.backtest.market_data import MarketData
 from engine.backtest.metrics import MetricSettings, metrics_of
 from engine.backtest.planner import PlannedStrategy, plan_column

@@ -37,7 +37,7 @@ from engine.optimization.trial_runner import (
 from engine.optimization.trials import StudyIdentity
 
 if TYPE_CHECKING:
-    from engine.backtest.grid import GridColumn
+    from engine.backtest.grid_column import GridColumn
     from engine.optimization.grid_trials import GridTrials
 
 

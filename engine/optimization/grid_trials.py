@@ -8,10 +8,12 @@ from typing import Final
 
 from engine.backtest.assembly import RunRequest, data_handler_of, make_strategies
 from engine.backtest.column_memo import IndicatorMemo
-from engine.backtest.grid import GridColumn, GridRequest, GridRunner
+from engine.backtest.grid import GridRunner
+from engine.backtest.grid_column import GridColumn, GridRequest
 from engine.backtest.metrics import Metrics, MetricSettings, metrics_of
 from engine.backtest.outcome import metric_settings
 from engine.backtest.planner import PlannedStrategy, Window, plan_column, standing_refusals
+from engine.flow.errors import EngineError
 from engine.model.bar_columns import BarColumns
 from engine.optimization.base_run import BaseRun
 from engine.optimization.trial_runner import Alone, IsCancelled, Trial, TrialOutcome
@@ -70,7 +72,7 @@ class GridTrials:
     ) -> list[TrialOutcome | Alone]:
         """Return the outcome of each trial, or why it must be run alone."""
         plans = [self._plan(trial) for trial in trials]
-        if not any(plan.columns and not plan.refusals for plan in plans):
+        if all(plan.refusals for plan in plans):
             return [Alone("; ".join(plan.refusals)) for plan in plans]
 
         def request_of(number: int) -> GridRequest:
@@ -110,16 +112,21 @@ class GridTrials:
 
     def _make_plan(self, trial: Trial) -> _Plan:
         base = self._base
-        request = base.request(base.with_parameters(trial.parameters), trial.window)
+        config = base.with_parameters(trial.parameters)
+        settings = metric_settings(config)
+        try:
+            request = base.request(config, trial.window)
+            handler = data_handler_of(request, request.window)
+        except EngineError as error:  # each trial says it in its own row
+            return _Plan(
+                RunRequest(config, base.base_dir, base.data), (), (), settings, (str(error),)
+            )
         request = replace(request, strategies=strategy_types())
-        handler = data_handler_of(request, request.window)
         columns = tuple(one.with_columns(memo=IndicatorMemo()) for one in handler.bars)
-        settings = metric_settings(request.config)
         try:
             refusals = standing_refusals(request.config, columns, self._strategies(request))
-        except Exception:  # noqa: BLE001 (boundary: a strategy is made; its own run says what is wrong)
-            # Another combination may be one that it takes.
-            refusals = ()
+        except Exception:  # noqa: BLE001 (boundary: a strategy is made)
+            refusals = ()  # another combination may be one that it takes
         windows = tuple((one.decision_bar, one.stop_bar) for one in handler.windows)
         return _Plan(request, columns, windows, settings, refusals)
 
@@ -132,14 +139,13 @@ class GridTrials:
         """
         if plan.refusals:
             raise _RefusedError("; ".join(plan.refusals))
-        config = self._base.with_parameters(trial.parameters)
+        config, shared = self._base.with_parameters(trial.parameters), plan.request.config
         seed = self._seed_of(trial)
-        changes = {"components": config.components, "seed": config.seed if seed is None else seed}
-        components = plan.request.config.components.model_copy(
+        components = shared.components.model_copy(
             update={"strategy": config.components.strategy, "strategies": ()}
         )
-        changes["components"] = components
-        request = replace(plan.request, config=plan.request.config.model_copy(update=changes))
+        changes = {"components": components, "seed": config.seed if seed is None else seed}
+        request = replace(plan.request, config=shared.model_copy(update=changes))
         strategies = self._strategies(request)
         kernel, refusals = plan_column(
             request.config, columns=plan.columns, windows=plan.windows, strategies=strategies

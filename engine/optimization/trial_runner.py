@@ -149,11 +149,17 @@ class TrialLoop:
         together = sum(isinstance(one, TrialOutcome) for one in found)
         each_s = (self.monotonic_ns() - started_ns) / SECOND_NS / max(1, together)
         return [
-            replace(self._run(trial, is_cancelled), note=one.reason)
+            self._alone(trial, one, is_cancelled)
             if isinstance(one, Alone)
             else self._record(trial, TrialStatus.DONE, each_s, outcome=one)
             for trial, one in zip(trials, found, strict=True)
         ]
+
+    def _alone(self, trial: Trial, why: Alone, is_cancelled: IsCancelled) -> TrialRecord:
+        record = self._run(trial, is_cancelled)
+        if record.status is TrialStatus.CANCELLED:
+            return record
+        return replace(record, note=why.reason)
 
     def _run(self, trial: Trial, is_cancelled: IsCancelled) -> TrialRecord:
         started_ns = self.monotonic_ns()

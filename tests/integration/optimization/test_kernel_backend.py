@@ -116,6 +116,20 @@ def test_a_combination_that_the_strategy_refuses_fails_alone(write: Write) -> No
     assert "fast 50 must be below slow 40" in failed.note
 
 
+def test_windows_that_cannot_be_cut_fail_in_their_rows(write: Write) -> None:
+    study = {
+        "base": based("sma_cross", data=[*BASE["data"], OTHER]),
+        "method": {"kind": "halving", "n": 4, "eta": 2},
+        "out_of_sample": None,
+    }
+    serial = run(write(**study))
+    together = run(write(**study, parallelism="kernel"))
+    assert together.collector.table_hash() == serial.collector.table_hash()
+    assert together.collector.counts() == serial.collector.counts()
+    assert together.collector.counts()[TrialStatus.FAILED] > 0
+    assert "windows need one symbol" in notes(together)[0]
+
+
 def test_a_journal_is_gone_on_from_and_keeps_the_reasons(
     write: Write, tmp_path: pathlib.Path
 ) -> None:

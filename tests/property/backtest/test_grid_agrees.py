@@ -9,7 +9,8 @@ from decimal import Decimal
 import pytest
 
 from engine.backtest.compiled_run import LedgerOverflowError, run_compiled
-from engine.backtest.grid import GridColumn, GridRequest, GridRunner
+from engine.backtest.grid import GridRunner
+from engine.backtest.grid_column import GridColumn, GridRequest
 from engine.backtest.metrics import Metrics, MetricSettings, compute_metrics, metrics_of
 from engine.backtest.outcome import RawRun, metric_inputs
 from engine.backtest.trade_log import build_trades
