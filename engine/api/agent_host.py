@@ -23,6 +23,7 @@ from engine.api.agent_alerts import AgentAlerts
 from engine.api.agent_rows import AgentRows, scheduling_view
 from engine.api.agent_tasks import AgentTaskExecutor
 from engine.api.agent_views import AgentDetail, AgentOrigin, AlertRow
+from engine.api.agent_watch import AgentWatch
 from engine.api.board import Board
 from engine.api.commands import (
     AgentCommand,
@@ -40,19 +41,14 @@ from engine.live.published import PublishedSession
 from engine.scheduling.agent_factory import AgentFactory
 from engine.scheduling.agent_log import is_told
 from engine.scheduling.agent_registry import AgentRegistry
-from engine.scheduling.alerts import Alert
 from engine.scheduling.base_agent import BaseAgent
 from engine.scheduling.clock import Clock
-from engine.scheduling.control_settings import is_loopback
 from engine.scheduling.execution_engine import ExecutionEngine
-from engine.scheduling.health import HealthReport
 from engine.scheduling.settings import FULL_PROFILE, SchedulingSettings
 from engine.scheduling.task_handle import TaskHandle
 
 STOP_S: Final = 4.0
 """After so many seconds agents that do not stop are left behind."""
-FAILED_LOGIN_S: Final = 300.0
-"""How long after the last wrong token the alert goes on."""
 CYCLE_GRACE_S: Final = 1.5
 """What running cycles get when the whole engine stops."""
 _LOGGER: Final = logging.getLogger("engine.scheduling")
@@ -132,10 +128,10 @@ class AgentHost:
         )
         self.registry = AgentRegistry(SessionAgentFactory(self._context_of, ports), self.engine)
         self._rows = AgentRows(self.engine)
+        self._watch = AgentWatch(alerts=self.alerts, registry=self.registry, clock=clock, note=note)
         self._origins: dict[str, AgentOrigin] = {}
         self._market_at: float | None = None
         self._control_api = ""
-        self._failed_login_until = 0.0
         self._has_picture = anyio.Event()
         self._stop_wanted = anyio.Event()
         self._ended = anyio.Event()
@@ -179,8 +175,8 @@ class AgentHost:
 
     async def _serve(self) -> None:
         self.engine.subscribe(self._task_moved)
-        self.engine.add_health_listener(self._health_changed)
-        self.engine.alerts.subscribe(self._engine_alert)
+        self.engine.add_health_listener(self._watch.health_changed)
+        self.engine.alerts.subscribe(self._watch.engine_alert)
         async with AsyncExitStack() as stack:
             await self.registry.start()
             await self._start_agents()
@@ -262,7 +258,7 @@ class AgentHost:
                     settings,
                     data_dir=self._ports.data_dir,
                     clock=self._clock,
-                    on_failed_login=self._login_failed,
+                    on_failed_login=self._watch.login_failed,
                 )
             )
         except flow.EngineError as error:
@@ -270,9 +266,7 @@ class AgentHost:
             self._note("error", error.message)
             return
         if server is not None:
-            if not is_loopback(settings.host):
-                text = f"control API is open beyond this machine: {server.url} (allow_remote)"
-                self.alerts.raise_alert("control-api", text, "warning", is_standing=True)
+            self._watch.api_opened(settings, server.url)
             self._control_api = server.url
             where = "" if server.token_path is None else f", token in {server.token_path}"
             self._note("info", f"control API at {server.url}{where}")
@@ -365,9 +359,7 @@ class AgentHost:
     async def refresh(self) -> None:
         """Publish the agents, the engine's figures and the counts of its tasks."""
         await self.tasks.catch_up()
-        self._watch_guards()
-        if self._clock.monotonic() >= self._failed_login_until:
-            self.alerts.clear_alert("failed-login")
+        self._watch.look(is_stopping=self._stop_wanted.is_set())
         known = self.registry.agents
         for gone in self._board.agents.keys() - known.keys():
             self._rows.forget(gone)
@@ -401,25 +393,6 @@ class AgentHost:
             return self._board.agents.get(agent_id)
         self.alerts.clear_alert(f"shown:{agent_id}")
         return detail
-
-    def _login_failed(self, client: str) -> None:
-        text = f"control API: wrong token from {client}"
-        self.alerts.raise_alert("failed-login", text, "warning")
-        self._failed_login_until = self._clock.monotonic() + FAILED_LOGIN_S
-
-    def _watch_guards(self) -> None:
-        """Say so, where nobody can overlook it, while an agent that guards stops does not run."""
-        for agent_id, agent in self.registry.agents.items():
-            if not agent.is_protected:
-                continue
-            is_alive = agent.status.value in {"running", "starting", "stopping"}
-            is_paused = not agent.config.get("repeat", True)
-            if (is_alive and not is_paused) or self._stop_wanted.is_set():
-                self.alerts.clear_alert(f"guard:{agent_id}")
-            else:
-                state = "paused" if is_alive else agent.status.value
-                text = f"{agent_id} is {state}: the stops have no second guard"
-                self.alerts.raise_alert(f"guard:{agent_id}", text, "error", is_standing=True)
 
     def headline(self) -> str:
         """Return what nobody may overlook; empty if nothing."""
@@ -478,19 +451,6 @@ class AgentHost:
 
     def _task_moved(self, task: TaskHandle, old: Any, new: Any) -> None:  # noqa: ANN401 (task states)
         self.tasks.note(task, old, new)
-
-    def _health_changed(self, report: HealthReport) -> None:
-        if report.status.value == "ok":
-            self.alerts.clear_alert("health")
-            return
-        found = [*report.stuck, *report.starved, *report.overdue]
-        text = f"agents are {report.status.value}: {', '.join(found) or 'the loop is late'}"
-        level: AlertLevel = "error" if report.status.value == "critical" else "warning"
-        self.alerts.raise_alert("health", text, level)
-
-    def _engine_alert(self, alert: Alert) -> None:
-        if alert.cleared_ns is None and alert.kind != "engine_not_running":
-            self._note("warning", alert.text)
 
 
 class _Forwarder(logging.Handler):
