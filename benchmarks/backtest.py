@@ -32,6 +32,7 @@ from engine.backtest.config import BacktestConfig
 from engine.backtest.control import RunControl
 from engine.backtest.kernel_inputs import KernelRequest, SymbolSignals
 from engine.backtest.market_data import MarketData
+from engine.backtest.peak_memory import peak_rss_bytes
 from engine.backtest.planner import kernel_request
 from engine.backtest.runner import Runner
 from engine.live.clock import SystemClock
@@ -335,7 +336,7 @@ def child(length: int) -> None:
     """Run the rule compiled on plain bars and print the peak of memory in MiB."""
     columns = columns_of(_walk(np.random.default_rng(3).normal(0.0, 0.0008, length), rng_seed=11))
     whole_seconds(columns, "compiled")
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(peak_rss_bytes() / 2**20)
 
 
 # --- the findings ---------------------------------------------------------------------------------

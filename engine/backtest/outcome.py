@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from engine.backtest.benchmark_prices import BenchmarkPrices
 from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
 from engine.backtest.control import RunControl
 from engine.backtest.metrics import MetricInputs, Metrics, MetricSettings, compute_metrics
+from engine.backtest.peak_memory import peak_rss_bytes
 from engine.backtest.results import BacktestResult, InstrumentFacts, ResultStatus
 from engine.backtest.run_hash import plain
 from engine.backtest.trade_log import TradeLog, build_trades, consistency_gap, open_pnl_atoms
@@ -38,8 +38,6 @@ from engine.model.orders import OrderStatus
 from engine.model.run_tables import Table, fingerprint
 from engine.portfolio.fx_account import FxAccount
 
-_RSS_UNIT: Final = 1024
-"""``ru_maxrss`` is in KiB on Linux."""
 _OWN_WISH: Final = ReasonCode.USER.value
 """The one reason that is not counted: the strategy cancelled the order itself (ORD-7)."""
 
@@ -189,7 +187,7 @@ def make_result(
         finished_wall=wall_ns,
         execution_time_s=elapsed,
         cpu_time_s=time.process_time() - stopwatch.cpu_s,
-        peak_rss_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT,
+        peak_rss_bytes=peak_rss_bytes(),
         bars_processed=raw.bars_done,
         orders_by_state=dict(sorted(states.items())),
         orders_generated=len(raw.orders),
