@@ -11,7 +11,8 @@ import yaml
 
 from engine.config.optimization_file import OptimizationFile, load_optimization_file
 from engine.live.clock import SystemClock
-from engine.optimization.study import Study, StudyResult
+from engine.optimization.study import Study
+from engine.optimization.study_result import StudyResult
 
 SAMPLES = pathlib.Path(__file__).parents[3] / "sample_configs"
 
