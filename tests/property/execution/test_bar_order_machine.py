@@ -17,6 +17,7 @@ from engine.execution.bar_order import (
     BarFill,
     BarOrder,
     Bracket,
+    OrderNews,
 )
 from engine.execution.order_manager import IllegalTransitionError
 from engine.model.orders import TRANSITIONS, OrderStatus
@@ -148,6 +149,7 @@ class BarOrders(RuleBasedStateMachine):
     @invariant()
     def the_news_is_a_legal_story(self) -> None:
         for item in self.broker.news:
+            assert isinstance(item, BarFill | OrderNews)
             seq = item.order.seq
             if isinstance(item, BarFill):
                 assert self.told[seq] in (OrderStatus.ROUTED, OrderStatus.PARTIAL)

@@ -227,6 +227,7 @@ def test_ord_7_nothing_happens_silently() -> None:
         if isinstance(item, BarFill)
         else (item.state, item.order.seq, item.reason)
         for item in played.broker.news
+        if isinstance(item, BarFill | OrderNews)
     ]
     assert told == [
         (2, 0, ""),
