@@ -131,7 +131,7 @@ class StudySource:
                    rank=4, live=True),
             Column("failed", "Failed", 6, _failed, "right", letter="f", rank=3, live=True),
             Column("best", "Best so far", 13, _best, letter="b", live=True),
-            Column("what", "Parameters", 16, _what, flexible=True, rank=2),
+            Column("what", "Parameters", 13, _what, flexible=True, rank=2),
             Column("when", "When", 11, self._when, "right", letter="w", rank=5),
             Column("id", "Id", 12, lambda r: (r.id, "dim"), rank=6),
         )  # fmt: skip
