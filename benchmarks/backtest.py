@@ -479,7 +479,7 @@ def _peers(
     names = ("vectorbt", "backtesting", "backtrader") if length <= 100_000 else ("vectorbt",)
     for name in names:
         is_compiled = name == "vectorbt"
-        peer = _peer(name, prices, 4 if is_compiled else 1)
+        peer = _peer(name, prices, 1 if name == "backtrader" else 4)
         if peer is None:
             continue
         samples = peer["seconds"][1:] or peer["seconds"]
