@@ -47,6 +47,9 @@ def add_parsers(commands: Any) -> None:  # noqa: ANN401 (argparse has no public 
         metavar="FILE",
         help="write the measured slippage and limit fills as broker parameters of a backtest",
     )
+    live.add_argument(
+        "--record", metavar="FILE", help="write inputs and events to FILE.events for a replay"
+    )
     live.add_argument("--json", action="store_true", help="print one JSON object")
     replay = commands.add_parser("replay", help="play a recorded backtest again and verify it")
     replay.add_argument(
@@ -117,6 +120,7 @@ def live(options: argparse.Namespace) -> int:
             overrides=options.overrides,
             seconds=options.seconds,
             on_end=options.on_end,
+            record=None if options.record is None else Path(options.record),
             listener=show,
         )
         for text in job.warnings:

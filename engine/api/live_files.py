@@ -12,10 +12,12 @@ from engine.flow.errors import EngineError
 
 if TYPE_CHECKING:
     from engine.config.live_file import LiveFile
+    from engine.live.event_log import EventLog
     from engine.live.live_runner import LiveRunner
     from engine.live.live_strategy import LiveStatus
     from engine.live.live_trading_manager import LiveTradingManager, RetiredStrategy
     from engine.markets.source import MarketSource
+    from engine.model.instruments import ConnectorPair, Instrument
 
 
 LISTENER_INTERVAL_NS: Final = 5_000_000_000
@@ -69,6 +71,7 @@ class LiveJob:
         overrides: Sequence[str] = (),
         seconds: float | None = None,
         on_end: str = "keep",
+        record: Path | None = None,
         listener: Callable[[int, tuple[LiveLine, ...]], None] | None = None,
     ) -> None:
         from engine.live.live_config import LIVE
@@ -76,6 +79,7 @@ class LiveJob:
         self._files = _read(paths, profile, overrides)
         self._ids = _names(self._files)
         self._on_end = on_end
+        self._record = record
         self._listener = listener
         self._seconds = seconds
         self._runner: LiveRunner | None = None
@@ -120,8 +124,9 @@ class LiveJob:
         sources = _sources(first)
         clock = SimulatedClock(start_ns)
         account = first.config.account
+        instruments = {one.market: one.instrument for one in sources}
         manager = LiveTradingManager(
-            instruments={one.market: one.instrument for one in sources},
+            instruments=instruments,
             account_equity=self._equity(),
             now_ns=clock.now_ns,
             currency=account.currency,
@@ -135,6 +140,7 @@ class LiveJob:
         if self._seconds is not None:
             asked = start_ns + int(self._seconds * SECOND_NS)
             end_ns = asked if end_ns is None else min(end_ns, asked)
+        log = self._open_log(manager, start_ns, instruments)
         speed = None if feed_section.speed == "max" else feed_section.speed
         runner = self._runner = LiveRunner(
             manager=manager,
@@ -143,8 +149,19 @@ class LiveJob:
             clock=clock,
             end_ns=end_ns,
             on_second=lambda ns: self._tell(manager, ns, wall.monotonic_ns()),
+            on_input=None if log is None else log.take_input,
         )
-        runner.run()
+        try:
+            try:
+                runner.run()
+            finally:
+                if log is not None:
+                    log.close()
+        except OSError as error:
+            manager.close()
+            raise LiveFileError(
+                f"{self._record}: the recording cannot be written ({error.strerror})", cause=error
+            ) from error
         checks = manager.check_health()
         states = {one.id: one.state.value for one in manager.status()}
         for name in list(manager.strategies):
@@ -168,6 +185,36 @@ class LiveJob:
                 "reconciliation_age_ms": _ms(check.figures.reconciliation_age_ns),
             }
         return LiveReport(summary, 1 if "failed" in states.values() else 0)
+
+    def _open_log(
+        self,
+        manager: LiveTradingManager,
+        start_ns: int,
+        instruments: Mapping[ConnectorPair, Instrument],
+    ) -> EventLog | None:
+        if self._record is None:
+            return None
+        from engine.live.event_log import EventLog
+
+        try:
+            log = EventLog(
+                self._record,
+                strategies=[
+                    (name, file.config) for name, file in zip(self._ids, self._files, strict=True)
+                ],
+                instruments=instruments,
+                account_equity=self._equity(),
+                start_ns=start_ns,
+                base_dir=self._files[0].base_dir,
+            )
+        except OSError as error:
+            manager.close()
+            raise LiveFileError(
+                f"{self._record}: cannot be written ({error.strerror})", cause=error
+            ) from error
+        for live in manager.strategies.values():
+            log.watch(live)
+        return log
 
     def _equity(self) -> Decimal:
         account = self._files[0].config.account

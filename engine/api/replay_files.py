@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from engine.flow.errors import EngineError
 
 if TYPE_CHECKING:
-    from engine.backtest.replay import Replay
+    from engine.backtest.player import Player
 
 
 class ReplayFileError(EngineError):
@@ -72,7 +72,6 @@ class ReplayJob:
     """
 
     def __init__(self, path: Path, options: ReplayOptions | None = None) -> None:
-        from engine.backtest.replay import Replay
         from engine.backtest.replay_settings import Breakpoint, Pace
         from engine.markets.data_report import MarketDataError
 
@@ -90,18 +89,34 @@ class ReplayJob:
         self._first = config.seek if given.seek is None else given.seek
         self._is_stopped = False
         try:
-            self._replay: Replay = Replay(
-                source,
-                base_dir=given.base_dir or base_dir,
-                breakpoints=self._breakpoints,
-                checkpoints=config.checkpoints if self._pace.is_step or self._breakpoints else 0,
-                verifies=self.verifies,
+            self._replay: Player = self._open(
+                source, given.base_dir or base_dir, config.checkpoints
             )
         except (MarketDataError, ValueError, OSError) as error:
             raise ReplayFileError(str(error), cause=error) from error
         except EngineError as error:
             raise ReplayFileError(error.message, cause=error) from error
         self._source = source
+
+    def _open(self, source: Path, base_dir: Path | None, checkpoints: int) -> Player:
+        from engine.backtest.paper_replay import PaperReplay
+        from engine.backtest.recording import read_header
+        from engine.backtest.replay import Replay
+
+        if source.is_file() and read_header(source).get("kind") == "paper":
+            return PaperReplay(
+                source,
+                base_dir=base_dir,
+                breakpoints=self._breakpoints,
+                verifies=self.verifies,
+            )
+        return Replay(
+            source,
+            base_dir=base_dir,
+            breakpoints=self._breakpoints,
+            checkpoints=checkpoints if self._pace.is_step or self._breakpoints else 0,
+            verifies=self.verifies,
+        )
 
     @property
     def is_step(self) -> bool:
@@ -138,7 +153,7 @@ class ReplayJob:
     ) -> ReplayPosition:
         """Go on at the configured pace until the end, a breakpoint or a stop."""
 
-        def show(_: Replay) -> None:
+        def show(_: Player) -> None:
             if self._is_stopped:
                 self._replay.pause()
             if shown is not None:
@@ -196,7 +211,7 @@ class ReplayJob:
             bars=self._replay.bars_done,
             bars_total=self._replay.bars_total,
             fingerprint=mark,
-            recorded_fingerprint=self._replay.recorded.fingerprint,
+            recorded_fingerprint=self._replay.recorded_fingerprint,
             verified=verified,
             difference="" if found is None else str(found),
             difference_seq=None if found is None else found.seq,

@@ -95,11 +95,11 @@ def read_header(path: Path) -> dict[str, Any]:
     Raises:
         ValidationError: the file cannot be read, or is none.
     """
-    return next(_lines(path))
+    return next(read_lines(path))
 
 
 def _from_file(path: Path) -> Recording:
-    lines = _lines(path)
+    lines = read_lines(path)
     header = next(lines)
     try:
         if header["kind"] != _BACKTEST:
@@ -127,8 +127,12 @@ def _base_dir(path: Path, header: Mapping[str, Any]) -> Path | None:
     return None
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines as mappings; the first must be a header."""
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a file of events as mappings; the first must be a header.
+
+    Raises:
+        ValidationError: it cannot be read, or is none.
+    """
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):

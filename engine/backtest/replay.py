@@ -8,51 +8,30 @@ fingerprint of the recording.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from engine.backtest.assembly import BuiltRun, RunRequest, build_run
 from engine.backtest.checkpoint import CannotCopyError, copy_run
 from engine.backtest.config import BacktestConfig, as_config
 from engine.backtest.control import RunControl
 from engine.backtest.market_data import MarketData, MarketDataStore
+from engine.backtest.player import Compared, Player
 from engine.backtest.recording import Recording, load_recording
-from engine.backtest.replay_settings import Breakpoint, Pace
+from engine.backtest.replay_settings import Breakpoint
 from engine.backtest.results import ResultStatus
 from engine.flow.errors import OperationError, ValidationError
 from engine.model.run_tables import fingerprint
 
-VERIFIED_KINDS: Final = ("SIGNAL", "ORDER", "FILL")
 CHECKPOINTS: Final = 16
-_FINGERPRINT: Final = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """The first event that differs from the recording; None where one side has ended.
-
-    ``seq`` is -1 if the events agree, or were not recorded, and the fingerprints differ.
-    """
-
-    seq: int
-    recorded: Mapping[str, Any] | None
-    replayed: Mapping[str, Any] | None
-
-    def __str__(self) -> str:
-        where = "the fingerprint" if self.seq == _FINGERPRINT else f"event {self.seq}"
-        recorded = "nothing" if self.recorded is None else json.dumps(self.recorded)
-        replayed = "nothing" if self.replayed is None else json.dumps(self.replayed)
-        return f"{where} differs:\n  recorded {recorded}\n  replayed {replayed}"
 
 
 class ReplayMismatchError(OperationError):
     """A replay differs from its recording (REPLAY-2)."""
 
 
-class Replay:
+class Replay(Player):
     """One recorded run that is played again; use it as a context manager.
 
     Args:
@@ -89,17 +68,15 @@ class Replay:
                 f"{source}: the data have changed since they were recorded: "
                 f"{self._data.data_hash[:12]} is not {self.recorded.data_hash[:12]}"
             )
-        self._breakpoint = breakpoint_
-        self._breakpoints = tuple(breakpoints)
-        self._expected = None if self.recorded.events is None else _verified(self.recorded.events)
+        super().__init__(
+            expected=self.recorded.events,
+            breakpoint_=breakpoint_,
+            breakpoints=breakpoints,
+            verifies=verifies,
+        )
         self._checkpoints: dict[int, BuiltRun] = {}
         self._every = max(1, self.recorded.bars // checkpoints) if checkpoints else 0
         self._is_finished = False
-        self._is_paused = False
-        self._verifies = verifies
-        self.difference: Difference | None = None
-        self.hit: Mapping[str, Any] | None = None
-        """The event of the breakpoint at which the replay stands, None if at none."""
         self._built = self._begin()
 
     @property
@@ -123,6 +100,11 @@ class Replay:
         return self.bars_done >= self.bars_total or self._built.run.finished
 
     @property
+    def recorded_fingerprint(self) -> str:
+        """Return the fingerprint of the recording."""
+        return self.recorded.fingerprint
+
+    @property
     def events(self) -> list[Mapping[str, Any]]:
         """Return the events so far."""
         recorder = self._built.recorder
@@ -132,56 +114,6 @@ class Replay:
     def checkpoints(self) -> tuple[int, ...]:
         """Return the bars to which a seek can go without starting over."""
         return tuple(sorted(self._checkpoints))
-
-    def step(self, bars: int = 1) -> int:
-        """Replay up to *bars* further instants; return how many bars are done.
-
-        It stops earlier at a breakpoint, at a difference, and when it is paused.
-        """
-        self.hit = None
-        looks = self._breakpoint is not None or bool(self._breakpoints) or self._verifies
-        left = bars
-        while left > 0 and not self.is_at_end and not self._is_paused and not self.difference:
-            seen = len(self.events)
-            done = self.bars_done
-            self._advance(1 if looks else left)
-            left -= max(1, self.bars_done - done)
-            if self._verifies:
-                self.difference = self.find_difference()
-            if looks and self._hits_breakpoint(self.events[seen:]):
-                break
-        return self.bars_done
-
-    def play(
-        self,
-        pace: Pace,
-        *,
-        wait: Callable[[float], None],
-        shown: Callable[[Replay], None] | None = None,
-    ) -> bool:
-        """Replay to the end, or to where `step` stops; return whether the end is reached.
-
-        Args:
-            pace: how many recorded seconds pass in one second; ``step`` is one bar.
-            wait: lets that many seconds pass.
-            shown: is called after each instant.
-        """
-        self._is_paused = False
-        while not self.is_at_end and not self._is_paused and not self.difference:
-            before = self.now_ns
-            self.step(1)
-            if shown is not None:
-                shown(self)
-            if self.hit is not None or pace.is_step:
-                break
-            seconds = pace.seconds(self.now_ns - before) if before else 0.0
-            if seconds > 0 and not self._is_paused:
-                wait(seconds)
-        return self.is_at_end
-
-    def pause(self) -> None:
-        """Let `play` stop after the present instant; calling `play` again goes on."""
-        self._is_paused = True
 
     def seek(self, bar: int) -> None:
         """Go to the state after *bar* bars, forward or back, from the nearest checkpoint."""
@@ -199,77 +131,11 @@ class Replay:
         self._finish()
         return fingerprint(*self._built.broker.tables())
 
-    def verify(self, *, until: int | None = None) -> Difference | None:
-        """Replay and stop at the first difference; None if there is none (REPLAY-2, REPLAY-3).
-
-        Recorded events (SIGNAL, ORDER, FILL) are compared bar by bar, and at the end the
-        fingerprint, which is all there is without recorded events.
-
-        Args:
-            until: bar after which to stop; None: verify the whole run.
-        """
-        if self.difference is not None:
-            return self.difference
-        last = self.bars_total if until is None else min(until, self.bars_total)
-        while self.bars_done < last and not self._built.run.finished:
-            self._advance(1)
-            difference = self.find_difference()
-            if difference is not None:
-                return difference
-        if until is not None:
-            return self.find_difference()
-        mark = self.run()
-        difference = self.find_difference(is_over=True)
-        if difference is not None:
-            return difference
-        if mark != self.recorded.fingerprint:
-            return Difference(
-                _FINGERPRINT, {"fingerprint": self.recorded.fingerprint}, {"fingerprint": mark}
-            )
-        return None
-
-    def find_difference(self, *, is_over: bool = False) -> Difference | None:
-        """Compare the events so far with the recording.
-
-        Args:
-            is_over: nothing more is to come, so that what is missing is a difference too.
-        """
-        expected = self._expected
-        if expected is None:
-            return None
-        compared = self._compared
-        rows = self.events
-        while compared.rows < len(rows):
-            row = rows[compared.rows]
-            compared.rows += 1
-            if row["kind"] not in VERIFIED_KINDS:
-                continue
-            there = _comparable(row)
-            here = expected[compared.events] if compared.events < len(expected) else None
-            compared.events += 1
-            if here != there:
-                return Difference(int((here or there)["seq"]), here, there)
-        if is_over and compared.events < len(expected):
-            missing = expected[compared.events]
-            return Difference(int(missing["seq"]), missing, None)
-        return None
-
     def close(self) -> None:
         """Tear the containers down."""
         for one in (self._built, *self._checkpoints.values()):
             one.container.teardown_scope()
         self._checkpoints.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _begin(self) -> BuiltRun:
         request = RunRequest(self._config, self._base_dir, self._data)
@@ -277,7 +143,7 @@ class Replay:
         built.container.start()
         built.run.begin()
         self._is_finished = False
-        self._compared = _Compared()
+        self._compared = Compared()
         self._next_checkpoint = self._every
         return built
 
@@ -315,7 +181,7 @@ class Replay:
         # The checkpoint stays as it is for the next time.
         self._built = copy_run(self._checkpoints[bar])
         self._is_finished = False
-        self._compared = _Compared()
+        self._compared = Compared()
         self._next_checkpoint = bar + self._every
 
     def _finish(self) -> None:
@@ -324,22 +190,6 @@ class Replay:
         self._is_finished = True
         if self.recorded.status is not ResultStatus.CANCELLED:
             self._built.run.finish(close_positions=self._built.close_positions)
-
-    def _hits_breakpoint(self, fresh: Sequence[Mapping[str, Any]]) -> bool:
-        for event in fresh:
-            is_hit = self._breakpoint is not None and self._breakpoint(event)
-            if is_hit or any(one.hits(event) for one in self._breakpoints):
-                self.hit = event
-                return True
-        return False
-
-
-@dataclass(slots=True)
-class _Compared:
-    """How far the comparison is: rows of the replay, verified events of the recording."""
-
-    rows: int = 0
-    events: int = 0
 
 
 def _replay_config(recorded: Recording) -> BacktestConfig:
@@ -359,12 +209,3 @@ def _find_base_dir(recorded: Recording, given: Path | None) -> Path:
         f"{recorded.source}: it does not say where its data are: name the folder that their paths "
         "start from (base_dir)"
     )
-
-
-def _verified(events: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [_comparable(one) for one in events if one["kind"] in VERIFIED_KINDS]
-
-
-def _comparable(event: Mapping[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = json.loads(json.dumps(dict(event), default=str))
-    return values

@@ -294,6 +294,10 @@ class SessionContainer:
         self._settle()
         return self._take_effects()
 
+    def observe(self, kind: BusKind, handler: Callable[[BusEvent], None]) -> None:
+        """Call *handler* first for every event of *kind*; it must change nothing."""
+        self._bus.subscribe(kind, handler, priority=0, component="observer")
+
     def bar_strategies(self, reason: str) -> None:
         """Refuse every signal of the strategies, exits too, because of *reason*."""
         self._strategies.bar(reason)

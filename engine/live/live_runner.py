@@ -29,6 +29,7 @@ class LiveRunner:
         clock: the session's time, moved by this loop.
         end_ns: session time at which it ends; None: when the feed does.
         on_second: called with the session's time once per session second.
+        on_input: called with each quote, or with the time of the timer, before it is handled.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class LiveRunner:
         clock: SimulatedClock,
         end_ns: int | None = None,
         on_second: Callable[[int], None] | None = None,
+        on_input: Callable[[QuoteTick | int], None] | None = None,
     ) -> None:
         self._manager = manager
         self._feed = feed
@@ -47,6 +49,7 @@ class LiveRunner:
         self._clock = clock
         self._end_ns = end_ns
         self._on_second = on_second
+        self._on_input = on_input
         self._stop = threading.Event()
         self.quotes = 0
         self.reason = ""
@@ -68,22 +71,29 @@ class LiveRunner:
                 due_ns = self._end_ns
                 self._wait_until(due_ns)
                 if not self._stop.is_set():
-                    self._clock.advance_to(due_ns)
-                    self._manager.work()
+                    self._take(due_ns)
                     self.stop("the session's time is over")
                 return
             self._wait_until(due_ns)
             if self._stop.is_set():
                 return
             item = next(self._feed)
-            self._clock.advance_to(item.ts_ns)
-            if isinstance(item, QuoteTick):
-                self.quotes += 1
-                self._manager.on_quote(item)
-            self._manager.work()
+            self._take(item if isinstance(item, QuoteTick) else item.ts_ns)
             if self._on_second is not None and item.ts_ns // SECOND_NS != second:
                 second = item.ts_ns // SECOND_NS
                 self._on_second(item.ts_ns)
+
+    def _take(self, item: QuoteTick | int) -> None:
+        """Hand a quote, or the timer's time, to the manager."""
+        if self._on_input is not None:
+            self._on_input(item)
+        if isinstance(item, QuoteTick):
+            self._clock.advance_to(item.ts_ns)
+            self.quotes += 1
+            self._manager.on_quote(item)
+        else:
+            self._clock.advance_to(item)
+        self._manager.work()
 
     def wind_down(self) -> None:
         """Let strategies that are stopping come to their ends, quote by quote."""

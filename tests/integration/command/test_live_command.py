@@ -263,6 +263,55 @@ def test_mistakes_in_a_replay_file_have_their_line(
         assert expected in err
 
 
+def test_a_paper_run_is_recorded_and_gives_its_events_again(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.yaml", PAPER.replace("bps: 2}", "bps: 2}, latency_ms: 150"))
+    log = tmp_path / "day.events"
+    crossing = "account.internal_crossing=true"
+    code, _, _ = said(capsys, "live", path, path, "--set", crossing, "--record", log, "--json")
+    assert code == 0
+    rows = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    kinds = {row["kind"] for row in rows if "kind" in row}
+    assert kinds == {"paper", "SIGNAL", "ORDER", "FILL"}
+    assert {row["strategy"] for row in rows if row.get("kind") == "FILL"} == {"a", "a-2"}
+    code, out, err = said(capsys, "replay", log, "--json")
+    report = json.loads(out)
+    assert (code, err, report["verified"]) == (0, "", True)
+    assert report["fingerprint"] == rows[-1]["end"]["fingerprint"]
+    assert report["bars"] == rows[-1]["end"]["inputs"] > 600
+    # The last quotes before a fill were others: the first event that differs is told.
+    first = next(n for n, row in enumerate(rows) if row.get("kind") == "FILL")
+    quotes = [n for n in range(first) if rows[n].get("in", [0, ""])[1] == "quote"]
+    for place in quotes[-3:]:
+        words = rows[place]["in"][2].split()
+        words[2:4] = [str(int(word) - 500) for word in words[2:4]]
+        rows[place]["in"][2] = " ".join(words)
+    changed = write(tmp_path / "changed.events", "".join(f"{json.dumps(one)}\n" for one in rows))
+    code, out, _ = said(capsys, "replay", changed)
+    assert code == 1
+    assert "differs:" in out
+    assert "recorded {" in out
+    # A recording that was cut off is compared as far as it goes.
+    cut = write(
+        tmp_path / "cut.events", "".join(f"{json.dumps(one)}\n" for one in rows[: quotes[-4]])
+    )
+    assert said(capsys, "replay", cut)[0] == 0
+    broken = write(tmp_path / "broken.events", f'{json.dumps(rows[0])}\n{{"in": [1, "x", ""]}}\n')
+    code, _, err = said(capsys, "replay", broken)
+    assert code == 2
+    assert "broken.events:2: event: is damaged" in err
+
+
+def test_a_recording_that_cannot_be_written_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.yaml", PAPER)
+    code, out, err = said(capsys, "live", path, "--record", tmp_path / "no" / "day.events")
+    assert (code, out) == (2, "")
+    assert "day.events: cannot be written" in err
+
+
 # --- documents -----------------------------------------------------------------------------------
 
 
