@@ -89,6 +89,15 @@ def write_recording(result: BacktestResult, path: Path, *, base_dir: Path) -> No
             file.write(json.dumps(dict(row), default=json_value, allow_nan=False) + "\n")
 
 
+def base_dir_of(path: Path) -> Path | None:
+    """Return the folder that the paths in a file of events start from, None if it is gone.
+
+    Raises:
+        ValidationError: the file cannot be read, or is none.
+    """
+    return _base_dir(path, read_header(path))
+
+
 def read_header(path: Path) -> dict[str, Any]:
     """Return the first line of a file of events.
 

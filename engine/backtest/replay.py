@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from engine.backtest.assembly import BuiltRun, RunRequest, build_run
+from engine.backtest.assembly import BuiltRun, RunRequest, build_run, data_handler_of
 from engine.backtest.checkpoint import CannotCopyError, copy_run
-from engine.backtest.config import BacktestConfig, as_config
+from engine.backtest.config import BacktestConfig, IsolationLevel, as_config
 from engine.backtest.control import RunControl
 from engine.backtest.market_data import MarketData, MarketDataStore
 from engine.backtest.player import Compared, Player
-from engine.backtest.recording import Recording, load_recording
+from engine.backtest.recording import EVENTS_FILE, Recording, base_dir_of, load_recording
 from engine.backtest.replay_settings import Breakpoint
 from engine.backtest.results import ResultStatus
 from engine.flow.errors import OperationError, ValidationError
 from engine.model.run_tables import fingerprint
 
 CHECKPOINTS: Final = 16
+_PART: Final = "split-"
+"""What the folders of parts of a result start with."""
 
 
 class ReplayMismatchError(OperationError):
@@ -63,10 +66,14 @@ class Replay(Player):
         self._config = _replay_config(self.recorded)
         self._base_dir = _find_base_dir(self.recorded, base_dir)
         self._data: MarketData = (store or MarketDataStore()).load(self._config, self._base_dir)
-        if self._data.data_hash != self.recorded.data_hash:
+        self._request = _request_of(source, self._config, self._base_dir, self._data)
+        found = self._data.data_hash
+        if self._request.window != "full":
+            found = data_handler_of(self._request, self._request.window).data_hash
+        if found != self.recorded.data_hash:
             raise ValidationError(
                 f"{source}: the data have changed since they were recorded: "
-                f"{self._data.data_hash[:12]} is not {self.recorded.data_hash[:12]}"
+                f"{found[:12]} is not {self.recorded.data_hash[:12]}"
             )
         super().__init__(
             expected=self.recorded.events,
@@ -138,8 +145,7 @@ class Replay(Player):
         self._checkpoints.clear()
 
     def _begin(self) -> BuiltRun:
-        request = RunRequest(self._config, self._base_dir, self._data)
-        built = build_run(request, RunControl())
+        built = build_run(self._request, RunControl())
         built.container.start()
         built.run.begin()
         self._is_finished = False
@@ -200,11 +206,35 @@ def _replay_config(recorded: Recording) -> BacktestConfig:
     return config.model_copy(update={"record_events": True})
 
 
+def _request_of(
+    source: Path, config: BacktestConfig, base_dir: Path, data: MarketData
+) -> RunRequest:
+    """Return the run that is recorded in *source*: the whole, or the part of a folder `split-*`.
+
+    With isolation full the whole of several strategies is the first, the others are its parts.
+    """
+    request = RunRequest(config, base_dir, data)
+    folder = source if source.is_dir() else source.parent
+    part = folder.name.removeprefix(_PART) if folder.name.startswith(_PART) else ""
+    sections = config.components.all_strategies
+    if len(sections) > 1 and config.isolation_level is IsolationLevel.FULL:
+        names = [one.id or f"{one.kind}-{place}" for place, one in enumerate(sections)]
+        return replace(request, only_strategy=names.index(part) if part in names else 0)
+    if part == "train":
+        return replace(request, window="train")
+    return replace(request, window="test") if part == "test" else request
+
+
 def _find_base_dir(recorded: Recording, given: Path | None) -> Path:
     if given is not None:
         return given
     if recorded.base_dir is not None:
         return recorded.base_dir
+    if recorded.source.name.startswith(_PART):
+        whole = recorded.source.parent / EVENTS_FILE
+        beside = base_dir_of(whole) if whole.is_file() else None
+        if beside is not None:
+            return beside
     raise ValidationError(
         f"{recorded.source}: it does not say where its data are: name the folder that their paths "
         "start from (base_dir)"

@@ -238,3 +238,36 @@ def test_a_missing_event_is_a_difference(
         difference = replay.verify()
     assert difference is not None
     assert (difference.seq, difference.replayed) == (10**6, None)
+
+
+@pytest.mark.parametrize(
+    "components",
+    [
+        {"strategies": [{"class": "sma_cross"}, {"class": "donchian", "id": "channel"}]},
+        {
+            "strategy": {"class": "sma_cross"},
+            "data_handler": {"class": "HistoricalDataHandler", "params": {"enable_splits": True}},
+        },
+    ],
+    ids=["strategies", "train-and-test"],
+)
+def test_parts_of_a_result_are_replayed_as_they_were_run(
+    tmp_path: Path, components: dict[str, Any]
+) -> None:
+    values = {
+        "engine": "events",
+        "record_events": True,
+        "data": [{"symbol": "SPX", "path": "data/sp500-1d.csv", "bar": "1d"}],
+        "components": components,
+    }
+    result = BacktestCoordinator(base_dir=SAMPLES).run_backtest(values)
+    save_result(result, tmp_path)
+    write_recording(result, tmp_path / EVENTS_FILE, base_dir=SAMPLES)
+    assert len(result.splits) == 2
+    parts = {tmp_path: result} | {
+        tmp_path / f"split-{name}": part for name, part in result.splits.items()
+    }
+    for folder, part in parts.items():
+        with Replay(folder, checkpoints=0) as replay:
+            assert replay.run() == part.fingerprint
+            assert replay.find_difference(is_over=True) is None
