@@ -40,6 +40,7 @@ _CONNECT_S: Final = 5.0
 _RECONNECT_S: Final = 60.0
 """How long a lost scheduler is waited for."""
 _RETRY_S: Final = 0.5
+_ATTEMPTS: Final = 6
 _LOOK_S: Final = 5.0
 """How often it is looked whether there are workers."""
 _CANCEL_S: Final = 1.0
@@ -60,6 +61,20 @@ def _reach(address: str) -> None:
         socket.create_connection((host, port), timeout=_CONNECT_S).close()
     except OSError as error:
         raise ConfigurationError(_nobody(address, error), cause=error) from error
+
+
+def _workers_of(client: Client) -> Mapping[str, Any]:
+    """Return the workers of the cluster; a scheduler that has just gone must not hold us.
+
+    Raises:
+        OSError, TimeoutError, RuntimeError: there is no scheduler, or it does not answer.
+    """
+    scheduler = client.scheduler
+    if scheduler is None:
+        raise OSError("the client is closed")
+    found = client.sync(scheduler.identity, n_workers=-1, callback_timeout=_CONNECT_S)
+    workers: Mapping[str, Any] = found["workers"]
+    return workers
 
 
 def _nobody(address: str, error: BaseException) -> str:
@@ -159,6 +174,11 @@ class DaskBackend:
         self._watcher = threading.Thread(target=self._watch, name="dask-watch")
         self._watcher.start()
 
+    @property
+    def refused(self) -> frozenset[str]:
+        """Return the workers that joined later with something else than this study needs."""
+        return frozenset(self._refused)
+
     def submit(self, trials: Sequence[Trial]) -> Future[Records]:
         """Queue *trials*."""
         promise: Future[Records] = Future()
@@ -215,16 +235,34 @@ class DaskBackend:
         return client
 
     def _register(self, client: Client) -> None:
-        client.register_plugin(StudyPlugin(self._name, self._task, self._wanted), name=self._name)
-        client.subscribe_topic(self._name, self._told)
+        """Bring the study to the workers; one that goes away meanwhile must not stop it.
+
+        Raises:
+            ConfigurationError: it could not be brought to them.
+        """
+        plugin = StudyPlugin(self._name, self._task, self._wanted)
+        failure: OSError | None = None
+        for _ in range(_ATTEMPTS):
+            try:
+                client.register_plugin(plugin, name=self._name)
+            except OSError as error:
+                failure = error
+                self._is_closed.wait(_RETRY_S)
+            else:
+                client.subscribe_topic(self._name, self._told)
+                return
+        raise ConfigurationError(_nobody(self._address, failure or OSError()), cause=failure)
 
     def _check_workers(self) -> int:
         """Refuse workers that would compute something else; return how many trials run at once."""
-        workers = self._client.scheduler_info(n_workers=-1)["workers"]
-        if not workers:
+        try:
+            self._client.wait_for_workers(1, timeout=_CONNECT_S)  # one may just be replaced
+        except (OSError, TimeoutError) as error:
             raise ConfigurationError(
-                f"cluster: {self._address} has no worker: start some with 'dask worker'"
-            )
+                f"cluster: {self._address} has no worker: start some with 'dask worker'",
+                cause=error,
+            ) from error
+        workers = _workers_of(self._client)
         for where, found in _answers(self._client.run(versions, on_error="return")):
             try:
                 refuse_other_versions(where, found, self._wanted)
@@ -274,7 +312,8 @@ class DaskBackend:
                 pure=False,
                 workers=self._accepted(client),
             )
-        except (OSError, RuntimeError, ValueError):  # the client is closed, or has just lost it
+        except (OSError, RuntimeError, TimeoutError, ValueError):
+            # The client is closed, or has just lost the scheduler.
             self._lose(client)
             return
         part.future = future
@@ -284,8 +323,16 @@ class DaskBackend:
         """Return the workers that may be used, None for all."""
         if not self._refused:
             return None
-        workers = client.scheduler_info(n_workers=-1)["workers"]
-        return [where for where in workers if where not in self._refused] or None
+        workers = _workers_of(client)
+        return [where for where in workers if where not in self._refused]
+
+    def _others(self, client: Client, refused: str) -> bool:
+        """Leave the worker *refused* out from now on; return whether there are others."""
+        self._refused.add(refused)
+        try:
+            return bool(self._accepted(client))
+        except (OSError, RuntimeError, TimeoutError, ValueError):
+            return True  # it is sent again when the scheduler is back
 
     def _arrived(self, part: _Part, client: Client, future: DaskFuture[Records]) -> None:
         with self._lock:
@@ -308,9 +355,8 @@ class DaskBackend:
         elif isinstance(failure, CancelledError):
             self._lose(client)
             return
-        elif isinstance(failure, WorkerRefusedError) and failure.worker not in self._refused:
-            self._refused.add(failure.worker)  # it joined later: the others go on without it
-            self._place(part)
+        elif isinstance(failure, WorkerRefusedError) and self._others(client, failure.worker):
+            self._place(part)  # it joined later: the others go on without it
             return
         else:
             error = TrialError(type(failure).__name__, str(failure), "build")
@@ -378,7 +424,7 @@ class DaskBackend:
         if is_lost or not is_waiting:
             return None
         try:
-            if client.scheduler_info(n_workers=-1)["workers"]:
+            if _workers_of(client):
                 return None
         except (OSError, TimeoutError, RuntimeError, ValueError):
             return alone_ns  # it has just been lost: the next look connects anew
@@ -400,7 +446,11 @@ class DaskBackend:
                 client = self._connect(_RETRY_S * 4)
             except ConfigurationError:
                 continue
-            self._register(client)
+            try:
+                self._register(client)
+            except ConfigurationError:
+                client.close(timeout=_CANCEL_S)
+                continue
             with self._lock:
                 self._client = client
                 self._is_lost = False

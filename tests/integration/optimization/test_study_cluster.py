@@ -48,14 +48,16 @@ class Cluster:
             "--port", str(self.port), "--no-dashboard", "--no-show",
         )  # fmt: skip
 
-    def start_worker(self, number: int) -> subprocess.Popen[bytes]:
+    def start_worker(self, number: int, *, path: str = "") -> subprocess.Popen[bytes]:
         return self._start(
             f"worker{number}", "distributed.cli.dask_worker", self.address, "--nthreads", "1",
             "--no-dashboard", "--local-directory", str(self.folder / f"w{number}"),
-            "--death-timeout", "60",
+            "--death-timeout", "60", path=path,
         )  # fmt: skip
 
-    def _start(self, name: str, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+    def _start(
+        self, name: str, module: str, *arguments: str, path: str = ""
+    ) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", module, *arguments],
@@ -63,6 +65,7 @@ class Cluster:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
+                env=os.environ | ({"PYTHONPATH": path} if path else {}),
             )
 
     def stop(self) -> None:
@@ -92,13 +95,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         running.stop()
 
 
-def wait_for_workers(cluster: Cluster) -> None:
+def wait_for_workers(cluster: Cluster, count: int = 2) -> None:
     from distributed import Client
 
     with Client(  # type: ignore[no-untyped-call]
         cluster.address, timeout=60, set_as_default=False
     ) as client:
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(count, timeout=60)
 
 
 def task_of(**settings: Any) -> StudyTask:
@@ -141,6 +144,28 @@ def test_backtests_on_the_cluster_make_the_table_of_one_process(
     remote = run(write(parallelism="distributed", cluster=cluster.address))
     assert remote.collector.table_hash() == run(write()).collector.table_hash()
     assert remote.best_reproduced is True
+
+
+def test_a_worker_with_other_versions_that_joins_later_gets_no_trial(
+    tmp_path: pathlib.Path,
+) -> None:
+    facts = tmp_path / "numpy-0.1.dist-info" / "METADATA"
+    facts.parent.mkdir()
+    facts.write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 0.1\n")
+    own = Cluster(tmp_path)
+    try:
+        wait_for_workers(own)
+        backend = DaskBackend(task_of(), address=own.address, monotonic_ns=MONOTONIC_NS)
+        own.workers.append(own.start_worker(9, path=str(tmp_path)))
+        wait_for_workers(own, 3)
+        space = parse_space({"fast": {"range": [0, 60]}})
+        table = study(space, backend)
+        backend.close()
+    finally:
+        own.stop()
+    assert backend.refused
+    assert table.table_hash() == serial_table(space)
+    assert not {record.worker for record in table.records} & backend.refused
 
 
 def test_a_worker_with_another_strategy_is_refused_before_its_first_trial(
