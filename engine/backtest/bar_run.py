@@ -53,6 +53,8 @@ FOREIGN: Final = (Exception, SystemExit)
 """What the code of a strategy may raise; a strategy must not end the process."""
 REPORT_EVERY: Final = 1024
 """Most bars between two looks at the clock for the progress."""
+_LARGEST: Final = 2**63
+"""Samples are kept in 63 bits."""
 
 
 class BarRun:
@@ -205,7 +207,8 @@ class BarRun:
         ends: Sequence[bool] = reader(feed.columns.ends_session)
         ts_open, ts_close = lists.ts_open, lists.ts_close
         mark_one, match_one = broker.mark_one, broker.match_one
-        tests_path = account.settings.intrabar_margin
+        tests_path, tests_margin = account.settings.intrabar_margin, account.is_margin
+        scale = book.position.scale
         offset = self._bars[0]
         start = offset + self._position
         stop = offset + self.total if limit is None else min(offset + self.total, start + limit)
@@ -225,14 +228,17 @@ class BarRun:
                 if broker.news:
                     self._give_news(index + 1 - offset)
                     due_ns = broker.due_ns
-            equity = account.equity
-            if position.lots or equity <= 0 or not samples:
-                mark_one(0, index)
-            else:
-                # What `mark_one` does without a position: a call costs more than all of it.
+            # What `mark_one` does where nothing has to be looked at: a call costs more than that.
+            equity, lots, price = account.equity, position.lots, close[index]
+            if lots:
+                equity = 0 if tests_margin else equity + lots * (price - position.mark) * scale
+            if 0 < equity < _LARGEST and samples:
+                account.equity = equity
                 book.cursor = index + 1
-                position.mark = close[index]
+                position.mark = price
                 samples.append(equity)
+            else:
+                mark_one(0, index)
             if watch is not None:
                 self._watch(watch.observe(account.equity), ts_close[index], index)
             if book.orders and ends[index]:

@@ -243,8 +243,9 @@ class BarFilling(BarContingent):
             return most if order.lots and fits(most) else 0
         leverage = self.account.leverage_ppb
         guess = max(0, free // each)
-        fee = self._fee(book, order, against + guess, ticks, is_maker=is_maker)
-        guess = max(0, (free - fee * leverage) // each)
+        for _ in range(2):  # the fee of too much leaves too little, that of too little is near
+            fee = self._fee(book, order, against + guess, ticks, is_maker=is_maker)
+            guess = max(0, (free - fee * leverage) // each)
         starts = [
             max(0, -((order.notional_atoms - start) // book.position.burden(1, ticks)) - against)
             for start in self.commission.thresholds
