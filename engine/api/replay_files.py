@@ -99,9 +99,10 @@ class ReplayJob:
         self._source = source
 
     def _open(self, source: Path, base_dir: Path | None, checkpoints: int) -> Player:
+        from engine.backtest.executor_replay import ExecutorReplay
         from engine.backtest.paper_replay import PaperReplay
-        from engine.backtest.recording import read_header
-        from engine.backtest.replay import Replay
+        from engine.backtest.recording import load_recording, read_header
+        from engine.backtest.replay import Replay, find_base_dir
 
         if source.is_file() and read_header(source).get("kind") == "paper":
             return PaperReplay(
@@ -110,6 +111,13 @@ class ReplayJob:
                 breakpoints=self._breakpoints,
                 verifies=self.verifies,
             )
+        recorded = load_recording(source)
+        if recorded.config.get("executors") or recorded.config.get("controllers"):
+            if self.stops or self._pace.times is not None:
+                raise ReplayFileError(
+                    f"{source}: a run of executors is replayed as a whole: pace max, no breakpoints"
+                )
+            return ExecutorReplay(recorded, base_dir=find_base_dir(recorded, base_dir))
         return Replay(
             source,
             base_dir=base_dir,

@@ -64,7 +64,7 @@ class Replay(Player):
         if self.recorded.status is ResultStatus.FAILED:
             raise ValidationError(f"{source}: the recorded run failed: it cannot be replayed")
         self._config = _replay_config(self.recorded)
-        self._base_dir = _find_base_dir(self.recorded, base_dir)
+        self._base_dir = find_base_dir(self.recorded, base_dir)
         self._data: MarketData = (store or MarketDataStore()).load(self._config, self._base_dir)
         self._request = _request_of(source, self._config, self._base_dir, self._data)
         found = self._data.data_hash
@@ -202,7 +202,7 @@ def _replay_config(recorded: Recording) -> BacktestConfig:
     """Return the configuration of *recorded* with its events recorded."""
     config = as_config(json.loads(json.dumps(dict(recorded.config))))
     if config.executors or config.controllers:
-        raise ValidationError("a run of executors is verified by its journal, not by this replay")
+        raise ValidationError("a run of executors is replayed as a whole: use ExecutorReplay")
     return config.model_copy(update={"record_events": True})
 
 
@@ -225,7 +225,12 @@ def _request_of(
     return replace(request, window="test") if part == "test" else request
 
 
-def _find_base_dir(recorded: Recording, given: Path | None) -> Path:
+def find_base_dir(recorded: Recording, given: Path | None) -> Path:
+    """Return the folder that the data paths of *recorded* start from: *given*, or what it says.
+
+    Raises:
+        ValidationError: neither names one.
+    """
     if given is not None:
         return given
     if recorded.base_dir is not None:

@@ -312,6 +312,19 @@ def test_a_recording_that_cannot_be_written_is_told(
     assert "day.events: cannot be written" in err
 
 
+def test_a_run_of_executors_is_replayed_as_a_whole(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sample = SAMPLES / "backtest-executors.yaml"
+    assert said(capsys, "backtest", sample, "--out", tmp_path / "run")[0] == 0
+    code, out, err = said(capsys, "replay", tmp_path / "run", "--json")
+    report = json.loads(out)
+    assert (code, err, report["verified"]) == (0, "", True)
+    code, _, err = said(capsys, "replay", tmp_path / "run", "--pace", "step")
+    assert code == 2
+    assert "replayed as a whole" in err
+
+
 # --- documents -----------------------------------------------------------------------------------
 
 
