@@ -19,7 +19,11 @@ SAMPLES = Path(__file__).parents[3] / "sample_configs"
 
 @pytest.fixture
 def study_file(tmp_path: Path) -> Path:
-    return written(tmp_path, space={"fast": {"range": [2, 22]}, "slow": [40, 50]})
+    """A study that takes some seconds: there is time to break it off."""
+    base = yaml.safe_load((SAMPLES / "backtest.yaml").read_text())["backtest"]
+    base["engine"] = "events"
+    base["data"][0]["path"] = str(SAMPLES / base["data"][0]["path"])
+    return written(tmp_path, base=base, space={"fast": {"range": [2, 62]}, "slow": [70, 80]})
 
 
 def written(folder: Path, **more: Any) -> Path:
@@ -49,11 +53,11 @@ def test_a_killed_study_is_resumed_and_runs_no_finished_trial_again(
         quarterdeck.wait_until(lambda: finished(quarterdeck) >= 5, process)
         process.kill()
     before = finished(quarterdeck)
-    assert 5 <= before < 40
+    assert 5 <= before < 120
     (folder,) = quarterdeck.data_dir.glob("optimizations/*")
     resumed = summary(quarterdeck, "--resume", folder.name)
     assert resumed["resumed"] == before
-    assert resumed["trials"] == 40
+    assert resumed["trials"] == 120
     whole = summary(quarterdeck, study_file)
     assert whole["resumed"] == 0
     assert whole["table_hash"] == resumed["table_hash"]
@@ -69,7 +73,7 @@ def test_ctrl_c_ends_a_study_with_what_was_done(quarterdeck: Quarterdeck, study_
     found = json.loads(out)
     assert found["status"] == "CANCELLED"
     assert found["counts"]["DONE"] >= 2
-    assert found["counts"]["DONE"] + found["counts"]["CANCELLED"] == 40
+    assert found["counts"]["DONE"] + found["counts"]["CANCELLED"] == 120
 
 
 def test_tables_are_written_and_the_report_is_readable(
