@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from engine.backtest.config import BacktestConfig
 from engine.backtest.control import RunControl
@@ -41,7 +41,11 @@ if TYPE_CHECKING:
     from engine.optimization.grid_trials import GridTrials
 
 
-class _TrialControl(RunControl):
+_LOOK_NS: Final = 5_000_000
+"""Between two looks at the equity of a trial that may be hopeless."""
+
+
+class TrialControl(RunControl):
     """Ends a run that falls too deep.
 
     It sees the equity now and then only: what it finds too deep surely is, what it misses is found
@@ -54,17 +58,23 @@ class _TrialControl(RunControl):
         self.is_hopeless = False
         super().__init__()
 
+    @property
+    def is_due(self) -> bool:
+        """Whether to look at the equity: nobody is told of a trial's progress."""
+        return self._deepest is not None and super().is_due
+
     def report(self, *, equity_atoms: int, **facts: int) -> None:
-        """Look at the equity; nobody is told of a trial's progress."""
+        """Look at the equity."""
         del facts
         if self._deepest is None:
             return
+        self._due_ns = self._clock.monotonic_ns() + _LOOK_NS
         self._peak = max(self._peak, equity_atoms)
         if self._peak > 0 and 1 - equity_atoms / self._peak > self._deepest:
             self.is_hopeless = self.is_cancelled = True
 
 
-class _AskingControl(_TrialControl):
+class AskingControl(TrialControl):
     """Asks the study before every bar whether to go on."""
 
     def __init__(self, is_cancelled: IsCancelled, deepest: float | None = None) -> None:
@@ -158,7 +168,7 @@ class BacktestTrials:
         # Asking before every bar costs, where nobody ever answers.
         is_deaf = is_cancelled is never
         control = (
-            _TrialControl(self._deepest) if is_deaf else _AskingControl(is_cancelled, self._deepest)
+            TrialControl(self._deepest) if is_deaf else AskingControl(is_cancelled, self._deepest)
         )
         runs = None if pool is None else pool.runs
         result = Runner(control, clock=self._clock, pool=runs).one(request)
