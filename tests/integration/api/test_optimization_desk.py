@@ -40,6 +40,14 @@ def written(folder: pathlib.Path, **more: Any) -> str:
     return str(path)
 
 
+def slow_base() -> dict[str, Any]:
+    """The sample backtest on the event path: there is time to act on a study of it."""
+    base: dict[str, Any] = yaml.safe_load((SAMPLES / "backtest.yaml").read_text())["backtest"]
+    base["engine"] = "events"
+    base["data"][0]["path"] = str(SAMPLES / base["data"][0]["path"])
+    return base
+
+
 class Bench:
     def __init__(self, folder: pathlib.Path) -> None:
         self.board = Board()
@@ -102,7 +110,9 @@ async def test_a_study_is_run_tracked_and_listed_after_a_restart(tmp_path: pathl
 
 
 async def test_a_cancelled_study_can_be_gone_on_with(tmp_path: pathlib.Path) -> None:
-    path = written(tmp_path, space={"fast": {"range": [2, 32]}, "slow": [40, 50]})
+    path = written(
+        tmp_path, base=slow_base(), space={"fast": {"range": [2, 32]}, "slow": [40, 50]}
+    )
     async with opened(tmp_path / "data") as bench:
         await bench.desk.perform(RunOptimization(path=path))
         study_id = bench.only.row.id
@@ -120,7 +130,9 @@ async def test_a_cancelled_study_can_be_gone_on_with(tmp_path: pathlib.Path) -> 
 
 
 async def test_a_study_can_be_held_and_goes_on_where_it_was(tmp_path: pathlib.Path) -> None:
-    path = written(tmp_path, space={"fast": {"range": [2, 22]}, "slow": [40, 50]})
+    path = written(
+        tmp_path, base=slow_base(), space={"fast": {"range": [2, 22]}, "slow": [40, 50]}
+    )
     async with opened(tmp_path / "data") as bench:
         await bench.desk.perform(RunOptimization(path=path))
         study_id = bench.only.row.id
