@@ -110,9 +110,7 @@ async def test_a_study_is_run_tracked_and_listed_after_a_restart(tmp_path: pathl
 
 
 async def test_a_cancelled_study_can_be_gone_on_with(tmp_path: pathlib.Path) -> None:
-    path = written(
-        tmp_path, base=slow_base(), space={"fast": {"range": [2, 32]}, "slow": [40, 50]}
-    )
+    path = written(tmp_path, base=slow_base(), space={"fast": {"range": [2, 32]}, "slow": [40, 50]})
     async with opened(tmp_path / "data") as bench:
         await bench.desk.perform(RunOptimization(path=path))
         study_id = bench.only.row.id
@@ -130,9 +128,7 @@ async def test_a_cancelled_study_can_be_gone_on_with(tmp_path: pathlib.Path) -> 
 
 
 async def test_a_study_can_be_held_and_goes_on_where_it_was(tmp_path: pathlib.Path) -> None:
-    path = written(
-        tmp_path, base=slow_base(), space={"fast": {"range": [2, 22]}, "slow": [40, 50]}
-    )
+    path = written(tmp_path, base=slow_base(), space={"fast": {"range": [2, 22]}, "slow": [40, 50]})
     async with opened(tmp_path / "data") as bench:
         await bench.desk.perform(RunOptimization(path=path))
         study_id = bench.only.row.id
