@@ -409,6 +409,7 @@ def test_short_forms_and_defaults() -> None:
         "latency_ms": 0,
         "trail_update": "path",
         "price_grid": "lenient",
+        "stop_fill": "path",
         "slippage_model": {"clamp": "none", "kind": "none"},
         "commission_model": {"kind": "none"},
     }
