@@ -39,7 +39,7 @@ def first_reach(
 
 
 @part
-def first_end(flags: ByteArray, start: int, stop: int) -> int:
+def first_end(flags: IntArray, start: int, stop: int) -> int:
     """Return the first bar from *start* to *stop* that ends a session, or *stop*."""
     while start < stop and not flags[start] & FLAG_ENDS:
         start += 1
