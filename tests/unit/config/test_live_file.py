@@ -30,8 +30,8 @@ def test_the_sample_can_be_loaded() -> None:
         (
             ("PAPER_TRADING", "LIVE_TRADING"),
             (
-                "16: live_trading.components.broker.class: 'SimulatedBroker' is not allowed in mode "
-                "LIVE_TRADING, must be 'LiveBroker'"
+                "16: live_trading.components.broker.class: 'SimulatedBroker' is not allowed in "
+                "mode LIVE_TRADING, must be 'LiveBroker'"
             ),
         ),
         (
