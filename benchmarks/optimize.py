@@ -34,7 +34,7 @@ FEW_FAST, FEW_SLOW = (7, 11, 15, 19), (30, 35, 45, 55, 60, 70)
 FEW = [[fast, slow] for fast in FEW_FAST for slow in FEW_SLOW]
 """For what takes seconds for each pair."""
 GRID = [[fast, slow] for fast in range(5, 25) for slow in range(30, 70, 2)]
-GRID_BARS = 20_000
+GRID_BARS = 40_000
 """Of the grid of 400 with statistics: the peer needs gigabytes for more."""
 IDLE_TRIALS = 4000
 TICKS = 10_000
@@ -196,7 +196,7 @@ def _events(folder: Path, bars: Path) -> list[Finding]:
 
 def _grid(folder: Path, bars: Path) -> list[Finding]:
     """400 pairs with all statistics and digests in one pass (FAST-9)."""
-    first = {"pairs": GRID[:4]}
+    first = {"pairs": GRID[:40]}
     given = {"bars": str(bars), "pairs": GRID, "first": first}
     runs = [_own(folder, "grid", given) for _ in range(3)]
     peer = _peer(folder, "vectorbt_stats", bars, GRID)
