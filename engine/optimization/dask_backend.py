@@ -161,6 +161,7 @@ class DaskBackend:
         self._is_cancelled = False
         self._is_closed = threading.Event()
         self._is_lost = False
+        self._given_up: TrialError | None = None
         self._wake = threading.Event()
         for name in _QUIET:  # what happens to the scheduler is told in our own words
             logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -290,12 +291,16 @@ class DaskBackend:
 
     def _send(self, part: _Part) -> None:
         with self._lock:
-            if not self._is_cancelled:
+            error = self._given_up
+            is_sent = error is None and not self._is_cancelled
+            if is_sent:
                 self._open.add(part)
-        if self._is_cancelled:
+        if is_sent:
+            self._place(part)
+        elif error is not None:  # nothing waits a second time for a cluster that did not come back
+            part.deliver(self._rows(part, TrialStatus.FAILED, error))
+        else:
             part.deliver(self._rows(part, TrialStatus.CANCELLED))
-            return
-        self._place(part)
 
     def _place(self, part: _Part) -> None:
         with self._lock:
@@ -411,7 +416,7 @@ class DaskBackend:
         while True:
             self._wake.wait(_LOOK_S)
             self._wake.clear()
-            if self._is_closed.is_set():
+            if self._is_closed.is_set() or self._given_up is not None:
                 return
             if self._is_lost:
                 self._reconnect()
@@ -461,8 +466,9 @@ class DaskBackend:
 
     def _give_up(self, what: str, kind: str) -> None:
         text = f"{what} for {self._reconnect_s:.0f} s; --resume goes on with what is missing"
+        error = TrialError(kind, text, CLUSTER_STAGE)
         with self._lock:
+            self._given_up = error
             parts = [part for part in self._open if not part.is_split]
         for part in parts:
-            error = TrialError(kind, text, CLUSTER_STAGE)
             self._finish(part, self._rows(part, TrialStatus.FAILED, error))
