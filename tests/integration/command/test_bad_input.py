@@ -171,7 +171,7 @@ def test_a_store_that_refuses_the_first_row_is_told(quarterdeck: Quarterdeck) ->
 def test_a_second_process_on_a_data_directory_is_refused(quarterdeck: Quarterdeck) -> None:
     with quarterdeck.start("run", "paper.yaml", "--headless") as first:
         assert first.stdout is not None
-        assert "paper running" in first.stdout.readline()
+        assert any("paper running" in line for line in first.stdout)
         second = quarterdeck("run", "paper.yaml", *HEADLESS)
         listed = quarterdeck("sessions", "--json")
         first.terminate()

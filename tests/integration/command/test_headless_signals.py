@@ -72,7 +72,7 @@ def test_a_reader_that_goes_ends_it_gracefully(quarterdeck: Quarterdeck) -> None
     with quarterdeck.start("run", fast_paper(quarterdeck), "--headless") as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        assert "paper running" in process.stdout.readline()
+        assert any("paper running" in line for line in process.stdout)
         process.stdout.close()
         err = process.stderr.read()
     assert (process.returncode, err) == (1, "")
