@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pathlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from engine.backtest.strategy_loading import (
     find_strategy_type,
 )
 from engine.config.document import ConfigError, Document, load_document, validate
+from engine.config.explaining import explain_values
 from engine.config.overlays import Layered, layer
 from engine.config.problems import describe_all
 from engine.config.yaml_tree import Path, Plain
@@ -91,26 +92,12 @@ def load_backtest_values(
 
 def explain(file: BacktestFile) -> list[tuple[str, str, str]]:
     """Return (key, value, origin) of every value of the effective configuration, in order."""
-    return [
-        (".".join(str(step) for step in path), value, file.layered.origin((SECTION, *path)))
-        for path, value in _flat(effective_config(file.config), ())
-    ]
+    return explain_values(effective_config(file.config), file.layered, section=SECTION)
 
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a backtest file."""
     return BacktestDocument.model_json_schema(by_alias=True)
-
-
-def _flat(value: Any, path: Path) -> Iterator[tuple[Path, str]]:  # noqa: ANN401 (JSON values)
-    if isinstance(value, Mapping) and value:
-        for key, below in value.items():
-            yield from _flat(below, (*path, key))
-    elif isinstance(value, list) and value and isinstance(value[0], Mapping | list):
-        for index, below in enumerate(value):
-            yield from _flat(below, (*path, index))
-    else:
-        yield path, json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _checked(document: Document) -> BacktestConfig:
