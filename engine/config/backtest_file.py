@@ -28,7 +28,7 @@ from engine.config.document import ConfigError, Document, load_document, validat
 from engine.config.explaining import explain_values
 from engine.config.overlays import Layered, layer
 from engine.config.problems import describe_all
-from engine.config.yaml_tree import Path, Plain
+from engine.config.yaml_tree import Path
 from engine.flow.errors import ConfigurationError
 
 SECTION: Final = "backtest"
@@ -156,18 +156,9 @@ class _Finder:
         try:
             model.model_validate(dict(values))
         except ValidationError as error:
-            plain = self._plain_at(path)
+            plain = self._document.value_at(path)
             for place, text in describe_all(error.errors(include_url=False), plain, model):
                 self._add((*path, *place), text)
-
-    def _plain_at(self, path: Path) -> Plain:
-        plain: Plain = self._document.data
-        for step in path:
-            if isinstance(plain, dict):
-                plain = plain.get(str(step))
-            elif isinstance(plain, list):
-                plain = plain[int(step)]
-        return plain
 
     def _add(self, path: Path, text: str) -> None:
         self._found.append((self._document.line(path), self._document.problem(path, text)))
@@ -181,13 +172,13 @@ class _Parts(_Finder):
         components: Path = (SECTION, "components")
         for path in ((*components, "strategy"), *self._items((*components, "strategies"))):
             try:
-                section = StrategySection.model_validate(self._plain_at(path))
+                section = StrategySection.model_validate(self._document.value_at(path))
             except ValidationError:
                 continue  # told already, or there is none
             self._strategy(path, section, self._allowed())
         symbols: list[str] = []
         for path in self._items((SECTION, "data")):
-            entry = self._plain_at(path)
+            entry = self._document.value_at(path)
             if not isinstance(entry, dict):
                 continue
             symbol, file = entry.get("symbol"), entry.get("path")
@@ -199,11 +190,11 @@ class _Parts(_Finder):
         return self._found
 
     def _items(self, path: Path) -> list[Path]:
-        value = self._plain_at(path)
+        value = self._document.value_at(path)
         return [(*path, index) for index in range(len(value))] if isinstance(value, list) else []
 
     def _allowed(self) -> tuple[str, ...]:
-        value = self._plain_at((SECTION, "allow_imports"))
+        value = self._document.value_at((SECTION, "allow_imports"))
         return tuple(map(str, value)) if isinstance(value, list) else ()
 
 

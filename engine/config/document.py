@@ -49,6 +49,22 @@ class Document:
         """The folder that relative paths in the document start from."""
         return self.path.parent
 
+    def value_at(self, path: Path) -> Plain:
+        """Return the value at *path*, None if a key is missing.
+
+        A path that goes on below a short form, such as ``slippage_model: fixed``, ends at it.
+
+        Raises:
+            IndexError: a list has no such position.
+        """
+        value: Plain = self.data
+        for step in path:
+            if isinstance(value, dict):
+                value = value.get(str(step))
+            elif isinstance(value, list):
+                value = value[int(step)]
+        return value
+
     def line(self, path: Path) -> int:
         """Return the line (from 1) of *path*, or of the nearest place above it."""
         while path not in self.lines:

@@ -31,17 +31,8 @@ class Layered:
             return self.origins[path]
         while path and path not in self.origins:
             path = path[:-1]
-        is_short_form = path and not isinstance(self._value(path), dict | list)
+        is_short_form = path and not isinstance(self.document.value_at(path), dict | list)
         return self.origins[path] if is_short_form else "default"
-
-    def _value(self, path: Path) -> Plain:
-        value: Plain = self.document.data
-        for step in path:
-            if isinstance(value, dict):
-                value = value.get(str(step))
-            elif isinstance(value, list):
-                value = value[int(step)]
-        return value
 
 
 def layer(

@@ -19,7 +19,7 @@ from engine.config.document import ConfigError, Document, load_document, validat
 from engine.config.own_types import OwnTypeError, load_executor_module, own_controller_type
 from engine.config.problems import describe_all
 from engine.config.session import SessionConfig
-from engine.config.yaml_tree import Path, Plain
+from engine.config.yaml_tree import Path
 from engine.execution.cost_text import FREE_WARNING, cost_banner, is_free
 from engine.executors.config import ExecutorConfigBase
 from engine.executors.factory import ExecutorFactory, load_builtin_executors
@@ -321,7 +321,7 @@ class _PlanReader:
         try:
             params = model.model_validate(dict(values))
         except ValidationError as error:
-            plain = self._plain_at(path)
+            plain = self._document.value_at(path)
             for place, text in describe_all(error.errors(include_url=False), plain, model):
                 self._add((*path, *place), text)
             return None
@@ -340,15 +340,6 @@ class _PlanReader:
         named = {f"{one.venue}:{one.pair}" for one in self._config.markets}
         if str(market) not in named:
             self._add(path, _unknown("market", str(market), named))
-
-    def _plain_at(self, path: Path) -> Plain:
-        plain: Plain = self._document.data
-        for step in path:
-            if isinstance(plain, dict):
-                plain = plain.get(str(step))
-            elif isinstance(plain, list):
-                plain = plain[int(step)]
-        return plain
 
     def _add(self, path: Path, text: str) -> None:
         self._problems.append(self._document.problem(path, text))
