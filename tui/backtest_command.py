@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from tui import paths
+from tui.arguments import add_overlays
 from tui.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
@@ -51,15 +52,7 @@ def add_parsers(commands: Any) -> None:  # noqa: ANN401 (argparse has no public 
 
 def _add_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", metavar="CONFIG", help="backtest file or bundled sample")
-    parser.add_argument("--profile", metavar="NAME", help="overlay from the file's profiles")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one value, such as seed=7; may be repeated",
-    )
+    add_overlays(parser)
 
 
 def backtest(options: argparse.Namespace) -> int:

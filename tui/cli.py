@@ -13,6 +13,7 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from tui import about_command, backtest_command, live_command, optimize_command, paths
+from tui.arguments import positive_seconds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         "--headless", action="store_true", help="no console: print status lines"
     )
     run_parser.add_argument(
-        "--for", dest="seconds", type=_positive_seconds, metavar="SECONDS", help="end after SECONDS"
+        "--for", dest="seconds", type=positive_seconds, metavar="SECONDS", help="end after SECONDS"
     )
     run_parser.add_argument(
         "--json", action="store_true", help="headless: print one JSON object at the end"
@@ -192,16 +193,6 @@ class _Version(argparse.Action):
 
         sys.stdout.write(f"quarterdeck {version('quarterdeck')}\n")
         parser.exit()
-
-
-def _positive_seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return seconds
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
 from tui import paths
+from tui.arguments import add_overlays, positive_seconds
 from tui.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ def add_parsers(commands: Any) -> None:  # noqa: ANN401 (argparse has no public 
     live.add_argument(
         "config", metavar="CONFIG", nargs="+", help="live trading file or bundled sample"
     )
-    _add_overlays(live)
+    add_overlays(live)
     live.add_argument(
-        "--for", dest="seconds", type=_positive, metavar="SECONDS", help="end after SECONDS"
+        "--for", dest="seconds", type=positive_seconds, metavar="SECONDS", help="end after SECONDS"
     )
     live.add_argument(
         "--on-end",
@@ -55,7 +56,7 @@ def add_parsers(commands: Any) -> None:  # noqa: ANN401 (argparse has no public 
     replay.add_argument(
         "config", metavar="CONFIG", help="replay file, folder of a result, or file of events"
     )
-    _add_overlays(replay)
+    add_overlays(replay)
     replay.add_argument("--pace", metavar="PACE", help="max, step, 1x or another number and x")
     replay.add_argument(
         "--verify",
@@ -74,28 +75,6 @@ def add_parsers(commands: Any) -> None:  # noqa: ANN401 (argparse has no public 
     replay.add_argument("--seek", type=int, metavar="BAR", help="bar to start at")
     replay.add_argument("--base-dir", metavar="DIR", help="folder that the data paths start from")
     replay.add_argument("--json", action="store_true", help="print one JSON object")
-
-
-def _add_overlays(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--profile", metavar="NAME", help="overlay from the file's profiles")
-    parser.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one value, such as seed=7; may be repeated",
-    )
-
-
-def _positive(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
-    return seconds
 
 
 def run(options: argparse.Namespace) -> int:

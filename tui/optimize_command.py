@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from tui import paths
+from tui.arguments import add_overlays
 from tui.progress_bar import ProgressBar
 
 if TYPE_CHECKING:
@@ -35,15 +36,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:  # noqa: ANN401 (argpa
     run.add_argument(
         "--cluster", metavar="tcp://HOST:PORT", help="scheduler of a distributed study"
     )
-    run.add_argument("--profile", metavar="NAME", help="overlay from the file's profiles")
-    run.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="change one value of the file; may be repeated",
-    )
+    add_overlays(run, about_set="change one value of the file")
     run.add_argument(
         "--retry-failed", action="store_true", help="with --resume: run failed trials again"
     )
