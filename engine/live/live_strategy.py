@@ -697,8 +697,8 @@ def _paper_broker(
     )
 
 
-def is_live_broker(broker: TickBroker) -> LiveBroker | None:
-    """Return *broker* if it sends to a venue."""
+def find_live_broker(broker: TickBroker) -> LiveBroker | None:
+    """Return *broker* if it sends to a venue, None for a simulated one."""
     return broker if isinstance(broker, LiveBroker) else None
 
 

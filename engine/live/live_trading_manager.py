@@ -26,7 +26,7 @@ from engine.live.live_strategy import (
     LiveStatus,
     LiveStrategyContainer,
     Policy,
-    is_live_broker,
+    find_live_broker,
 )
 from engine.live.order_ids import strategy_of
 from engine.live.order_router import (
@@ -329,7 +329,7 @@ class LiveTradingManager:
     def take_venue_fill(self, fill: VenueFill) -> None:
         """Book a fill that the venue has, once: at its strategy, or as nobody's."""
         live = self.owner_of(fill.client_order_id)
-        broker = None if live is None else is_live_broker(live.broker)
+        broker = None if live is None else find_live_broker(live.broker)
         if live is None or broker is None:
             name = strategy_of(fill.client_order_id)
             if name is not None:
@@ -446,7 +446,7 @@ class LiveTradingManager:
         """Let a strategy run when its books agree with the venue (at once in paper)."""
         if live.state is not LiveState.RECONCILING:
             return
-        if is_live_broker(live.broker) is None:
+        if find_live_broker(live.broker) is None:
             live.pass_gate()
             return
         if self._reconciliation is not None and self._reconciliation.run(self._now_ns()):
@@ -459,7 +459,7 @@ class LiveTradingManager:
             return
         is_connected = router.health() is not BrokerHealth.UNHEALTHY
         for live in self._all():
-            if is_live_broker(live.broker) is None:
+            if find_live_broker(live.broker) is None:
                 continue
             if not is_connected:
                 live.degrade(VENUE, f"{router.name} cannot be reached")
@@ -479,7 +479,7 @@ class LiveTradingManager:
                 self.take_venue_fill(update)
                 continue
             owner = self.owner_of(update.client_order_id)
-            broker = None if owner is None else is_live_broker(owner.broker)
+            broker = None if owner is None else find_live_broker(owner.broker)
             if owner is None or broker is None or not broker.has_order(update.client_order_id):
                 continue
             self._give(owner, broker, update)
@@ -497,7 +497,7 @@ class LiveTradingManager:
             return
         last = reconciliation.last_ns or 0
         wanted = any(
-            (broker := is_live_broker(one.broker)) is not None and broker.needs_reconciliation
+            (broker := find_live_broker(one.broker)) is not None and broker.needs_reconciliation
             for one in lives
         )
         at_gate = any(one.state is LiveState.RECONCILING for one in lives)
@@ -571,7 +571,7 @@ class LiveTradingManager:
         target = self._transfer_to.pop(live.id, None)
         if live.stop_policy == "transfer" and target in self._strategies:
             self._transfer(live, self._strategies[target])
-        elif is_live_broker(live.broker) is not None:
+        elif find_live_broker(live.broker) is not None:
             # The log must not say that it holds what is nobody's from now on.
             self._transfer(live, None)
         if live.has_working_orders:

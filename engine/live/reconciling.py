@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from engine.execution.reasons import ReasonCode
 from engine.execution.reports import OrderCancelled, OrderExpired, OrderRejected
-from engine.live.live_strategy import LiveStrategyContainer, is_live_broker
+from engine.live.live_strategy import LiveStrategyContainer, find_live_broker
 from engine.live.order_router import (
     OrderRouter,
     UnknownOutcomeError,
@@ -128,7 +128,7 @@ class Reconciliation:
         self._recover()
         for live in self._account.strategies.values():
             live.reconciled_ns = now_ns
-            broker = is_live_broker(live.broker)
+            broker = find_live_broker(live.broker)
             if broker is not None:
                 broker.needs_reconciliation = self._has_open_question(live)
         return True
@@ -136,7 +136,7 @@ class Reconciliation:
     def _ours(self) -> Snapshot:
         orders = {}
         for live in self._account.strategies.values():
-            broker = is_live_broker(live.broker)
+            broker = find_live_broker(live.broker)
             if broker is None:
                 continue
             for order in live.container.order_manager.open_orders():
@@ -162,7 +162,7 @@ class Reconciliation:
         """Return when something was last sent in each market."""
         sent: dict[ConnectorPair, int] = {}
         for live in self._account.strategies.values():
-            broker = is_live_broker(live.broker)
+            broker = find_live_broker(live.broker)
             if broker is None:
                 continue
             for market, ts_ns in broker.last_sent_ns.items():
@@ -227,7 +227,7 @@ class Reconciliation:
         if live is None:
             self._tell_once(action.subject, f"HEALTH: {action.text}: its strategy is not here")
             return
-        broker = is_live_broker(live.broker)
+        broker = find_live_broker(live.broker)
         if broker is None:
             return
         if broker.has_order(action.subject):
@@ -293,7 +293,7 @@ class Reconciliation:
         mine = live.container.order_manager.find_order(action.subject)
         if mine is None or not mine.is_open:
             return
-        broker = is_live_broker(live.broker)
+        broker = find_live_broker(live.broker)
         inside = 0 if broker is None else broker.inside_lots(action.subject)
         lots = order.lots + inside
         if (mine.request.lots, mine.request.limit_ticks) != (lots, order.limit_ticks):
