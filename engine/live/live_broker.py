@@ -169,7 +169,9 @@ class LiveBroker:
         request = self._requests[client_order_id]
         if update.trade_id in self._fill_ids:
             return _NOTHING
-        return self.record((OrderFilled(self._fill_of(update, request)),), now_ns=now_ns)
+        instrument = self._instruments[update.market]
+        fill = update.to_fill(instrument, owner_id=request.owner_id, role=request.role)
+        return self.record((OrderFilled(fill),), now_ns=now_ns)
 
     def record_inside(
         self, reports: Sequence[OrderReport], request: OrderRequest, *, now_ns: int
@@ -284,23 +286,6 @@ class LiveBroker:
     def _know(self, request: OrderRequest) -> None:
         self._requests[request.client_order_id] = request
         self._left[request.client_order_id] = request.lots
-
-    def _fill_of(self, update: VenueFill, request: OrderRequest) -> Fill:
-        instrument = self._instruments[update.market]
-        return Fill(
-            fill_id=update.trade_id,
-            client_order_id=update.client_order_id,
-            owner_id=request.owner_id,
-            role=request.role,
-            market=update.market,
-            side=update.side,
-            lots=update.lots,
-            ticks=update.ticks,
-            notional_atoms=instrument.notional_atoms(update.ticks, update.lots),
-            fee_atoms=update.fee_atoms,
-            is_maker=update.is_maker,
-            ts_ns=update.ts_ns,
-        )
 
     def _count_timeout(self) -> None:
         self.needs_reconciliation = True

@@ -41,7 +41,6 @@ from engine.live.shadow import ShadowReport
 from engine.live.virtual_portfolio import UNATTRIBUTED, AccountBook, VirtualPortfolio
 from engine.model.clock import SECOND_NS
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import Fill
 from engine.model.quotes import QuoteTick
 from engine.strategies.catalogue import StrategyType, strategy_types
 
@@ -627,23 +626,8 @@ class LiveTradingManager:
         instrument = self._instruments.get(fill.market)
         if instrument is None:
             return
-        self.book.attribute(
-            None,
-            Fill(
-                fill_id=fill.trade_id,
-                client_order_id=fill.client_order_id,
-                owner_id=UNATTRIBUTED,
-                role=UNATTRIBUTED,
-                market=fill.market,
-                side=fill.side,
-                lots=fill.lots,
-                ticks=fill.ticks,
-                notional_atoms=instrument.notional_atoms(fill.ticks, fill.lots),
-                fee_atoms=fill.fee_atoms,
-                is_maker=fill.is_maker,
-                ts_ns=fill.ts_ns,
-            ),
-        )
+        nobodys = fill.to_fill(instrument, owner_id=UNATTRIBUTED, role=UNATTRIBUTED)
+        self.book.attribute(None, nobodys)
 
     def _check_capital(self, strategy_id: str, wanted: Decimal) -> None:
         taken = sum(self._reserved.values(), Decimal(0))

@@ -20,8 +20,8 @@ from engine.execution.reports import (
     OrderExpired,
     OrderRejected,
 )
-from engine.model.instruments import ConnectorPair
-from engine.model.orders import OrderRequest, OrderStatus, TradeType
+from engine.model.instruments import ConnectorPair, Instrument
+from engine.model.orders import Fill, OrderRequest, OrderStatus, TradeType
 
 
 class VenueError(flow.OperationError):
@@ -50,6 +50,23 @@ class VenueFill:
     fee_atoms: int
     is_maker: bool
     ts_ns: int
+
+    def to_fill(self, instrument: Instrument, *, owner_id: str, role: str) -> Fill:
+        """Return the trade as a fill of *owner_id*; *instrument* is its market's."""
+        return Fill(
+            fill_id=self.trade_id,
+            client_order_id=self.client_order_id,
+            owner_id=owner_id,
+            role=role,
+            market=self.market,
+            side=self.side,
+            lots=self.lots,
+            ticks=self.ticks,
+            notional_atoms=instrument.notional_atoms(self.ticks, self.lots),
+            fee_atoms=self.fee_atoms,
+            is_maker=self.is_maker,
+            ts_ns=self.ts_ns,
+        )
 
 
 @dataclass(frozen=True, slots=True)
