@@ -13,6 +13,7 @@ from engine.flow.errors import EngineError
 if TYPE_CHECKING:
     from engine.config.live_file import LiveFile
     from engine.live.event_log import EventLog
+    from engine.live.health import HealthCheck
     from engine.live.live_runner import LiveRunner
     from engine.live.live_strategy import LiveStatus
     from engine.live.live_trading_manager import LiveTradingManager, RetiredStrategy
@@ -168,22 +169,10 @@ class LiveJob:
             manager.remove_strategy(name, "flatten" if self._on_end == "flatten" else "keep")
         runner.wind_down()
         manager.close()
-        summary = _summary(manager, states, runner, start_ns, clock.now_ns())
-        for one in summary["strategies"]:
-            check = checks[one["id"]]
-            one["health"] = {
-                "level": check.level.value,
-                "reasons": list(check.reasons),
-                "data_age_ms": _ms(check.figures.data_age_ns),
-                "lag_ms": _ms(check.figures.lag_ns),
-                "queue_depth": check.figures.queue_depth,
-                "error_rate": check.figures.error_rate,
-                "reject_rate": check.figures.reject_rate,
-                "latency_p50_ms": check.figures.latency_p50_ms,
-                "latency_p99_ms": check.figures.latency_p99_ms,
-                "rss_bytes": check.figures.rss_bytes,
-                "reconciliation_age_ms": _ms(check.figures.reconciliation_age_ns),
-            }
+        strategies = [
+            _strategy(manager.retired[name], state, checks[name]) for name, state in states.items()
+        ]
+        summary = _summary(manager, strategies, runner, start_ns, clock.now_ns())
         return LiveReport(summary, 1 if "failed" in states.values() else 0)
 
     def _open_log(
@@ -338,12 +327,12 @@ def _line(status: LiveStatus) -> LiveLine:
 
 def _summary(
     manager: LiveTradingManager,
-    states: Mapping[str, str],
+    strategies: Sequence[Mapping[str, Any]],
     runner: LiveRunner,
     start_ns: int,
     end_ns: int,
 ) -> dict[str, Any]:
-    """Return what came of a run; ``state`` is each strategy's before it was stopped."""
+    """Return what came of a run."""
     from engine.model.clock import to_iso
 
     return {
@@ -352,13 +341,14 @@ def _summary(
         "ended": to_iso(end_ns),
         "reason": runner.reason,
         "quotes": runner.quotes,
-        "strategies": [_strategy(manager.retired[name], state) for name, state in states.items()],
+        "strategies": strategies,
         "crossings": len(manager.book.crossings),
         "warnings": list(manager.book.warnings),
     }
 
 
-def _strategy(retired: RetiredStrategy, state: str) -> dict[str, Any]:
+def _strategy(retired: RetiredStrategy, state: str, check: HealthCheck) -> dict[str, Any]:
+    """Return what came of a strategy; *state* and *check* are from before it was stopped."""
     status = retired.status
     return {
         "id": status.id,
@@ -374,8 +364,25 @@ def _strategy(retired: RetiredStrategy, state: str) -> dict[str, Any]:
         "late_fills": status.late_fills,
         "dropped_quotes": status.dropped_quotes,
         "breaker": status.breaker.value,
-        "health": {},
+        "health": _health(check),
         "shadow": retired.shadow.to_json(),
         "calibration": dict(retired.calibration),
         "alerts": list(status.alerts),
+    }
+
+
+def _health(check: HealthCheck) -> dict[str, Any]:
+    figures = check.figures
+    return {
+        "level": check.level.value,
+        "reasons": list(check.reasons),
+        "data_age_ms": _ms(figures.data_age_ns),
+        "lag_ms": _ms(figures.lag_ns),
+        "queue_depth": figures.queue_depth,
+        "error_rate": figures.error_rate,
+        "reject_rate": figures.reject_rate,
+        "latency_p50_ms": figures.latency_p50_ms,
+        "latency_p99_ms": figures.latency_p99_ms,
+        "rss_bytes": figures.rss_bytes,
+        "reconciliation_age_ms": _ms(figures.reconciliation_age_ns),
     }
