@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from tui import paths
 
-COMMANDS: Final = frozenset({"keys", "locate", "doctor"})
 _LIBRARIES: Final = (
     "quarterdeck",
     "textual",

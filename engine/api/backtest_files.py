@@ -240,31 +240,6 @@ def is_live_file(path: Path) -> bool:
         return False
 
 
-def explain_backtest_file(
-    path: Path, *, profile: str | None = None, overrides: Iterable[str] = ()
-) -> tuple[tuple[str, str, str], ...]:
-    """Return (key, value, origin) of the effective configuration of a file.
-
-    Raises:
-        BacktestFileError: the file cannot be used.
-    """
-    from engine.config.backtest_file import explain, load_backtest_file
-    from engine.config.document import ConfigError
-
-    try:
-        file = load_backtest_file(path, profile=profile, overrides=overrides)
-    except ConfigError as error:
-        raise BacktestFileError(error.message, cause=error) from error
-    return tuple(explain(file))
-
-
-def backtest_schema() -> dict[str, Any]:
-    """Return the JSON Schema of backtest files."""
-    from engine.config.backtest_file import json_schema
-
-    return json_schema()
-
-
 def check_lookahead_file(
     path: Path, *, profile: str | None = None, overrides: Iterable[str] = ()
 ) -> dict[str, Any]:

@@ -39,7 +39,6 @@ from engine.risk.bar_risk_manager import BarRiskManager
 from engine.strategies.catalogue import StrategyType
 from engine.strategies.strategy import Strategy
 
-COMPONENT_ORDER: Final = ("data_handler", "portfolio", "broker", "risk_manager", "strategy")
 _MODE_PREFIX: Final[Mapping[str, str]] = {
     "BACKTEST_SINGLE": "backtest",
     "BACKTEST_PARALLEL": "backtest",

@@ -22,16 +22,12 @@ from engine.backtest.player import Compared, Player
 from engine.backtest.recording import EVENTS_FILE, Recording, base_dir_of, load_recording
 from engine.backtest.replay_settings import Breakpoint
 from engine.backtest.results import ResultStatus
-from engine.flow.errors import OperationError, ValidationError
+from engine.flow.errors import ValidationError
 from engine.model.run_tables import fingerprint
 
 CHECKPOINTS: Final = 16
 _PART: Final = "split-"
 """What the folders of parts of a result start with."""
-
-
-class ReplayMismatchError(OperationError):
-    """A replay differs from its recording (REPLAY-2)."""
 
 
 class Replay(Player):

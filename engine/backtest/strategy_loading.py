@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
-from engine.backtest.config import BacktestConfig, StrategySection
+from engine.backtest.config import StrategySection
 from engine.flow.errors import ConfigurationError
 from engine.strategies.catalogue import StrategyType, strategy_types
 from engine.strategies.strategy import Strategy
@@ -197,13 +197,6 @@ def _read_source(cls: type) -> bytes:
     except (OSError, TypeError):
         # Made at a prompt: its name is all that is known of it.
         return f"{cls.__module__}.{cls.__qualname__}".encode()
-
-
-def imported_modules(config: BacktestConfig) -> tuple[str, ...]:
-    """Return the modules that the strategies of *config* come from, shipped ones left out."""
-    types = strategy_types()
-    kinds = [one.kind for one in config.components.all_strategies if one.kind not in types]
-    return tuple(kind.replace(":", ".").rpartition(".")[0] for kind in kinds)
 
 
 def _module(name: str, base_dir: Path) -> ModuleType:

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, ClassVar, Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel
@@ -34,14 +34,6 @@ BUILTIN_MODULES: Final = (
 """Modules whose import registers the built-in executors."""
 
 _REQUIRED: Final = ("start", "stop", "early_stop", "executor_info")
-
-
-class UpdatePayload(Protocol):
-    """A live update: immutable, and it knows whether it makes sense."""
-
-    def validate(self) -> bool:
-        """Whether the update may be applied."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from engine.model.instruments import ConnectorPair
 from engine.model.orders import Fill
 
 GRACE_NS: Final = 5 * SECOND_NS
-INTERVAL_NS: Final = 300 * SECOND_NS
 MISSES: Final = 3
 _BASIS_POINT: Final = Decimal("0.0001")
 _LEAST: Final = Decimal("0.000001")

@@ -16,7 +16,7 @@ from tui.formatting import (
     format_percent,
     sparkline,
 )
-from tui.state.plot import Canvas, Curve, Window, join_bounds
+from tui.state.plot import Canvas, Window, join_bounds
 from tui.state.text import Line, Span
 from tui.state.trade_source import price_text
 
@@ -209,8 +209,3 @@ def readout(
     if hold is not None and width >= 100:
         spans += [("  hold ", "dim"), (format_decimal(hold, 0), "")]
     return tuple(spans)
-
-
-def first_value(curve: Curve) -> float | None:
-    """Return the first value of *curve*."""
-    return curve.values[0] if curve.values else None

@@ -25,7 +25,6 @@ _LESS_IS_BETTER: Final = (
     "max_drawdown", "max_drawdown_duration", "volatility", "ulcer", "fees_total",
     "slippage_total",
 )  # fmt: skip
-_NEUTRAL: Final = ("n_trades", "exposure", "turnover", "bars", "engine")
 ORDER: Final = (
     "total_return", "final_equity", "cagr", "sharpe", "sortino", "calmar", "max_drawdown",
     "max_drawdown_duration", "volatility", "ulcer", "n_trades", "win_rate", "profit_factor",

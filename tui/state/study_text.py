@@ -41,10 +41,6 @@ _NEXT: Final = {
 }
 _BAR: Final = 24
 _WIDE: Final = 96
-WALK_FORWARD_HINT: Final = (
-    "method: {kind: walk_forward} in the file judges every fold on later bars."
-)
-OUT_HINT: Final = "out_of_sample: 0.3 in the file keeps the last 30 % of the bars for judging."
 
 
 def headline(row: StudyRow, width: int) -> Line:
