@@ -14,7 +14,13 @@ from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
 from engine.execution.bar_settings import BarBrokerSettings, PathMode, StopFill
 from engine.execution.cost_settings import MakerTakerCommissionSettings
 from engine.execution.settings import BrokerSettings
-from engine.risk.bar_limits import BarRiskSettings, HaltAction, HaltResume, Limit
+from engine.risk.bar_limits import (
+    SIZE_LIMITS,
+    BarRiskSettings,
+    HaltAction,
+    HaltResume,
+    Limit,
+)
 from engine.risk.limits import RiskSettings, SizeLimit
 from engine.risk.sizers import FixedSizer, PercentEquitySizer
 
@@ -33,16 +39,6 @@ _BARS_ONLY: Final = (
 )
 """Rules of matching against bars; executors meet quotes."""
 
-_LIMITS: Final = (
-    "max_position_size",
-    "max_position_pct",
-    "max_gross_exposure",
-    "max_net_exposure",
-    "max_leverage",
-    "max_concentration",
-    "max_portfolio_heat",
-    "max_portfolio_risk",
-)
 _SAME: Final = (
     "no_stop_risk",
     "default_vol",
@@ -137,7 +133,7 @@ def risk_settings(params: BarRiskSettings) -> RiskSettings:
     """Return the limits of the backtest for the session's risk manager."""
     control = params.drawdown
     values: dict[str, Any] = {name: getattr(params, name) for name in _SAME}
-    for name in _LIMITS:
+    for name in SIZE_LIMITS:
         limit: Limit | None = getattr(params, name)
         values[name] = None if limit is None else SizeLimit(value=limit.value, mode=limit.mode)
     if isinstance(params.sizer, FixedSizer | PercentEquitySizer):

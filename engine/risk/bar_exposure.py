@@ -14,7 +14,7 @@ from engine.model.bar_columns import BarColumns
 from engine.model.instruments import PPB
 from engine.model.rates import to_ppb
 from engine.risk.bar_facts import AccountFacts, OrderFacts, PositionFacts
-from engine.risk.bar_limits import BarRiskSettings, Limit
+from engine.risk.bar_limits import SIZE_LIMITS, BarRiskSettings, Limit
 from engine.risk.bar_sizers import covariance
 from engine.risk.limits import LimitMode
 
@@ -71,16 +71,7 @@ class ExposureLimits:
         }
         self._checks = [
             (name.upper(), getattr(settings, name), getattr(self, f"_{name}"))
-            for name in (
-                "max_position_size",
-                "max_position_pct",
-                "max_gross_exposure",
-                "max_net_exposure",
-                "max_leverage",
-                "max_concentration",
-                "max_portfolio_heat",
-                "max_portfolio_risk",
-            )
+            for name in SIZE_LIMITS
             if getattr(settings, name) is not None
         ]
 

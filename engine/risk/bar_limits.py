@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from enum import StrEnum, unique
-from typing import Annotated, Self, TypeAlias
+from typing import Annotated, Final, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -12,6 +12,18 @@ from engine.model.rates import Rate, Share
 from engine.risk.bar_sizers import BarSizer
 from engine.risk.limits import LimitMode, TradingHours, hours_ns
 from engine.risk.sizers import PercentEquitySizer
+
+SIZE_LIMITS: Final = (
+    "max_position_size",
+    "max_position_pct",
+    "max_gross_exposure",
+    "max_net_exposure",
+    "max_leverage",
+    "max_concentration",
+    "max_portfolio_heat",
+    "max_portfolio_risk",
+)
+"""Settings of the size limits, in the order in which they are looked at."""
 
 
 class _Section(BaseModel):
