@@ -33,6 +33,7 @@ from engine.flow.errors import ConfigurationError
 
 SECTION: Final = "backtest"
 _LINE: Final = re.compile(r".*?:(\d+): ", re.DOTALL)
+_PLACE: Final = re.compile(r"([\w.]+): (.*)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,15 @@ def _line_of(problem: str) -> int:
     return 0 if match is None else int(match[1])
 
 
+def _place_in(message: str) -> tuple[Path, str]:
+    """Return the place that *message* begins with (``orders.0.symbol: ...``), and the rest."""
+    match = _PLACE.match(message)
+    if match is None:
+        return (), message
+    steps = match[1].split(".")
+    return tuple(int(step) if step.isdecimal() else step for step in steps), match[2]
+
+
 class _Finder:
     """Collects problems with their lines."""
 
@@ -212,6 +222,8 @@ class _Checker(_Finder):
             self._strategy((*components, "strategy"), section, allowed)
         for index, one in enumerate(self._config.components.strategies):
             self._strategy((*components, "strategies", index), one, allowed)
+        if not self._found:
+            self._symbols()
         for place, text in currency_problems(self._config):
             self._add((SECTION, *place), text)
         self._executors()
@@ -224,6 +236,32 @@ class _Checker(_Finder):
         for index, entry in enumerate(self._config.data):
             self._file(index, entry.path)
         return [text for _, text in sorted(self._found, key=lambda item: item[0])]
+
+    def _symbols(self) -> None:
+        """Ask the strategies whether the data have the symbols that they name."""
+        parts = self._config.components
+        found: list[tuple[Path, StrategySection]] = [
+            (("strategies", index), one) for index, one in enumerate(parts.strategies)
+        ]
+        if parts.strategy is not None:
+            found.insert(0, (("strategy",), parts.strategy))
+        known = tuple(entry.symbol for entry in self._config.data)
+        for place, section in found:
+            kind = find_strategy_type(
+                section,
+                base_dir=self._document.base_dir,
+                allow_imports=self._config.allow_imports,
+            )
+            if kind.params_model is AnyParams:
+                continue  # foreign code: it is made once more when it runs, and asked then
+            path: Path = (SECTION, "components", *place, "params")
+            try:
+                build_strategy(kind, section.params).check_symbols(section.symbols or known)
+            except StrategyLoadError as error:
+                self._add(path, error.message)
+            except ValueError as error:
+                within, text = _place_in(str(error))
+                self._add((*path, *within), text)
 
     def _executors(self) -> None:
         if not self._config.executors:

@@ -161,16 +161,21 @@ def _walk(model: type[BaseModel], loc: tuple[int | str, ...]) -> list[Any]:
     """Return the types that can stand at *loc* of *model*."""
     reached: list[Any] = [model]
     for step in loc:
-        tagged = [one for one in _models(reached) if _is_tag(one, step)]
+        models = list(_models(reached))
+        tagged = [one for one in models if _is_tag(one, step, is_union=len(models) > 1)]
         reached = tagged or [
             end for one in reached for below in _below(one, step) for end in _alternatives(below)
         ]
     return reached
 
 
-def _is_tag(model: type[BaseModel], step: int | str) -> bool:
-    """Whether *step* is pydantic's name for *model* as a member of a union."""
-    if isinstance(step, str) and _field(model, step) is not None:
+def _is_tag(model: type[BaseModel], step: int | str, *, is_union: bool) -> bool:
+    """Whether *step* is pydantic's name for *model* as a member of a union.
+
+    A tag may be a field's name as well (``{kind: bps, bps: 5}``): among several models it is the
+    tag, because pydantic names the member before its fields.
+    """
+    if not is_union and isinstance(step, str) and _field(model, step) is not None:
         return False
     literals = (
         value

@@ -117,14 +117,22 @@ class PercentSlippageSettings(_Slippage):
 
     rates: ClassVar[tuple[str, ...]] = ("rate",)
     kind: Literal["percent"] = "percent"
-    rate: Rate = Field(default=Decimal("0.0005"), description="fraction of the price")
+    rate: Rate = Field(
+        default=Decimal("0.0005"),
+        validation_alias=AliasChoices("rate", "x"),
+        description="fraction of the price",
+    )
 
 
 class BpsSlippageSettings(_Slippage):
     """Ten-thousandths of the price."""
 
     kind: Literal["bps"] = "bps"
-    bps: Bps = Field(default=Decimal(5), description="ten-thousandths of the price")
+    bps: Bps = Field(
+        default=Decimal(5),
+        validation_alias=AliasChoices("bps", "x"),
+        description="ten-thousandths of the price",
+    )
 
 
 class SpreadSlippageSettings(_Slippage):

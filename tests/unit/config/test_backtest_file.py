@@ -230,3 +230,34 @@ def test_strategies_and_files_are_checked_whatever_else_is_wrong(write: Write) -
         ("11", "backtest.components.strategies.1.klass"),
     ]
     assert "V1: 'keep' is not allowed, use error, drop, fix; 'V99' is no check" in found[1][2]
+
+
+def test_the_number_of_a_relative_slippage_may_be_called_as_in_its_formula(write: Write) -> None:
+    for kind, name, told in (("bps", "bps", "5"), ("percent", "rate", "0.0005")):
+        path = write(
+            GOOD.replace("slippage_model: fixed", f"slippage_model: {{kind: {kind}, x: {told}}}")
+        )
+        model = load_backtest_file(path).config.components.broker.params.slippage_model  # type: ignore[union-attr]
+        assert str(getattr(model, name)) == told
+
+
+def test_keys_of_a_model_that_has_a_field_of_its_own_name_are_listed(write: Write) -> None:
+    path = write(GOOD.replace("slippage_model: fixed", "slippage_model: {kind: bps, y: 5}"))
+    (text,) = problems(path)
+    assert text == (
+        "11: backtest.components.broker.params.slippage_model.y: is not a known key, "
+        "known keys: clamp, kind, bps"
+    )
+
+
+def test_a_script_about_a_symbol_that_is_not_there_is_told_with_its_line(write: Write) -> None:
+    orders = """
+        orders:
+          - {bar: 1, side: buy, qty: 1}
+          - {bar: 2, side: buy, qty: 1, symbol: NDX}"""
+    text = GOOD.replace("sma_cross", "scripted").split("profiles:")[0]
+    (problem,) = problems(write(text.replace(" {fast: 10, slow: 30}", orders)))
+    assert problem == (
+        "11: backtest.components.strategy.params.orders.1.symbol: "
+        "'NDX' is not in the data (UNKNOWN_SYMBOL), use SPX"
+    )
