@@ -15,7 +15,13 @@ from engine.containers.session_assembly import OutsideParts, assemble_session
 from engine.containers.session_container import SessionContainer
 from engine.execution.outbox_broker import OutboxBroker, Outgoing
 from engine.execution.reasons import ReasonCode
-from engine.execution.reports import OrderAccepted, OrderFilled, OrderRejected, OrderReport
+from engine.execution.reports import (
+    CancelRejected,
+    OrderAccepted,
+    OrderFilled,
+    OrderRejected,
+    OrderReport,
+)
 from engine.execution.settings import BrokerSettings, build_commission, build_simulated_broker
 from engine.execution.tick_broker import TickBroker
 from engine.live.circuit_breaker import (
@@ -312,8 +318,17 @@ class LiveStrategyContainer:
             if isinstance(one, OrderRequest):
                 self.send(one)
             else:
-                self.shadow.cancel(one.client_order_id, now_ns=self._now_ns)
-                self.report(self.broker.cancel(one.client_order_id, now_ns=self._now_ns))
+                self.cancel(one.client_order_id)
+
+    def cancel(self, client_order_id: str) -> None:
+        """Cancel one order; a cancel that cannot be written down is not sent."""
+        self.shadow.cancel(client_order_id, now_ns=self._now_ns)
+        try:
+            reports = self.broker.cancel(client_order_id, now_ns=self._now_ns)
+        except IntentLogError as error:
+            self.degrade("log", error.message)
+            reports = (CancelRejected(client_order_id, self._now_ns, ReasonCode.VENUE),)
+        self.report(reports)
 
     def send(self, request: OrderRequest) -> None:
         """Send one order; one that is refused ends as rejected with the reason."""

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from engine.execution.reasons import ReasonCode
 from engine.execution.reports import OrderCancelled, OrderExpired, OrderRejected
+from engine.live.intent_log import IntentLogError
 from engine.live.live_strategy import LiveStrategyContainer, find_live_broker
 from engine.live.order_router import (
     OrderRouter,
@@ -34,6 +35,7 @@ RETRY_NS: Final = 10 * SECOND_NS
 
 POSITION: Final = "position"
 BALANCE: Final = "balance"
+LOG: Final = "log"
 
 
 class Account(Protocol):
@@ -124,7 +126,10 @@ class Reconciliation:
             )
         )
         for action in self.actions:
-            self._carry_out(action, orders, balances, now_ns)
+            try:
+                self._carry_out(action, orders, balances, now_ns)
+            except IntentLogError as error:
+                self._postpone(action, error)
         self._recover()
         for live in self._account.strategies.values():
             live.reconciled_ns = now_ns
@@ -174,6 +179,12 @@ class Reconciliation:
         mine = {one.request.client_order_id for one in live.container.order_manager.open_orders()}
         asks = (ActionKind.QUERY_ORDER, ActionKind.UPDATE_ORDER)
         return any(one.kind in asks and one.subject in mine for one in self.actions)
+
+    def _postpone(self, action: ReconAction, error: IntentLogError) -> None:
+        """Hold up entries: what was found out could not be written down; a later run finds it."""
+        live = self._account.owner_of(action.subject)
+        if live is not None:
+            live.degrade(LOG, error.message)
 
     def _carry_out(
         self,

@@ -212,6 +212,50 @@ def test_an_order_that_cannot_be_written_down_is_not_sent(world: World) -> None:
     assert state_of(live) is LiveState.RUNNING
 
 
+@pytest.mark.parametrize("act", ["pause", "remove_strategy", "flatten"])
+def test_a_cancel_that_cannot_be_written_down_is_not_sent_and_stops_nobody(
+    world: World, act: str
+) -> None:
+    live, other = world.add(), world.add("b")
+    world.wish(limit(3, 9_000))
+    append = world.log.append
+
+    def fail(record: IntentRecord) -> None:
+        raise IntentLogError("the disk is full")
+
+    world.log.append = fail  # type: ignore[method-assign]
+    getattr(world.manager, act)("a")
+    world.quote()
+    assert len(world.venue.open_ids()) == 1
+    assert "the disk is full" in live.degraded["log"]
+    assert state_of(other) is LiveState.RUNNING
+    world.log.append = append  # type: ignore[method-assign]
+    world.manager.flatten("a")
+    world.quote()
+    assert world.venue.open_ids() == set()
+
+
+def test_an_end_that_cannot_be_written_down_is_found_again_later(world: World) -> None:
+    live, other = world.add(), world.add("b")
+    world.wish(limit(3, 9_000))
+    append = world.log.append
+
+    def fail(record: IntentRecord) -> None:
+        raise IntentLogError("the disk is full")
+
+    world.log.append = fail  # type: ignore[method-assign]
+    world.venue.cancel_by_hand(*world.venue.open_ids())
+    for _ in range(10):
+        world.quote(5)
+    assert "the disk is full" in live.degraded["log"]
+    assert state_of(other) is LiveState.RUNNING
+    assert live.has_working_orders
+    world.log.append = append  # type: ignore[method-assign]
+    for _ in range(10):
+        world.quote(5)
+    assert not live.has_working_orders
+
+
 @pytest.mark.parametrize("fault", [SubmitFault.NONE, SubmitFault.LOST_ANSWER, SubmitFault.SILENCE])
 def test_a_crash_between_send_and_answer_duplicates_nothing(
     fault: SubmitFault, tmp_path: Path
