@@ -24,14 +24,13 @@ _LIBRARIES: Final = (
 _LEAST: Final = (80, 24)
 
 
-def add_parsers(commands: Any) -> tuple[argparse.ArgumentParser, ...]:  # noqa: ANN401 (argparse's own, private type)
-    """Add the parsers to *commands*; return those that may name the data directory."""
+def add_parsers(commands: Any) -> None:  # noqa: ANN401 (argparse's own, private type)
+    """Add the parsers to *commands*."""
     keys = commands.add_parser("keys", help="list the keys, with your own changes")
     keys.add_argument("--format", choices=("table", "md", "yaml"), default="table")
     locate = commands.add_parser("locate", help="print every path in use")
     locate.add_argument("--json", action="store_true", help="print one JSON object")
-    doctor = commands.add_parser("doctor", help="look for what could be in the way")
-    return locate, doctor
+    commands.add_parser("doctor", help="look for what could be in the way")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -146,9 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("--json", action="store_true", help="print one JSON object")
     backtest_command.add_parsers(commands)
     live_command.add_parsers(commands)
-    optimize = optimize_command.add_parser(commands)
-    about = about_command.add_parsers(commands)
-    for sub in (run_parser, check, sessions, optimize, *about):
+    optimize_command.add_parser(commands)
+    about_command.add_parsers(commands)
+    for sub in commands.choices.values():
         _add_data_dir(sub, default=argparse.SUPPRESS)
     return parser
 

@@ -165,7 +165,7 @@ class OptimizationJob:
         )
         self._keep(summary, result, page)
         files = () if out is None else _write(out, summary, result, page)
-        code = 130 if result.is_cancelled else int(result.collector.best is None)
+        code = 130 if result.is_cancelled else int(not summary["counts"]["DONE"])
         return StudyReport(self.id, summary, code, files)
 
     # --- facts of the study ----------------------------------------------------------------------

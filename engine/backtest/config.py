@@ -149,6 +149,16 @@ class ActionEntry(_Section):
     ratio: tuple[int, int] = Field(default=(1, 1), description="of a split: [new, old]")
     amount: Decimal = Field(default=Decimal(0), ge=0, description="of a dividend, per unit")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _two_numbers(cls, data: object) -> object:
+        """Read ``ratio_num`` and ``ratio_den``, the columns of a record, as ``ratio``."""
+        if not isinstance(data, Mapping) or "ratio" in data or "ratio_num" not in data:
+            return data
+        read = dict(data)
+        read["ratio"] = (read.pop("ratio_num"), read.pop("ratio_den", 1))
+        return read
+
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         if self.kind is CorporateActionKind.SPLIT and (min(self.ratio) < 1 or self.amount):

@@ -284,7 +284,7 @@ class SessionContainer:
 
         Raises:
             NotFoundError: no order has this client id.
-            IllegalTransitionError: the order is over.
+            IllegalTransition: the order is over.
         """
         self.clock.advance_to(now_ns)
         order = self.order_manager.amend(

@@ -11,7 +11,7 @@ from collections.abc import Hashable
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, TypeAlias
 
-from engine.execution.order_manager import IllegalTransitionError
+from engine.execution.order_manager import IllegalTransition
 from engine.model.market_events import CorporateAction, Funding
 from engine.model.orders import TRANSITIONS, OrderStatus
 
@@ -333,10 +333,10 @@ class BarOrder:
         """Go to *state* at *ts_ns*.
 
         Raises:
-            IllegalTransitionError: the life cycle has no such step; nothing is changed (ORD-1).
+            IllegalTransition: the life cycle has no such step; nothing is changed (ORD-1).
         """
         if not _IS_LEGAL[self.state][state]:
-            raise IllegalTransitionError(
+            raise IllegalTransition(
                 f"order {self.client_id or self.seq} cannot go from "
                 f"{OrderStatus(self.state).name} to {OrderStatus(state).name}"
             )

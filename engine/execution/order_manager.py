@@ -8,7 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final, assert_never
 
 from engine.execution.open_order_index import OpenOrderIndex
-from engine.execution.order_validator import OrderContext, OrderProblem, find_problem
+from engine.execution.order_validator import OrderContext, OrderProblem, OrderValidator
 from engine.execution.reasons import ReasonCode
 from engine.execution.reports import (
     CancelRejected,
@@ -26,7 +26,7 @@ from engine.model.orders import TRANSITIONS, Fill, Order, OrderRequest, OrderSta
 _DISPLAY_STEP: Final = Decimal("1e-9")
 
 
-class IllegalTransitionError(OperationError):
+class IllegalTransition(OperationError):  # noqa: N818 (the specified name)
     """An order was to make a step that its life cycle does not know (ORD-1)."""
 
 
@@ -144,7 +144,7 @@ class OrderManager:
             )
         order = Order(request, self._next_seq, OrderStatus.RECEIVED, now_ns, now_ns)
         self._next_seq += 1
-        problem = find_problem(
+        problem = OrderValidator.validate(
             request,
             OrderContext(
                 instrument=self._instruments.get(request.market),
@@ -166,7 +166,7 @@ class OrderManager:
 
         Raises:
             NotFoundError: no order has this client id.
-            IllegalTransitionError: the order is past that.
+            IllegalTransition: the order is past that.
         """
         order = self.get_order(client_order_id)
         return self._end(order, OrderStatus.REJECTED, reason, now_ns)
@@ -186,7 +186,7 @@ class OrderManager:
 
         Raises:
             NotFoundError: the report is about an order that was never admitted.
-            IllegalTransitionError: the order cannot make that step; it is unchanged.
+            IllegalTransition: the order cannot make that step; it is unchanged.
             OverFillError: a fill is larger than what is left; the order is unchanged.
         """
         if self._is_live and self._is_past(report):
@@ -239,11 +239,11 @@ class OrderManager:
 
         Raises:
             NotFoundError: no order has this client id.
-            IllegalTransitionError: the order is over.
+            IllegalTransition: the order is over.
         """
         order = self.get_order(client_order_id)
         if not order.is_open:
-            raise IllegalTransitionError(
+            raise IllegalTransition(
                 f"order {client_order_id} is {order.status.name} and cannot be amended"
             )
         request = replace(order.request, lots=lots, limit_ticks=limit_ticks)
@@ -267,13 +267,13 @@ class OrderManager:
         """Drop a done order, so that a long session does not grow; unknown ids are ignored.
 
         Raises:
-            IllegalTransitionError: the order is open.
+            IllegalTransition: the order is open.
         """
         order = self._orders.get(client_order_id)
         if order is None:
             return
         if order.is_open:
-            raise IllegalTransitionError(
+            raise IllegalTransition(
                 f"order {client_order_id} is {order.status.name} and cannot be forgotten yet"
             )
         del self._orders[client_order_id]
@@ -381,7 +381,7 @@ class OrderManager:
 
     def _check(self, order: Order, status: OrderStatus) -> None:
         if status not in TRANSITIONS[order.status]:
-            raise IllegalTransitionError(
+            raise IllegalTransition(
                 f"order {order.request.client_order_id} is {order.status.name} and cannot become "
                 f"{status.name}"
             )

@@ -41,6 +41,15 @@ class OrderProblem:
 _Check: TypeAlias = Callable[[OrderRequest, Instrument, OrderContext], OrderProblem | None]
 
 
+class OrderValidator:
+    """The checks of an order before it is routed, as a component without state."""
+
+    @staticmethod
+    def validate(request: OrderRequest, context: OrderContext) -> OrderProblem | None:
+        """Return None if *request* may be routed, else its first problem with the reason code."""
+        return find_problem(request, context)
+
+
 def find_problem(request: OrderRequest, context: OrderContext) -> OrderProblem | None:
     """Return the first problem of *request*, or None if it may be routed."""
     if context.is_stopped:

@@ -261,3 +261,13 @@ def test_what_cannot_work_with_the_data_is_said_without_a_traceback(
     assert "Traceback" not in err
     assert (code == 0) is (not expected)
     assert code == 0 or out == ""
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "check", "simulate", "backtest", "optimize", "live", "replay", "validate"]
+)
+def test_the_data_directory_may_stand_behind_every_command(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([command, "--help"]) == 0
+    assert "--data-dir DIR" in capsys.readouterr().out

@@ -124,3 +124,16 @@ def test_check_knows_optimisation_files(quarterdeck: Quarterdeck, tmp_path: Path
         done = quarterdeck(command, written(tmp_path, space={}))
         assert done.code == 2
         assert "optimization.space" in done.err
+
+
+def test_a_study_of_which_nothing_qualifies_is_done_and_has_no_best(
+    quarterdeck: Quarterdeck, tmp_path: Path
+) -> None:
+    path = written(
+        tmp_path,
+        space={"fast": [5, 10], "slow": [20]},
+        objective={"metric": "sharpe", "min_trades": 1_000_000},
+    )
+    found = summary(quarterdeck, path)
+    assert (found["best"], found["failed"]) == (None, 0)
+    assert [(row["status"], row["objective"]) for row in found["rows"]] == [("DONE", None)] * 2

@@ -19,7 +19,7 @@ from engine.execution.bar_order import (
     Bracket,
     OrderNews,
 )
-from engine.execution.order_manager import IllegalTransitionError
+from engine.execution.order_manager import IllegalTransition
 from engine.model.orders import TRANSITIONS, OrderStatus
 from engine.testing.bar_run import DAY_NS, BarRun, bar_columns
 
@@ -48,7 +48,7 @@ def test_ord_1_every_other_transition_raises_and_changes_nothing(
         order.advance(new.value, 7, "after")
         assert (order.status, order.ts_updated, order.reason) == (new, 7, "after")
         return
-    with pytest.raises(IllegalTransitionError):
+    with pytest.raises(IllegalTransition):
         order.advance(new.value, 7, "after")
     assert (order.status, order.ts_updated, order.reason) == (old, 0, "before")
 

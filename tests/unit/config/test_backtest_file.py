@@ -261,3 +261,13 @@ def test_a_script_about_a_symbol_that_is_not_there_is_told_with_its_line(write: 
         "11: backtest.components.strategy.params.orders.1.symbol: "
         "'NDX' is not in the data (UNKNOWN_SYMBOL), use SPX"
     )
+
+
+@pytest.mark.parametrize("ratio", ["ratio: [3, 2]", "ratio_num: 3, ratio_den: 2"])
+def test_the_ratio_of_a_split_is_a_pair_or_the_two_columns_of_a_record(
+    write: Write, ratio: str
+) -> None:
+    action = f"{{ts: 2020-01-03T00:00:00Z, kind: split, {ratio}}}"
+    path = write(GOOD.replace("bar: 1d}", f"bar: 1d, corporate_actions: [{action}]}}"))
+    (entry,) = load_backtest_file(path).config.data
+    assert entry.corporate_actions[0].ratio == (3, 2)

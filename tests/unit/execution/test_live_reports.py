@@ -8,7 +8,7 @@ from itertools import permutations
 
 import pytest
 
-from engine.execution.order_manager import IllegalTransitionError, OrderManager, OverFillError
+from engine.execution.order_manager import IllegalTransition, OrderManager, OverFillError
 from engine.execution.outbox_broker import OutboxBroker
 from engine.execution.reasons import ReasonCode
 from engine.execution.reports import (
@@ -97,7 +97,7 @@ def test_in_simulation_both_are_errors() -> None:
     with pytest.raises(OverFillError):
         orders.apply(filled(1, 11))
     orders.apply(CANCELLED)
-    with pytest.raises(IllegalTransitionError):
+    with pytest.raises(IllegalTransition):
         orders.apply(filled(2, 1))
 
 
@@ -147,7 +147,7 @@ def test_the_venue_says_how_large_an_order_is(lots: int, status: OrderStatus, wo
     assert orders.working_lots(MARKET) == (working, 0)
     assert orders.open_count == (1 if working else 0)
     if not working:
-        with pytest.raises(IllegalTransitionError, match="cannot be amended"):
+        with pytest.raises(IllegalTransition, match="cannot be amended"):
             orders.amend("O1", lots=5, limit_ticks=990, now_ns=9)
 
 

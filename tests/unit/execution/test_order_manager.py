@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from engine.execution.order_manager import IllegalTransitionError, OrderManager, OverFillError
+from engine.execution.order_manager import IllegalTransition, OrderManager, OverFillError
 from engine.execution.reasons import ReasonCode
 from engine.execution.reports import (
     CancelRejected,
@@ -134,7 +134,7 @@ def test_life_cycle_is_the_table(manager: OrderManager, old: OrderStatus, new: O
     elif old is new is OrderStatus.ROUTED:
         assert manager.apply(report) is None
     else:
-        with pytest.raises((IllegalTransitionError, OverFillError)):
+        with pytest.raises((IllegalTransition, OverFillError)):
             manager.apply(report)
         assert manager.get_order("O1") == before
 
@@ -142,7 +142,7 @@ def test_life_cycle_is_the_table(manager: OrderManager, old: OrderStatus, new: O
 def test_illegal_transition_names_both_states(manager: OrderManager) -> None:
     routed(manager)
     manager.apply(CANCELLED)
-    with pytest.raises(IllegalTransitionError, match="O1 is CANCELLED and cannot become ROUTED"):
+    with pytest.raises(IllegalTransition, match="O1 is CANCELLED and cannot become ROUTED"):
         manager.apply(ACCEPTED)
 
 
@@ -286,7 +286,7 @@ def test_a_stopped_manager_admits_nothing(manager: OrderManager) -> None:
 
 def test_forgetting_needs_an_end(manager: OrderManager) -> None:
     routed(manager)
-    with pytest.raises(IllegalTransitionError, match="cannot be forgotten yet"):
+    with pytest.raises(IllegalTransition, match="cannot be forgotten yet"):
         manager.forget("O1")
     manager.apply(CANCELLED)
     manager.forget("O1")
