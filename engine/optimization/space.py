@@ -193,7 +193,9 @@ def _log_range(name: str, limits: object) -> tuple[ParameterValue, ...]:
         points = [first * (step * number).exp() for number in range(count)]
     with localcontext(prec=_LOG_DIGITS):
         # The ends are what was written; the points between are rounded for people to read.
-        return (first, *(+point for point in points[1:-1]), last)
+        values = (first, *(+point for point in points[1:-1]), last)
+    whole = isinstance(low, int) and isinstance(high, int)  # 2, 4, 8: lengths, not 4.000
+    return tuple(int(value) if whole and value % 1 == 0 else value for value in values)
 
 
 def _is_number(value: object) -> TypeGuard[int | float | Decimal]:

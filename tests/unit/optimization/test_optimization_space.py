@@ -124,3 +124,10 @@ def test_everything_else_in_a_constraint_is_refused(text: str) -> None:
 def test_text_is_neither_ordered_nor_computed_with(text: str) -> None:
     with pytest.raises(ConfigurationError, match="number"):
         Constraint(text, {"side"}).holds({"side": "long"})
+
+
+def test_whole_points_of_a_log_range_between_whole_ends_are_whole_numbers() -> None:
+    lengths = parse_values("length", {"log": [2, 16, 4]})
+    assert (lengths, {type(one) for one in lengths}) == ((2, 4, 8, 16), {int})
+    shares = parse_values("share", {"log": [Decimal(1), Decimal(4), 3]})
+    assert {type(one) for one in shares} == {Decimal}
