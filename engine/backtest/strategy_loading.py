@@ -200,9 +200,10 @@ def _read_source(cls: type) -> bytes:
 
 
 def _module(name: str, base_dir: Path) -> ModuleType:
-    file = base_dir.joinpath(*name.split(".")).with_suffix(".py")
-    if file.is_file():
-        return _module_of_file(file)
+    place = base_dir.joinpath(*name.split("."))
+    for file in (place.with_suffix(".py"), place / "__init__.py"):
+        if file.is_file():
+            return _module_of_file(file)
     try:
         return importlib.import_module(name)
     except Exception as error:
@@ -213,11 +214,17 @@ def _module(name: str, base_dir: Path) -> ModuleType:
 
 def _module_of_file(file: Path) -> ModuleType:
     """Import *file* under a name of its own, so that it hides no other module."""
-    text = file.read_bytes()
-    name = f"{_PREFIX}{file.stem}_{hashlib.sha256(text).hexdigest()[:12]}"
+    is_package = file.stem == "__init__"
+    stem = file.parent.name if is_package else file.stem
+    # Of a package every file counts: two with one `__init__.py` may differ in the others.
+    files = sorted(file.parent.rglob("*.py")) if is_package else [file]
+    digest = hashlib.sha256(b"".join(one.read_bytes() for one in files))
+    name = f"{_PREFIX}{stem}_{digest.hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
+    spec = importlib.util.spec_from_file_location(
+        name, file, submodule_search_locations=[str(file.parent)] if is_package else None
+    )
     if spec is None or spec.loader is None:
         raise StrategyLoadError(f"{file}:1: module: is no Python file")
     module = importlib.util.module_from_spec(spec)
