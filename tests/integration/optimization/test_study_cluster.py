@@ -189,20 +189,24 @@ def test_a_worker_with_another_strategy_is_refused_before_its_first_trial(
         )
 
 
-def test_a_trial_that_is_too_long_is_ended_on_the_cluster_too(cluster: Cluster) -> None:
+def test_a_trial_that_is_too_long_is_ended_on_the_cluster_too(tmp_path: pathlib.Path) -> None:
     space = parse_space({"fast": [1, 2], "act": ["", "hang", "deaf"]})
-    backend = DaskBackend(
-        replace(task_of(), timeout_s=0.2), address=cluster.address, monotonic_ns=MONOTONIC_NS
-    )
-    table = study(space, backend)
-    backend.close()
+    alone = Cluster(tmp_path)  # its workers are still being replaced when the study has ended
+    try:
+        wait_for_workers(alone)
+        backend = DaskBackend(
+            replace(task_of(), timeout_s=0.2), address=alone.address, monotonic_ns=MONOTONIC_NS
+        )
+        table = study(space, backend)
+        backend.close()
+    finally:
+        alone.stop()
     found = {str(item.parameters["act"]): item.status for item in table.records}
     assert found == {
         "": TrialStatus.DONE,
         "hang": TrialStatus.TIMEOUT,
         "deaf": TrialStatus.TIMEOUT,  # its worker was ended, the nanny brings another one
     }
-    wait_for_workers(cluster)
 
 
 def test_a_cancelled_study_on_the_cluster_ends(cluster: Cluster) -> None:
