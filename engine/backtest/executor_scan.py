@@ -15,6 +15,7 @@ import numpy as np
 
 from engine.backtest.bar_quotes import DEPTH_LOTS
 from engine.backtest.control import RunControl
+from engine.backtest.kernel_layout import WALK_HIGH_FIRST, WALK_LOW_FIRST, WALK_NEARER
 from engine.containers.inputs import SessionInput, TimerInput
 from engine.containers.session_container import REPORT_INTERVAL_NS, SessionContainer
 from engine.execution.bar_settings import PathMode
@@ -29,8 +30,7 @@ SLICE: Final = 1 << 18
 _LARGEST: Final = 2**62
 _NEVER: Final = 2**63 - 1
 _POINTS: Final = 4
-_NEARER, _HIGH_FIRST, _LOW_FIRST = range(3)
-_FIXED: Final = {PathMode.OHLC: _HIGH_FIRST, PathMode.OLHC: _LOW_FIRST}
+_FIXED: Final = {PathMode.OHLC: WALK_HIGH_FIRST, PathMode.OLHC: WALK_LOW_FIRST}
 
 Give = Callable[[SessionInput], None]
 """Plays one input and keeps what it caused."""
@@ -74,7 +74,7 @@ class ScannedPlay:
         """Number of the next timer; the first comes one interval after the start."""
         self._quote = self._next_quote(0)
         """Number of the next quote: four times its bar plus its place on the path."""
-        self._decided = (-1, _NEARER)
+        self._decided = (-1, WALK_NEARER)
         """The bar whose path was chosen last, and how."""
         present = np.flatnonzero(~bars.is_synthetic)
         self._end = _POINTS * (int(present[-1]) + 1) if len(present) else 0
@@ -165,7 +165,7 @@ class ScannedPlay:
             fixed = _FIXED[self._path]
             return fixed, fixed
         if self._path is PathMode.ADAPTIVE:
-            return _NEARER, _NEARER
+            return WALK_NEARER, WALK_NEARER
         later = self._feared()
         bar, decided = self._decided
         return (decided if bar == self._quote // _POINTS else later), later
@@ -174,8 +174,8 @@ class ScannedPlay:
         """Return the path that the position of now fears, the market's own without one."""
         lots = self._container.portfolio.net_lots(self._instrument.market)
         if lots:
-            return _LOW_FIRST if lots > 0 else _HIGH_FIRST
-        return _NEARER
+            return WALK_LOW_FIRST if lots > 0 else WALK_HIGH_FIRST
+        return WALK_NEARER
 
     def _time_of(self, quote: int) -> int:
         return quote_ns(self._bars, quote)
@@ -254,8 +254,8 @@ class ScannedPlay:
             self._decided = (bar, self._paths()[1])
         high, low, opening = int(bars.high[bar]), int(bars.low[bar]), int(bars.open[bar])
         how = self._decided[1]
-        high_first = how == _HIGH_FIRST
-        if how == _NEARER:
+        high_first = how == WALK_HIGH_FIRST
+        if how == WALK_NEARER:
             high_first = high - opening < opening - low
         return high if high_first == (point == 1) else low
 

@@ -153,9 +153,7 @@ S_FEE_TAKER: Final = 30
 """ppb"""
 S_FIRST: Final = 31
 """First bar of the run."""
-S_DECISION: Final = 32
-"""First bar that may decide."""
-S_COUNT: Final = 33
+S_COUNT: Final = 32
 
 # Columns of a fill; the first eight are those of the digest (DET-4).
 X_TS: Final = 0
@@ -253,141 +251,142 @@ P_PARTICIPATION: Final = 4
 P_UNKNOWN_REJECTS: Final = 5
 P_CLAMP_BAR: Final = 6
 P_SLIPPAGE: Final = 7
-P_SLIP_PPB: Final = 8
-P_FEE: Final = 9
-P_FEE_RATE: Final = 10
+P_FEE: Final = 8
+P_FEE_RATE: Final = 9
 """ppb of the notional"""
-P_FEE_MIN: Final = 11
-P_FEE_MAX: Final = 12
+P_FEE_MIN: Final = 10
+P_FEE_MAX: Final = 11
 """-1 none"""
-P_TRIM: Final = 13
-P_MARGIN: Final = 14
-P_LEVERAGE: Final = 15
+P_TRIM: Final = 12
+P_MARGIN: Final = 13
+P_LEVERAGE: Final = 14
 """whole"""
-P_MAINTENANCE: Final = 16
+P_MAINTENANCE: Final = 15
 """ppb"""
-P_LIQUIDATION_FEE: Final = 17
+P_LIQUIDATION_FEE: Final = 16
 """ppb"""
-P_SEED: Final = 18
-P_TRAIL_CLOSE: Final = 19
-P_SIZER: Final = 20
-P_MAX_LEVERAGE: Final = 21
+P_SEED: Final = 17
+P_TRAIL_CLOSE: Final = 18
+P_SIZER: Final = 19
+P_MAX_LEVERAGE: Final = 20
 """ppb, -1 none"""
-P_LEVERAGE_REJECTS: Final = 22
-P_REDUCE_AT: Final = 23
+P_LEVERAGE_REJECTS: Final = 21
+P_REDUCE_AT: Final = 22
 """ppb, -1 none"""
-P_REDUCTION: Final = 24
+P_REDUCTION: Final = 23
 """ppb"""
-P_MAX_DRAWDOWN: Final = 25
+P_MAX_DRAWDOWN: Final = 24
 """ppb, -1 none"""
-P_FLATTENS: Final = 26
-P_ONE_PENDING: Final = 27
-P_VOLUME_ACTIVE: Final = 28
-P_CLOSE_AT_END: Final = 29
-P_HAS_DAY_ORDERS: Final = 30
-P_WATCH_FROM: Final = 31
+P_FLATTENS: Final = 25
+P_ONE_PENDING: Final = 26
+P_VOLUME_ACTIVE: Final = 27
+P_CLOSE_AT_END: Final = 28
+P_HAS_DAY_ORDERS: Final = 29
+P_WATCH_FROM: Final = 30
 """ppb of the least drawdown that matters"""
-P_SIZE_REJECTS: Final = 32
-P_WATCHES: Final = 33
+P_SIZE_REJECTS: Final = 31
+P_WATCHES: Final = 32
 """Drawdown control is on."""
-P_LIMITED: Final = 34
+P_LIMITED: Final = 33
 """A size limit is on."""
-P_ALL_IN: Final = 35
+P_ALL_IN: Final = 34
 """ppb of the free funds, 0 other sizers"""
-P_MAX_POSITION_PCT: Final = 36
+P_MAX_POSITION_PCT: Final = 35
 """ppb, -1 none"""
-P_PCT_REJECTS: Final = 37
-P_IMPACT_BY_BAR: Final = 38
-P_PROBABILITY: Final = 39
+P_PCT_REJECTS: Final = 36
+P_IMPACT_BY_BAR: Final = 37
+P_PROBABILITY: Final = 38
 """ppb"""
-P_SHARE_LIMIT: Final = 40
+P_SHARE_LIMIT: Final = 39
 """ppb"""
-P_SHARE_FACTOR: Final = 41
+P_SHARE_FACTOR: Final = 40
 """ppb"""
-A_CASH: Final = 42
+A_CASH: Final = 41
 """atoms"""
-A_EQUITY: Final = 43
+A_EQUITY: Final = 42
 """atoms at the last marks"""
-A_PEAK: Final = 44
+A_PEAK: Final = 43
 """atoms"""
-A_INITIAL: Final = 45
+A_INITIAL: Final = 44
 """atoms"""
-A_ORDERS: Final = 46
+A_ORDERS: Final = 45
 """Rows used of the orders."""
-A_FILLS: Final = 47
+A_FILLS: Final = 46
 """Rows used of the fills."""
-A_ROW: Final = 48
+A_ROW: Final = 47
 """Next row of the signals."""
-A_STEP: Final = 49
+A_STEP: Final = 48
 """Next entry of the timeline."""
-A_STATUS: Final = 50
-A_HALTED: Final = 51
-A_BANKRUPT: Final = 52
-A_SHORTFALL: Final = 53
+A_STATUS: Final = 49
+A_HALTED: Final = 50
+A_BANKRUPT: Final = 51
+A_SHORTFALL: Final = 52
 """atoms"""
-A_AMBIGUOUS: Final = 54
+A_AMBIGUOUS: Final = 53
 """Fills."""
-A_UNKNOWN_VOLUME: Final = 55
+A_UNKNOWN_VOLUME: Final = 54
 """Fills."""
-A_TOKEN: Final = 56
+A_TOKEN: Final = 55
 """Last token of a point or segment."""
-A_LIQUIDATIONS: Final = 57
-A_FLAT_SKIPS: Final = 58
-A_SAMPLES: Final = 59
-A_STOPPED: Final = 60
-A_EXPOSED: Final = 61
+A_LIQUIDATIONS: Final = 56
+A_SAMPLES: Final = 57
+A_STOPPED: Final = 58
+A_EXPOSED: Final = 59
 """The current bar had a position."""
-A_SIGNALS: Final = 62
-A_FACTOR: Final = 63
+A_SIGNALS: Final = 60
+A_FACTOR: Final = 61
 """ppb of new sizes"""
-A_BURST: Final = 64
+A_BURST: Final = 62
 """Most signals at one instant."""
-A_SAFE_ATOMS: Final = 65
+A_SAFE_ATOMS: Final = 63
 """Most atoms of cash that keep the ledger inside 62 bits."""
-K_SYMBOL: Final = 66
-K_BAR: Final = 67
-K_OPEN_TS: Final = 68
-K_CLOSE_TS: Final = 69
-K_O: Final = 70
-K_H: Final = 71
-K_L: Final = 72
-K_C: Final = 73
-K_VOLUME: Final = 74
-K_SPREAD: Final = 75
-K_BASIS: Final = 76
+K_SYMBOL: Final = 64
+K_BAR: Final = 65
+K_OPEN_TS: Final = 66
+K_CLOSE_TS: Final = 67
+K_O: Final = 68
+K_H: Final = 69
+K_L: Final = 70
+K_C: Final = 71
+K_VOLUME: Final = 72
+K_SPREAD: Final = 73
+K_BASIS: Final = 74
 """Price of market orders at the open."""
-K_POOL: Final = 77
+K_POOL: Final = 75
 """Lots left, -1 without a limit."""
-K_DONE: Final = 78
+K_DONE: Final = 76
 """Lots filled in this bar."""
-K_TS: Final = 79
+K_TS: Final = 77
 """Stamp of a fill now."""
-K_POINT: Final = 80
+K_POINT: Final = 78
 """Token of the point that new children join."""
-K_DEFER: Final = 81
+K_DEFER: Final = 79
 """Children wait for the close."""
-K_STARTS: Final = 82
-K_ENDS: Final = 83
-K_UNKNOWN: Final = 84
+K_STARTS: Final = 80
+K_ENDS: Final = 81
+K_UNKNOWN: Final = 82
 """Volume is needed and unknown."""
-K_DRY: Final = 85
+K_DRY: Final = 83
 """An evaluation on copies."""
-K_BASIS_PARTS: Final = 86
-K_CHILD_FIRST: Final = 87
+K_BASIS_PARTS: Final = 84
+K_CHILD_FIRST: Final = 85
 """First bar in which what begins to work now is not new."""
-K_IMPACT: Final = 88
+K_IMPACT: Final = 86
 """Slippage of this bar, ppb."""
-K_NOW: Final = 89
+K_NOW: Final = 87
 """Stamp of what happens to orders."""
-R_FIRST: Final = 90
+R_FIRST: Final = 88
 """Counts by reason start here."""
 
-# Paths, limit fills, prices of market orders.
+# Paths, limit fills (0 is a touch), prices of market orders.
 PATH_PESSIMISTIC: Final = 0
 PATH_ADAPTIVE: Final = 1
 PATH_OHLC: Final = 2
 PATH_OLHC: Final = 3
-FILL_TOUCH: Final = 0
+WALK_NEARER: Final = 0
+"""Of the two extremes of a bar that is walked as quotes: first the one nearer to the open."""
+WALK_HIGH_FIRST: Final = 1
+WALK_LOW_FIRST: Final = 2
 FILL_THROUGH: Final = 1
 FILL_PROBABILITY: Final = 2
 BASIS_OPEN: Final = 0
@@ -415,8 +414,7 @@ KIND_DIRECTION: Final = 3
 KIND_EXIT: Final = 4
 KIND_ORDER: Final = 5
 
-# Sizers.
-SIZER_FIXED: Final = 0
+# Sizers; 0 is every other one, whose quantities are told or shares of the free funds.
 SIZER_WEIGHT: Final = 1
 SIZER_RISK: Final = 2
 
@@ -428,7 +426,6 @@ ROLE_TAKE_PROFIT: Final = 3
 ROLE_TRAILING: Final = 4
 ROLE_LIQUIDATION: Final = 5
 ROLE_END: Final = 6
-ROLE_OTHER: Final = 7
 
 # How a call of the loop ends.
 STATUS_RUNNING: Final = 0

@@ -11,11 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.backtest.jit import kernel, part
+from engine.backtest.kernel_layout import WALK_HIGH_FIRST, WALK_NEARER
 from engine.model.bar_columns import MISSING, IntArray
 
-PATH_NEARER: Final = 0
-PATH_HIGH_FIRST: Final = 1
-PATH_LOW_FIRST: Final = 2
 POINTS: Final = 4
 """Quotes of a bar: open, two extremes, close."""
 _BLOCK: Final = 16
@@ -24,9 +22,9 @@ _BLOCK: Final = 16
 @part
 def is_high_before(path: int, opening: int, high: int, low: int) -> bool:
     """Return whether the path of a bar goes to its high before its low."""
-    if path == PATH_NEARER:
+    if path == WALK_NEARER:
         return high - opening < opening - low
-    return path == PATH_HIGH_FIRST
+    return path == WALK_HIGH_FIRST
 
 
 @part
