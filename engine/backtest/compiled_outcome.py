@@ -102,6 +102,7 @@ def raw_run(run: CompiledRun, strategies: Sequence[str], *, container_id: str) -
         orders=run.orders,
         order_notes=CompiledNotes(run, strategies, container_id=container_id),
         rejections=run.rejections,
+        cancellations=run.cancellations,
         status=status,
         bars_done=run.steps_done,
         costs_atoms=0,

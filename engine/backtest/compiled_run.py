@@ -27,6 +27,7 @@ from engine.model.orders import OrderStatus
 from engine.model.run_tables import EQUITY_DTYPE, FILL_DTYPE, ORDER_DTYPE, Table
 
 _FILLED: Final = OrderStatus.FILLED.value
+_REJECTED: Final = OrderStatus.REJECTED.value
 _PIECE: Final = 1 << 16
 """Samples that are written at once."""
 SLICE: Final = 1 << 18
@@ -102,18 +103,25 @@ class CompiledRun:
 
     @property
     def rejections(self) -> dict[str, int]:
-        """Return how many signals and orders came to nothing, by reason (ORD-7).
-
-        These are refused signals and orders that were rejected, expired, or were cancelled by
-        anything but the strategy itself.
-        """
-        states, reasons = self.order_rows[:, at.O_STATE], self.order_rows[:, at.O_REASON]
-        rejected = reasons[(states > _FILLED) & (reasons != at.USER)]
+        """Return how many signals and orders were refused, by reason (ORD-7)."""
         counts = dict(self.reasons)
-        for code, count in zip(*np.unique(rejected, return_counts=True), strict=True):
-            reason = at.REASONS[int(code)]
-            counts[reason] = counts.get(reason, 0) + int(count)
+        for reason, count in self._endings(self.order_rows[:, at.O_STATE] == _REJECTED).items():
+            counts[reason] = counts.get(reason, 0) + count
         return dict(sorted(counts.items()))
+
+    @property
+    def cancellations(self) -> dict[str, int]:
+        """Return how many orders expired or were cancelled, by reason, but for the own wishes."""
+        states, reasons = self.order_rows[:, at.O_STATE], self.order_rows[:, at.O_REASON]
+        is_cut = (states > _FILLED) & (states != _REJECTED) & (reasons != at.USER)
+        return dict(sorted(self._endings(is_cut).items()))
+
+    def _endings(self, chosen: NDArray[np.bool_]) -> dict[str, int]:
+        reasons = self.order_rows[chosen, at.O_REASON]
+        return {
+            at.REASONS[int(code)]: int(count)
+            for code, count in zip(*np.unique(reasons, return_counts=True), strict=True)
+        }
 
 
 class _Tables:

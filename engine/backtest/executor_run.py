@@ -6,7 +6,7 @@ journal hash that a paper session with the same inputs has.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -75,7 +75,7 @@ from engine.strategies.strategy import Strategy
 
 STOP_QUOTES: Final = 200
 """Repetitions of the last quotes in which executors may close; then they are forced."""
-_FRUITLESS: Final = (OrderStatus.REJECTED, OrderStatus.CANCELLED, OrderStatus.EXPIRED)
+_CUT_SHORT: Final = (OrderStatus.CANCELLED, OrderStatus.EXPIRED)
 _REASON: Final = {
     "close": "SIGNAL",
     "stop_loss": "STOP_LOSS",
@@ -387,11 +387,14 @@ class ExecutorRun:
         equity["cash_atoms"] = container.portfolio.cash_atoms
         fills = _fill_table(self._log.fills, self._symbols, seq_of)
         equity["exposed"] = _exposed(fills, self._columns, equity["ts"])
-        rejections: dict[str, int] = {}
+        rejections: Counter[str] = Counter()
+        cancellations: Counter[str] = Counter()
         for order in orders:
             reason = order.reason.partition(":")[0]
-            if order.status in _FRUITLESS and reason != ReasonCode.USER:
-                rejections[reason] = rejections.get(reason, 0) + 1
+            if order.status is OrderStatus.REJECTED:
+                rejections[reason] += 1
+            elif order.status in _CUT_SHORT and reason != ReasonCode.USER:
+                cancellations[reason] += 1
         cancelled = self._control.is_cancelled
         return RawRun(
             fills=fills,
@@ -399,6 +402,7 @@ class ExecutorRun:
             orders=_order_table(orders, self._symbols),
             order_notes=tuple(_note(index, order) for index, order in enumerate(orders)),
             rejections=dict(sorted(rejections.items())),
+            cancellations=dict(sorted(cancellations.items())),
             status=ResultStatus.CANCELLED if cancelled else ResultStatus.COMPLETED,
             bars_done=sum(len(one) for one in self._columns),
             costs_atoms=-container.portfolio.funding_atoms,

@@ -68,6 +68,9 @@ class RawRun:
     orders: Table
     order_notes: Sequence[Mapping[str, Any]]
     rejections: Mapping[str, int]
+    """Refused signals and orders that were REJECTED, by reason."""
+    cancellations: Mapping[str, int]
+    """Orders that EXPIRED, or were CANCELLED by anything but the strategy itself, by reason."""
     status: ResultStatus
     bars_done: int
     costs_atoms: int
@@ -97,8 +100,9 @@ def collect(built: BuiltRun, *, status: ResultStatus, error: str | None = None) 
     fills, equity, orders = broker.tables()
     rejections = Counter(built.risk.rejections)
     rejections.update(broker.rejections)
-    rejections.update(broker.cancellations)
-    del rejections[_OWN_WISH]
+    cancellations = {
+        reason: count for reason, count in broker.cancellations.items() if reason != _OWN_WISH
+    }
     warnings = []
     if broker.unknown_volume_fills:
         warnings.append(f"{broker.unknown_volume_fills} fills on bars of unknown volume")
@@ -108,6 +112,7 @@ def collect(built: BuiltRun, *, status: ResultStatus, error: str | None = None) 
         orders=orders,
         order_notes=tuple(_note(order) for order in broker.orders),
         rejections=dict(sorted(rejections.items())),
+        cancellations=dict(sorted(cancellations.items())),
         status=status,
         bars_done=built.run.done,
         costs_atoms=account.funding + account.borrow - account.dividends - account.interest,
@@ -219,6 +224,7 @@ def make_result(
         events=events,
         orders_by_state=dict(sorted(states.items())),
         rejections=raw.rejections,
+        cancellations=raw.cancellations,
         warnings=(
             *raw.warnings,
             *_skipped_errors(config, base_metrics.errors),

@@ -69,6 +69,7 @@ def _report_data(result: BacktestResult, bars: Sequence[BarColumns]) -> dict[str
             "warnings": list(result.warnings),
             "flags": {str(key): str(value) for key, value in result.flags.items()},
             "rejections": dict(result.rejections),
+            "cancellations": dict(result.cancellations),
             "noFillReason": result.dominant_rejection,
         },
         "prices": [_price_data(one) for one in bars],

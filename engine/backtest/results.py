@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -85,6 +86,9 @@ class BacktestResult:
     events: tuple[Mapping[str, Any], ...] | None = None
     orders_by_state: Mapping[str, int] = field(default_factory=dict)
     rejections: Mapping[str, int] = field(default_factory=dict)
+    """Refused signals and orders that were REJECTED, by reason."""
+    cancellations: Mapping[str, int] = field(default_factory=dict)
+    """Orders that EXPIRED, or were CANCELLED by anything but the strategy itself, by reason."""
     warnings: tuple[str, ...] = ()
     flags: Mapping[str, Any] = field(default_factory=dict)
     cost_banner: str = ""
@@ -110,6 +114,7 @@ class BacktestResult:
             "data_report",
             "orders_by_state",
             "rejections",
+            "cancellations",
             "flags",
             "splits",
         ):
@@ -149,10 +154,12 @@ class BacktestResult:
 
     @property
     def dominant_rejection(self) -> str | None:
-        """Return the reason of most rejections when nothing was filled (ORD-7)."""
-        if len(self.fills) or not self.rejections:
+        """Return why most signals and orders came to nothing when nothing was filled (ORD-7)."""
+        counts = Counter(self.rejections)
+        counts.update(self.cancellations)
+        if len(self.fills) or not counts:
             return None
-        return max(sorted(self.rejections), key=lambda reason: self.rejections[reason])
+        return max(sorted(counts), key=lambda reason: counts[reason])
 
     def money(self, atoms: int) -> Decimal:
         """Return *atoms* as money, exact."""
@@ -172,6 +179,7 @@ class BacktestResult:
             "fills": len(self.fills),
             "orders_by_state": dict(self.orders_by_state),
             "rejections": dict(self.rejections),
+            "cancellations": dict(self.cancellations),
             "ambiguous_fills": self.ambiguous_fills,
             "engine": self.engine,
             "bars": self.bars,

@@ -162,8 +162,10 @@ def differences(events: RawRun, compiled: RawRun) -> list[str]:
     for name in ("bars_done", "shortfall_atoms", "final_equity_atoms", "open_marks", "warnings"):
         if getattr(events, name) != getattr(compiled, name):
             found.append(f"{name} {getattr(events, name)} and {getattr(compiled, name)}")
-    if dict(events.rejections) != dict(compiled.rejections):
-        found.append(f"rejections {dict(events.rejections)} and {dict(compiled.rejections)}")
+    for name in ("rejections", "cancellations"):
+        counts = [dict(getattr(one, name)) for one in (events, compiled)]
+        if counts[0] != counts[1]:
+            found.append(f"{name} {counts[0]} and {counts[1]}")
     marks = [fingerprint(one.fills, one.equity, one.orders) for one in (events, compiled)]
     if marks[0] != marks[1] and not found:
         found.append("the fingerprints differ")

@@ -265,6 +265,9 @@ def _tail(summary: Mapping[str, Any], files: Sequence[str]) -> Iterator[str]:
     if summary["rejections"]:
         listed = ", ".join(f"{count} {name}" for name, count in summary["rejections"].items())
         yield f"refused: {listed}"
+    if summary.get("cancellations"):
+        listed = ", ".join(f"{count} {name}" for name, count in summary["cancellations"].items())
+        yield f"cut short: {listed}"
     if summary.get("no_fill_reason"):
         yield f"nothing was filled, mostly because of {summary['no_fill_reason']}"
     for name, part in (summary.get("splits") or {}).items():

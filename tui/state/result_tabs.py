@@ -134,6 +134,8 @@ def log_lines(detail: BacktestDetail, warnings: Sequence[str]) -> tuple[Line, li
               for text in dict.fromkeys((*warnings, *(summary.get("warnings") or ())))]  # fmt: skip
     for reason, count in (summary.get("rejections") or {}).items():
         lines.append(((f"⚠ {count:,} orders refused: {clean(str(reason))}", "warn"),))
+    for reason, count in (summary.get("cancellations") or {}).items():
+        lines.append(((f"{count:,} orders cut short: {clean(str(reason))}", "dim"),))
     for symbol, report in (summary.get("data_report") or {}).items():
         if isinstance(report, Mapping):
             text = (f"{symbol}: {report.get('rows_kept', 0):,} of {report.get('rows_read', 0):,} "

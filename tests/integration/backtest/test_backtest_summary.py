@@ -75,34 +75,38 @@ def run_script(
 
 @pytest.mark.parametrize("engine", ["events", "compiled"])
 @pytest.mark.parametrize(
-    ("order", "broker", "reasons", "states"),
+    ("order", "broker", "refused", "cut", "states"),
     [
-        ({"qty": 0}, {}, {"QTY_NOT_POSITIVE": 1}, {"REJECTED": 1}),
-        ({"qty": 600, "tif": "FOK"}, {"max_participation": 0.5}, {"FOK": 1}, {"CANCELLED": 1}),
-        ({"type": "LIMIT", "limit": 90, "tif": "DAY"}, {}, {"DAY": 1}, {"EXPIRED": 1}),
-        ({"type": "LIMIT", "limit": 90}, {}, {"END_OF_RUN": 1}, {"CANCELLED": 1}),
-        ({"qty": 9999}, {"insufficient_funds": "trim"}, {"INSUFFICIENT_FUNDS": 1}, None),
+        ({"qty": 0}, {}, {"QTY_NOT_POSITIVE": 1}, {}, {"REJECTED": 1}),
+        ({"qty": 600, "tif": "FOK"}, {"max_participation": 0.5}, {}, {"FOK": 1}, {"CANCELLED": 1}),
+        ({"type": "LIMIT", "limit": 90, "tif": "DAY"}, {}, {}, {"DAY": 1}, {"EXPIRED": 1}),
+        ({"type": "LIMIT", "limit": 90}, {}, {}, {"END_OF_RUN": 1}, {"CANCELLED": 1}),
+        ({"qty": 9999}, {"insufficient_funds": "trim"}, {}, {"INSUFFICIENT_FUNDS": 1}, None),
+        ({"qty": 9999}, {}, {"INSUFFICIENT_FUNDS": 1}, {}, {"REJECTED": 1}),
         (
             {"type": "LIMIT", "limit": 101.005},
             {"price_grid": "strict"},
             {"PRICE_OFF_GRID": 1},
+            {},
             {"REJECTED": 1},
         ),
-        ({"bracket": {"sl": 101.5, "tp": 200}}, {}, {"OCO": 1}, {"CANCELLED": 1, "FILLED": 2}),
+        ({"bracket": {"sl": 101.5, "tp": 200}}, {}, {}, {"OCO": 1}, {"CANCELLED": 1, "FILLED": 2}),
     ],
 )
 def test_every_ending_is_counted_by_its_reason_ord_7(
     engine: str,
     order: dict[str, Any],
     broker: dict[str, Any],
-    reasons: dict[str, int],
+    refused: dict[str, int],
+    cut: dict[str, int],
     states: dict[str, int] | None,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     summary = run_script(tmp_path, capsys, order, engine=engine, broker=broker)
     assert summary["engine"] == engine
-    assert summary["rejections"] == reasons
+    assert summary["rejections"] == refused
+    assert summary["cancellations"] == cut
     if states is not None:
         assert summary["orders_by_state"] == states
 

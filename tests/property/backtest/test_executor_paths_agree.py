@@ -187,6 +187,7 @@ def assert_same(events: BacktestResult, compiled: BacktestResult, number: int) -
     assert compiled.metrics.values == events.metrics.values
     assert compiled.trades.tobytes() == events.trades.tobytes()
     assert compiled.rejections == events.rejections
+    assert compiled.cancellations == events.cancellations
     assert compiled.warnings == events.warnings
     assert tuple(compiled.order_notes) == tuple(events.order_notes)
     assert compiled.flags["close_types"] == events.flags["close_types"], number

@@ -54,6 +54,7 @@ def test_a_result_loads_back_without_loss_coord_5(daily_example: Example, tmp_pa
         warnings=("no costs",),
         flags={"optimistic": "same_close"},
         rejections={"INSUFFICIENT_FUNDS": 3},
+        cancellations={"DAY": 1},
         envelope={"sharpe": [0.1, 0.2]},
         splits={"train": result, "test": replace(result, run_id="other")},
         shortfall_atoms=5,
@@ -119,6 +120,8 @@ def test_without_a_fill_the_dominant_reason_is_told_ord_7(daily_example: Example
     _, result = daily_example
     rejections = {"MIN_NOTIONAL": 2, "INSUFFICIENT_FUNDS": 5}
     silent = replace(result, fills=result.fills[:0], rejections=rejections)
+    expired = replace(silent, cancellations={"DAY": 4, "MIN_NOTIONAL": 4})
+    assert expired.to_json()["no_fill_reason"] == "MIN_NOTIONAL"
     assert silent.to_json()["no_fill_reason"] == "INSUFFICIENT_FUNDS"
     assert "no_fill_reason" not in replace(result, rejections=rejections).to_json()
 
