@@ -32,7 +32,6 @@ FOLDER: Final = "backtests"
 """Where results lie in the data directory."""
 BACKTESTS_AT_ONCE: Final = 2
 LISTED: Final = 500
-POLL_S: Final = 0.05
 GRACE_S: Final = 2.0
 COMPONENTS: Final = ("data_handler", "portfolio", "broker", "risk_manager", "strategy")
 _LIMITS: Final = {
@@ -191,8 +190,6 @@ class BacktestDesk:
         if not task.is_cancelled:
             self._say(task, "asked to end")
         task.is_cancelled = True
-        if task.worker is not None:
-            task.worker.cancel()
 
     async def _delete(self, backtest_id: str) -> str:
         if backtest_id in self._tasks:
@@ -234,39 +231,21 @@ class BacktestDesk:
 
     def _work(self, task: _Task) -> Mapping[str, Any]:
         """Watch the worker process; runs in a thread, every wait is bounded."""
-        from engine.backtest.worker import BacktestTimeoutError, Job, WorkerProcess
+        from engine.backtest.worker import Job, WorkerProcess, time_limit
 
         folder = Path(task.detail.folder)
         folder.mkdir(parents=True, exist_ok=True)
-        limit = None if task.config.timeout_s is None else float(task.config.timeout_s)
-        started_ns = self._clock.monotonic_ns()
-        cancelled_ns: int | None = None
         with WorkerProcess(Job.of(task.config, task.base_dir, folder, keeps_prices=True)) as worker:
             task.worker = worker
             self._say(task, f"runs in process {worker.pid}")
-            while True:
-                found = worker.poll(POLL_S)
-                self._take_progress(task, worker.progress)
-                if found is not None:
-                    summary: dict[str, Any] = json.loads(
-                        (folder / "summary.json").read_text(encoding="utf-8")
-                    )
-                    return summary
-                now_ns = self._clock.monotonic_ns()
-                if task.is_cancelled:
-                    if cancelled_ns is None:
-                        cancelled_ns = now_ns
-                        worker.cancel()
-                    if (now_ns - cancelled_ns) / 1e9 > GRACE_S:
-                        raise BacktestTimeoutError(
-                            "the strategy did not return: its worker was killed"
-                        )
-                elapsed_s = (now_ns - started_ns) / 1e9
-                if limit is not None and elapsed_s > limit:
-                    raise BacktestTimeoutError(
-                        f"the run did not end within {limit:g} s (timeout_s); its worker was "
-                        f"killed at bar {worker.progress.bars_done}"
-                    )
+            worker.wait(
+                limit=time_limit(task.config),
+                is_cancelled=lambda: task.is_cancelled,
+                on_progress=lambda progress: self._take_progress(task, progress),
+                clock=self._clock,
+            )
+        summary: dict[str, Any] = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+        return summary
 
     def _take_progress(self, task: _Task, progress: Any) -> None:  # noqa: ANN401 (a Progress)
         row = task.detail.row

@@ -12,6 +12,8 @@ from engine.model.clock import SECOND_NS
 PROGRESS_INTERVAL_NS: Final = SECOND_NS // 10
 COMPILING: Final = "compiling"
 """Status while kernels are compiled, before the first bar."""
+COLLECTING: Final = "collecting"
+"""Status when the bars are over and the result is being made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +121,11 @@ class RunControl:
     def begin_compiling(self) -> None:
         """Tell that nothing moves because kernels are being compiled, the first time only."""
         self._publish(replace(self.progress, status=COMPILING))
+
+    def begin_collecting(self, progress: Progress | None = None) -> None:
+        """Tell that the bars are over, at *progress*, and that the result is being made."""
+        self.is_collecting = True
+        self._publish(replace(progress or self.progress, status=COLLECTING))
 
     def finish(self, progress: Progress) -> None:
         """Publish the last state, whenever the one before was."""

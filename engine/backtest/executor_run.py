@@ -130,6 +130,7 @@ class ExecutorRun:
                 samples = self._play_scanned(container)
             else:
                 samples = self._play(container)
+            self._control.begin_collecting()
             raw = self._raw(container, *samples)
             base = container.metrics
             columns = [

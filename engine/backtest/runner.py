@@ -143,7 +143,8 @@ class Runner:
                 status, error = self._run(built)
                 raw = collect(built, status=status, error=None if error is None else str(error))
                 raw = replace(raw, refusals=plan.refusals)
-            control.is_collecting = True
+            if not control.is_collecting:
+                control.begin_collecting()
             result = make_result(
                 raw,
                 request=request,
@@ -223,8 +224,7 @@ class Runner:
             )
             return ResultStatus.FAILED, failed
         finally:
-            self._control.is_collecting = True
-            self._control.finish(run.last_progress(container.state.value))
+            self._control.begin_collecting(run.last_progress(container.state.value))
         if built.broker.is_bankrupt:
             return ResultStatus.BANKRUPT, None
         if self._control.is_cancelled and run.done < run.total:

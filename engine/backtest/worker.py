@@ -8,8 +8,9 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -17,22 +18,32 @@ from typing import Any, Final, Self
 
 from engine.backtest.assembly import RunRequest
 from engine.backtest.config import BacktestConfig, as_config
-from engine.backtest.control import Progress, RunControl
+from engine.backtest.control import COLLECTING, Progress, RunControl
 from engine.backtest.market_data import MarketDataStore
-from engine.backtest.results import BacktestResult
+from engine.backtest.results import BacktestResult, ResultStatus
 from engine.backtest.results_io import load_result, save_result
 from engine.backtest.run_hash import plain
 from engine.backtest.runner import Runner
 from engine.flow.errors import EngineError, OperationError
 from engine.live.clock import SystemClock
+from engine.model.clock import SECOND_NS
 
 _CANCEL: Final = b"cancel"
+_TIMEOUT: Final = b"timeout"
+_STARTING: Final = "starting"
+_POLL_S: Final = 0.05
+_STUCK_S: Final = 1.0
+"""How long a strategy may take to come to its next bar before it is broken off."""
 _GRACE_S: Final = 2.0
-"""How long a worker may take to honour a cancellation before it is killed."""
+"""How long a worker may take to leave its bars before it is killed."""
+_START_S: Final = 30.0
+"""How long a worker may take to load the engine and the data (CONT-7)."""
+_COLLECT_S: Final = 60.0
+"""How long the result of a run that was stopped may take."""
 
 
 class BacktestTimeoutError(OperationError):
-    """A run did not end in the time that it was given; its worker was killed (CONT-7)."""
+    """A run did not end when it was told to; its worker was killed (CONT-7)."""
 
 
 class WorkerDiedError(OperationError):
@@ -74,35 +85,69 @@ def run_job(text: str, connection: Connection) -> None:
         _send(connection, {"progress": asdict(progress)})
 
     control = RunControl(listener=tell)
-    threading.Thread(target=_listen, args=(connection, control), daemon=True).start()
+    word = _ParentsWord(connection, control)
+    signal.signal(signal.SIGUSR1, word.break_off)
+    threading.Thread(target=word.listen, daemon=True).start()
     try:
-        _send(connection, {"result": _run(job, control)})
+        _send(connection, {"result": _run(job, control, word)})
+    except KeyboardInterrupt:
+        _send(connection, {"error": "a component did not return and was broken off", "kind": ""})
     except EngineError as error:
         _send(connection, {"error": error.message, "kind": type(error).__name__})
     except Exception as error:  # noqa: BLE001 (boundary: the parent is told whatever went wrong)
         _send(connection, {"error": f"{type(error).__name__}: {error}", "kind": "Exception"})
 
 
-def _run(job: Mapping[str, Any], control: RunControl) -> str:
+class _ParentsWord:
+    """What the parent has said: end the run at its next bar, and why."""
+
+    def __init__(self, connection: Connection, control: RunControl) -> None:
+        self._connection = connection
+        self._control = control
+        self._over = threading.Event()
+        self.is_timeout = False
+
+    def listen(self) -> None:
+        """Wait for the parent's word; a parent that has gone cancels too."""
+        with suppress(EOFError, OSError):
+            self.is_timeout = self._connection.recv_bytes() == _TIMEOUT
+        self._control.cancel()
+        main = threading.main_thread().ident
+        if not self._over.wait(_STUCK_S) and main is not None:
+            signal.pthread_kill(main, signal.SIGUSR1)
+
+    def end(self) -> None:
+        """Note that nobody's code runs any more."""
+        self._over.set()
+
+    def break_off(self, number: int, frame: object) -> None:
+        """Interrupt a strategy that does not come to its next bar; a signal handler."""
+        del number, frame
+        is_stuck = self._control.is_cancelled and not self._over.is_set()
+        if is_stuck and not self._control.is_collecting:
+            raise KeyboardInterrupt
+
+
+def _run(job: Mapping[str, Any], control: RunControl, word: _ParentsWord) -> str:
     folder, base_dir = Path(job["folder"]), Path(job["base_dir"])
     config = as_config(job["config"])
     data = MarketDataStore().load(config, base_dir)
+    control.finish(replace(control.progress, status="running"))  # its time begins
     runner = Runner(control, clock=SystemClock(), keep_failed=True)
-    result = runner.run(RunRequest(config, base_dir, data))
+    try:
+        result = runner.run(RunRequest(config, base_dir, data))
+    finally:
+        word.end()
+    if word.is_timeout and result.status is ResultStatus.CANCELLED:
+        text = (
+            f"the run did not end within {config.timeout_s:f} s (timeout_s) and was stopped at bar "
+            f"{result.bars}: the result is partial"
+        )
+        result = replace(result, status=ResultStatus.FAILED, error=text)
     save_result(result, folder, bars=data.columns if job["keeps_prices"] else ())
     summary = json.dumps(result.to_json(), allow_nan=False)
     (folder / "summary.json").write_text(summary, encoding="utf-8")
     return str(folder)
-
-
-def _listen(connection: Connection, control: RunControl) -> None:
-    """Wait for the parent's word; a parent that has gone cancels too."""
-    try:
-        while connection.recv_bytes() != _CANCEL:
-            pass
-    except (EOFError, OSError):
-        pass
-    control.cancel()
 
 
 def _send(connection: Connection, message: Mapping[str, Any]) -> None:
@@ -138,7 +183,7 @@ class WorkerProcess:
         start_resource_tracker()
         self._process.start()
         theirs.close()
-        self.progress = Progress(status="starting")
+        self.progress = Progress(status=_STARTING)
 
     @property
     def pid(self) -> int | None:
@@ -173,10 +218,72 @@ class WorkerProcess:
             raise RemoteBacktestError(str(message["error"]), details={"kind": message["kind"]})
         return Path(message["result"])
 
-    def cancel(self) -> None:
+    def wait(
+        self,
+        *,
+        limit: float | None,
+        is_cancelled: Callable[[], bool],
+        on_progress: Callable[[Progress], None],
+        clock: SystemClock,
+    ) -> Path:
+        """Return the folder of the result, a partial one if the run had to be stopped.
+
+        Blocks, with bounded waits.
+
+        Args:
+            limit: seconds that the run may take once the data are loaded; None: any time.
+            is_cancelled: whether somebody wants it to end now.
+            on_progress: called with the newest progress, many times a second.
+            clock: measures the time.
+
+        Raises:
+            BacktestTimeoutError: it could not even be stopped, and was killed.
+            RemoteBacktestError: the run failed.
+            WorkerDiedError: the worker ended without a word.
+        """
+        started_ns = begun_ns = clock.monotonic_ns()
+        asked: bytes | None = None
+        asked_ns = 0
+        while True:
+            is_loading = self.progress.status == _STARTING
+            found = self.poll(_POLL_S)
+            on_progress(self.progress)
+            if found is not None:
+                return found
+            now_ns = clock.monotonic_ns()
+            if is_loading:
+                begun_ns = now_ns
+            if asked is not None:
+                patience = _COLLECT_S if self.progress.status == COLLECTING else _GRACE_S
+                if now_ns - asked_ns > patience * SECOND_NS:
+                    self.kill()
+                    raise BacktestTimeoutError(self._kill_text(asked, limit))
+            elif is_cancelled():
+                asked, asked_ns = _CANCEL, now_ns
+                self._say(asked)
+            elif limit is not None and (
+                now_ns - begun_ns > limit * SECOND_NS
+                or begun_ns - started_ns > max(limit, _START_S) * SECOND_NS
+            ):
+                asked, asked_ns = _TIMEOUT, now_ns
+                self._say(asked)
+
+    def _kill_text(self, asked: bytes, limit: float | None) -> str:
+        bar = self.progress.bars_done
+        if asked == _TIMEOUT:
+            return (
+                f"the run did not end within {limit:g} s (timeout_s), nor when it was stopped at "
+                f"bar {bar}: its worker was killed; does the strategy return from on_bar?"
+            )
+        return (
+            f"the run did not honour its cancellation within {_GRACE_S:g} s at bar {bar}: its "
+            "worker was killed; does the strategy return from on_bar?"
+        )
+
+    def _say(self, word: bytes) -> None:
         """Ask the worker to end; it answers with a partial result."""
         try:
-            self._connection.send_bytes(_CANCEL)
+            self._connection.send_bytes(word)
         except (BrokenPipeError, OSError):
             return
 
@@ -205,44 +312,31 @@ def run_in_worker(
     base_dir: Path,
     *,
     control: RunControl,
-    timeout_s: float | None = None,
 ) -> BacktestResult:
     """Run *config* in a new process and return its result; blocks, with bounded waits.
 
+    A run that was cancelled or took too long gives a partial result.
+
     Raises:
-        BacktestTimeoutError: it did not end within *timeout_s*; the worker was killed.
+        BacktestTimeoutError: it could not be stopped; the worker was killed.
         RemoteBacktestError: the run failed.
         WorkerDiedError: the worker ended without a result.
     """
-    limit = timeout_s if timeout_s is not None else _limit(config)
     with (
         tempfile.TemporaryDirectory(prefix="quarterdeck-run-") as folder,
         WorkerProcess(Job.of(config, base_dir, Path(folder))) as worker,
     ):
         control.restart_clock()
-        cancelled_at: float | None = None
-        while True:
-            found = worker.poll(0.05)
-            control.finish(worker.progress)
-            if found is not None:
-                return load_result(found)
-            elapsed = control.elapsed_s()
-            if control.is_cancelled and cancelled_at is None:
-                cancelled_at = elapsed
-                worker.cancel()
-            if cancelled_at is not None and elapsed - cancelled_at > _GRACE_S:
-                worker.kill()
-                raise BacktestTimeoutError(
-                    f"the run did not honour its cancellation within {_GRACE_S:g} s; its worker "
-                    "was killed"
-                )
-            if limit is not None and elapsed > limit:
-                worker.kill()
-                raise BacktestTimeoutError(
-                    f"the run did not end within {limit:g} s (timeout_s) and was stopped at bar "
-                    f"{worker.progress.bars_done}; does the strategy return from on_bar?"
-                )
+        return load_result(
+            worker.wait(
+                limit=time_limit(config),
+                is_cancelled=lambda: control.is_cancelled,
+                on_progress=control.finish,
+                clock=SystemClock(),
+            )
+        )
 
 
-def _limit(config: BacktestConfig) -> float | None:
+def time_limit(config: BacktestConfig) -> float | None:
+    """Return the seconds that a run of *config* may take, None without a limit."""
     return None if config.timeout_s is None else float(config.timeout_s)

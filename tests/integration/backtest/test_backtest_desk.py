@@ -31,6 +31,19 @@ class Stuck(Strategy):
         while self.ctx.bar_index() == 100:
             pass
 """
+STUBBORN = """\
+from engine.strategies.strategy import Strategy
+
+
+class Stuck(Strategy):
+    def on_bar(self, bar):
+        while self.ctx.bar_index() == 100:
+            try:
+                while True:
+                    pass
+            except BaseException:
+                pass
+"""
 STUCK_FILE = """\
 version: 1
 backtest:
@@ -59,6 +72,16 @@ class Bench:
                 busy = counts[flow.EventStatus.PROCESSING.value]
                 if rows and rows[0].status.is_final and not busy:
                     return rows[0].id
+                await anyio.sleep(0.02)  # a worker process is waited for, in real time
+
+    async def until_bar(self, backtest_id: str, bar: int) -> None:
+        """Wait until a backtest has come to a bar."""
+        with anyio.fail_after(60):
+            while True:
+                self.desk.publish()
+                detail = self.queries.backtest(backtest_id)
+                if detail is not None and detail.row.bars_done >= bar:
+                    return
                 await anyio.sleep(0.02)  # a worker process is waited for, in real time
 
 
@@ -116,7 +139,7 @@ async def test_a_backtest_is_run_stored_and_listed_after_a_restart(tmp_path: Pat
         assert not await anyio.Path(detail.folder).exists()
 
 
-async def test_a_stuck_strategy_is_killed_at_its_limit_and_on_demand(tmp_path: Path) -> None:
+async def test_a_stuck_strategy_is_broken_off_at_its_limit_and_on_demand(tmp_path: Path) -> None:
     (tmp_path / "stuck.py").write_text(STUCK, encoding="utf-8")
     file = tmp_path / "stuck.yaml"
     path = SAMPLES / "data" / "sp500-1d.csv"
@@ -126,7 +149,33 @@ async def test_a_stuck_strategy_is_killed_at_its_limit_and_on_demand(tmp_path: P
         first = made.queries.backtest(await made.until_final())
         assert first is not None
         assert first.row.status is BacktestStatus.FAILED
-        assert "did not end within 0.5 s" in first.row.error
+        assert "did not end within 0.5 s (timeout_s)" in first.row.error
+        assert first.summary["partial"]
+        assert first.summary["bars"] == 101
+        assert made.queries.backtest_result(first.row.id) is not None
+        file.write_text(STUCK_FILE.format(timeout="100", path=path), encoding="utf-8")
+        await made.desk.perform(RunBacktest(path=str(file)))
+        second_id = made.queries.backtests()[0].id
+        await made.until_bar(second_id, 1)
+        await made.desk.perform(CancelBacktest(backtest_id=second_id))
+        second = made.queries.backtest(await made.until_final())
+        assert second is not None
+        assert second.row.status is BacktestStatus.CANCELLED
+        assert (second.summary["partial"], second.summary["bars"]) == (True, 101)
+
+
+async def test_a_strategy_that_cannot_be_broken_off_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "stuck.py").write_text(STUBBORN, encoding="utf-8")
+    file = tmp_path / "stuck.yaml"
+    path = SAMPLES / "data" / "sp500-1d.csv"
+    async with bench(tmp_path / "data") as made:
+        file.write_text(STUCK_FILE.format(timeout="0.2", path=path), encoding="utf-8")
+        await made.desk.perform(RunBacktest(path=str(file)))
+        detail = made.queries.backtest(await made.until_final())
+        assert detail is not None
+        assert detail.row.status is BacktestStatus.FAILED
+        assert "nor when it was stopped at bar" in detail.row.error
+        assert "its worker was killed" in detail.row.error
 
 
 async def test_a_queued_backtest_can_be_cancelled_before_it_begins(tmp_path: Path) -> None:
