@@ -9,7 +9,7 @@ from typing import Any
 
 from engine.backtest.config import StrategySection
 from engine.backtest.player import Player
-from engine.backtest.recording import read_lines
+from engine.backtest.recording import folders_of_data, read_lines
 from engine.backtest.replay_settings import Breakpoint
 from engine.backtest.strategy_loading import find_strategy_type
 from engine.containers.inputs import JournalFormatError, TimerInput, decode
@@ -60,7 +60,7 @@ class PaperReplay(Player):
                     f"{path}:{number}: event: is damaged ({error!r})", cause=error
                 ) from error
         self._path = path
-        self._base_dir = base_dir or Path(str(self._header.get("base_dir", ".")))
+        self._base_dir = base_dir or _folder(path, self._header)
         super().__init__(expected=expected, breakpoints=breakpoints, verifies=verifies)
         self._begin()
 
@@ -159,6 +159,12 @@ class PaperReplay(Player):
                 self._manager.on_quote(item)
             self._manager.work()
             self._done += 1
+
+
+def _folder(path: Path, header: Mapping[str, Any]) -> Path:
+    """Return the folder of the user's own strategies; the recording's if none is left."""
+    folders = folders_of_data(path, header)
+    return next((one for one in folders if one.is_dir()), path.parent)
 
 
 def _input(ts_ns: int, kind: str, payload: str) -> QuoteTick | TimerInput:

@@ -33,8 +33,8 @@ class Recording:
     fingerprint: str
     bars: int
     events: tuple[Mapping[str, Any], ...] | None
-    base_dir: Path | None
-    """Folder that the paths of its data start from, if it is known and still there."""
+    base_dirs: tuple[Path, ...]
+    """Folders that the paths of its data may start from, the likeliest first."""
 
 
 def load_recording(source: Path) -> Recording:
@@ -48,7 +48,7 @@ def load_recording(source: Path) -> Recording:
         return _from_file(source)
     result = load_result(source)
     beside = source / EVENTS_FILE
-    base_dir = _from_file(beside).base_dir if beside.is_file() else None
+    base_dirs = _from_file(beside).base_dirs if beside.is_file() else ()
     return Recording(
         source=source,
         config=result.config,
@@ -57,7 +57,7 @@ def load_recording(source: Path) -> Recording:
         fingerprint=result.fingerprint,
         bars=result.bars,
         events=result.events,
-        base_dir=base_dir,
+        base_dirs=base_dirs,
     )
 
 
@@ -67,7 +67,8 @@ def write_recording(result: BacktestResult, path: Path, *, base_dir: Path) -> No
     Args:
         result: of a run whose data paths start from *base_dir*.
         path: the file.
-        base_dir: kept absolute, and relative to the file for a tree that moves.
+        base_dir: kept relative to the file, for a tree that moves, and absolute, for a file that
+            does.
 
     Raises:
         OSError: it cannot be written.
@@ -81,21 +82,43 @@ def write_recording(result: BacktestResult, path: Path, *, base_dir: Path) -> No
         "fingerprint": result.fingerprint,
         "bars": result.bars,
         "has_events": result.events is not None,
-        "base_dir": str(base_dir.resolve()),
-        "base_dir_from_here": os.path.relpath(base_dir.resolve(), path.resolve().parent),
+        **folder_of_data(base_dir, path),
     }
     with path.open("w", encoding="utf-8") as file:
         for row in (header, *(result.events or ())):
             file.write(json.dumps(dict(row), default=json_value, allow_nan=False) + "\n")
 
 
-def base_dir_of(path: Path) -> Path | None:
-    """Return the folder that the paths in a file of events start from, None if it is gone.
+def folder_of_data(base_dir: Path, path: Path) -> dict[str, str]:
+    """Return what the recording *path* says of the folder that the paths in it start from."""
+    whole = base_dir.resolve()
+    return {
+        "base_dir": str(whole),
+        "base_dir_from_here": os.path.relpath(whole, path.resolve().parent),
+    }
+
+
+def folders_of_data(path: Path, header: Mapping[str, Any]) -> tuple[Path, ...]:
+    """Return where the paths in the recording *path* may start from, the likeliest first.
+
+    That is where the folder lies from the recording, for a tree that was moved or copied; where
+    it was, for a recording that was moved; and beside the recording.
+    """
+    folders = []
+    if "base_dir_from_here" in header:
+        folders.append(path.parent / str(header["base_dir_from_here"]))
+    if "base_dir" in header:
+        folders.append(Path(str(header["base_dir"])))
+    return tuple(dict.fromkeys((*folders, path.parent)))
+
+
+def base_dirs_of(path: Path) -> tuple[Path, ...]:
+    """Return the folders that the paths in a file of events may start from.
 
     Raises:
         ValidationError: the file cannot be read, or is none.
     """
-    return _base_dir(path, read_header(path))
+    return folders_of_data(path, read_header(path))
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -121,19 +144,12 @@ def _from_file(path: Path) -> Recording:
             fingerprint=header["fingerprint"],
             bars=header["bars"],
             events=tuple(lines) if header["has_events"] else None,
-            base_dir=_base_dir(path, header),
+            base_dirs=folders_of_data(path, header),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValidationError(
             f"{path}:1: recording: is damaged ({error!r}): run it again", cause=error
         ) from error
-
-
-def _base_dir(path: Path, header: Mapping[str, Any]) -> Path | None:
-    for candidate in (path.parent / header["base_dir_from_here"], Path(header["base_dir"])):
-        if candidate.is_dir():
-            return candidate
-    return None
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

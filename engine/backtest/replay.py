@@ -19,7 +19,7 @@ from engine.backtest.config import BacktestConfig, IsolationLevel, as_config
 from engine.backtest.control import RunControl
 from engine.backtest.market_data import MarketData, MarketDataStore
 from engine.backtest.player import Compared, Player
-from engine.backtest.recording import EVENTS_FILE, Recording, base_dir_of, load_recording
+from engine.backtest.recording import EVENTS_FILE, Recording, base_dirs_of, load_recording
 from engine.backtest.replay_settings import Breakpoint
 from engine.backtest.results import ResultStatus
 from engine.flow.errors import ValidationError
@@ -225,18 +225,23 @@ def find_base_dir(recorded: Recording, given: Path | None) -> Path:
     """Return the folder that the data paths of *recorded* start from: *given*, or what it says.
 
     Raises:
-        ValidationError: neither names one.
+        ValidationError: neither names one that has its data.
     """
     if given is not None:
         return given
-    if recorded.base_dir is not None:
-        return recorded.base_dir
-    if recorded.source.name.startswith(_PART):
+    folders = recorded.base_dirs
+    if not folders and recorded.source.name.startswith(_PART):
         whole = recorded.source.parent / EVENTS_FILE
-        beside = base_dir_of(whole) if whole.is_file() else None
-        if beside is not None:
-            return beside
+        folders = base_dirs_of(whole) if whole.is_file() else ()
+    wish = "name the folder that the paths of its data start from (--base-dir, or base_dir)"
+    if not folders:
+        raise ValidationError(f"{recorded.source}: it does not say where its data are: {wish}")
+    paths = [str(one["path"]) for one in recorded.config.get("data", ())]
+    for folder in folders:
+        if all((folder / path).is_file() for path in paths):
+            return folder
+    missing = next(path for path in paths if not (folders[0] / path).is_file())
+    looked = ", ".join(str(folder.resolve()) for folder in folders)
     raise ValidationError(
-        f"{recorded.source}: it does not say where its data are: name the folder that their paths "
-        "start from (base_dir)"
+        f"{recorded.source}: its data file {missing} is not there, looked in {looked}: {wish}"
     )

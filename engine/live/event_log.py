@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
@@ -95,6 +96,7 @@ class EventLog:
                 "account_equity": f"{account_equity:f}",
                 "start_ns": start_ns,
                 "base_dir": str(base_dir.resolve()),
+                "base_dir_from_here": os.path.relpath(base_dir.resolve(), path.resolve().parent),
             }
         )
 

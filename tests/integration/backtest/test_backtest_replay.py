@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -271,3 +272,32 @@ def test_parts_of_a_result_are_replayed_as_they_were_run(
         with Replay(folder, checkpoints=0) as replay:
             assert replay.run() == part.fingerprint
             assert replay.find_difference(is_over=True) is None
+
+
+def test_a_recording_and_its_data_may_move_together_or_apart(
+    stored: tuple[BacktestResult, Path], tmp_path: Path
+) -> None:
+    result, _ = stored
+    before, after = tmp_path / "before", tmp_path / "elsewhere" / "after"
+    (before / "project" / "data").mkdir(parents=True)
+    (before / "results").mkdir()
+    shutil.copy(SAMPLES / "data" / "sp500-1d.csv", before / "project" / "data")
+    write_recording(result, before / "results" / EVENTS_FILE, base_dir=before / "project")
+    after.parent.mkdir()
+    before.rename(after)
+    recording = after / "results" / EVENTS_FILE
+    with Replay(recording, checkpoints=0) as replay:
+        assert replay.verify() is None
+    (after / "project" / "data").rename(after / "results" / "data")
+    with Replay(recording, checkpoints=0) as replay:
+        assert replay.verify() is None
+    alone = tmp_path / "alone.events"
+    recording.rename(alone)
+    with pytest.raises(ValidationError) as caught:
+        Replay(alone)
+    text = str(caught.value)
+    assert "its data file data/sp500-1d.csv is not there, looked in " in text
+    assert str(tmp_path.resolve()) in text
+    assert "--base-dir" in text
+    with Replay(alone, base_dir=after / "results", checkpoints=0) as replay:
+        assert replay.verify() is None
