@@ -166,6 +166,7 @@ def assemble_session(
             data_handler=data_handler,
             portfolio=portfolio,
             risk_manager=risk_manager,
+            order_manager=order_manager,
             guard=None if outside is None else outside.guard,
         ),
     )

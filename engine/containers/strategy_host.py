@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from engine.containers.bus import BusEvent, BusKind, EventBus
 from engine.containers.context import ContainerContext
 from engine.containers.data_handler import DataHandler
 from engine.containers.paper_indicator import PaperIndicator
+from engine.execution.order_manager import OrderManager
 from engine.model.clock import Clock
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import STRATEGY_ROLE, Fill, Order, OrderRequest
+from engine.model.orders import STRATEGY_ROLE, CancelRequest, Fill, Order, OrderRequest
 from engine.model.quotes import Bar, QuoteTick
 from engine.portfolio.portfolio import Portfolio
-from engine.risk.risk_manager import RiskManager
+from engine.risk.risk_manager import RiskManager, is_exit
 from engine.risk.verdicts import DenialCode, Denied
 from engine.strategies.indicators import find_indicator, indicator_types
 from engine.strategies.signals import Signal
 from engine.strategies.strategy import Strategy
 
+_OWNER: Final = "strategy"
+"""Owner of all orders that strategies want."""
 StrategyGuard: TypeAlias = Callable[[str, Exception], None]
 """Takes the name of a strategy's hook and what it raised."""
 
@@ -40,9 +43,11 @@ class StrategyHost:
         data_handler: DataHandler,
         portfolio: Portfolio,
         risk_manager: RiskManager,
+        order_manager: OrderManager,
         guard: StrategyGuard | None = None,
     ) -> None:
         self._guard = guard
+        self._order_manager = order_manager
         self._barred = ""
         self._strategies = tuple(strategies)
         self._clock = clock
@@ -154,13 +159,22 @@ class StrategyHost:
                 BusKind.RISK_LIMIT, Denied(DenialCode.RISK_HALTED, text), market=signal.market
             )
             return
-        answer = self._risk_manager.on_signal(
-            signal, owner_id="strategy", now_ns=self._clock.now_ns()
-        )
+        answer = self._risk_manager.on_signal(signal, owner_id=_OWNER, now_ns=self._clock.now_ns())
+        if is_exit(signal):
+            self._cancel_entries(bus, signal.market)
         if isinstance(answer, OrderRequest):
             bus.publish(BusKind.ORDER, answer, market=signal.market)
         elif isinstance(answer, Denied):
             bus.publish(BusKind.RISK_LIMIT, answer, market=signal.market)
+
+    def _cancel_entries(self, bus: EventBus, market: ConnectorPair) -> None:
+        """Cancel what would open a position again after an exit; the exits go on working."""
+        net = self._portfolio.net_lots(market)
+        for order in self._order_manager.open_orders(market=market, owner_id=_OWNER):
+            request = order.request
+            if not request.is_closing and request.side.sign * net >= 0:
+                wish = CancelRequest(request.client_order_id, market, _OWNER)
+                bus.publish(BusKind.CANCEL, wish, market=market)
 
     def _on_fill(self, event: BusEvent) -> None:
         if isinstance(event.payload, Fill) and event.payload.role == STRATEGY_ROLE:

@@ -8,7 +8,7 @@ from typing import Final, assert_never
 
 from engine.model.clock import SECOND_NS
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import STRATEGY_ROLE, OrderRequest, OrderType, PositionAction, TradeType
+from engine.model.orders import STRATEGY_ROLE, OrderRequest, PositionAction, TradeType
 from engine.model.quotes import QuoteTick
 from engine.risk.account_limits import AccountLimits
 from engine.risk.entry_checks import EntryChecks, price_ticks
@@ -17,6 +17,7 @@ from engine.risk.facts import AccountFacts, MarketFacts, WorkingOrders
 from engine.risk.halt import KillSwitch
 from engine.risk.limits import RiskSettings
 from engine.risk.order_rate import OrderRate
+from engine.risk.signal_terms import UnsupportedSignalError, check_supported, terms_of
 from engine.risk.size_limits import SizeAnswer, SizeGrant, cut_size, limit_size, number
 from engine.risk.sizers import sized_lots, weighted_lots
 from engine.risk.value_at_risk import BarFacts, ValueAtRisk
@@ -28,7 +29,6 @@ from engine.risk.verdicts import (
     TradingHalted,
     Verdict,
 )
-from engine.strategies.signal_codes import BarOrderType
 from engine.strategies.signals import Signal, SignalKind
 
 _MINUTE_NS: Final = 60 * SECOND_NS
@@ -131,25 +131,33 @@ class RiskManager:
                 f"signal denied: orders of {signal.market} are working "
                 "(risk.one_pending_per_symbol)",
             )
-        order_type = _paper_type(signal)
-        if order_type is None:
-            return Denied(
-                DenialCode.UNSUPPORTED_ORDER,
-                f"signal denied: {signal.market} takes market and limit orders without brackets "
-                "here; stops, trails and brackets run in backtests",
-            )
-        held = self._account.net_lots(signal.market) + buy_lots - sell_lots
+        try:
+            check_supported(signal)
+        except UnsupportedSignalError as error:
+            return Denied(DenialCode.UNSUPPORTED_ORDER, f"signal denied: {signal.market}: {error}")
+        net = self._account.net_lots(signal.market)
+        held = net + buy_lots - sell_lots
         if signal.only_flat and (held or buy_lots or sell_lots):
             return None
+        if is_exit(signal):
+            # The part of the position that no working order closes yet; never beyond zero, so
+            # that an entry that still works cannot make the exit open the other side.
+            delta = min(0, sell_lots - net) if net > 0 else max(0, -net - buy_lots)
+            return self._ordered(signal, delta, instrument, owner_id, now_ns)
         target = self._target_lots(signal, instrument, held)
         if target is None:
             return Denied(
                 DenialCode.NO_QUOTE, f"signal denied: {signal.market} has no quote to size it by"
             )
-        delta = target - held
+        return self._ordered(signal, target - held, instrument, owner_id, now_ns)
+
+    def _ordered(
+        self, signal: Signal, delta: int, instrument: Instrument, owner_id: str, now_ns: int
+    ) -> OrderRequest | Denied | None:
+        """Return the order that changes the position by *delta*, if it passes."""
         if not delta:
             return None
-        request = self._order(signal, delta, instrument, owner_id, order_type)
+        request = self._order(signal, delta, instrument, owner_id)
         verdict = self.review(request, now_ns=now_ns)
         return verdict.request if isinstance(verdict, Approved) else verdict
 
@@ -158,7 +166,12 @@ class RiskManager:
         if instrument is None:
             text = f"{request.market} is not a market of this session"
             return _denied(request, DenialCode.SYMBOL_NOT_ALLOWED, text)
-        exposure = exposure_of(request, account=self._account, orders=self._orders)
+        exposure = exposure_of(
+            request,
+            account=self._account,
+            orders=self._orders,
+            is_hedged=instrument.is_hedged,
+        )
         if exposure.is_reduction(request):
             return Approved(request)
         problem = self._entry_checks.find_problem(request, now_ns=now_ns)
@@ -255,42 +268,33 @@ class RiskManager:
                 assert_never(signal.kind)
 
     def _order(
-        self,
-        signal: Signal,
-        delta: int,
-        instrument: Instrument,
-        owner_id: str,
-        order_type: OrderType,
+        self, signal: Signal, delta: int, instrument: Instrument, owner_id: str
     ) -> OrderRequest:
         is_buy = delta > 0
-        limit = signal.limit
+        terms = terms_of(signal, instrument, is_buy=is_buy)
         return OrderRequest(
             client_order_id=self._next_order_id(),
             market=signal.market,
             side=TradeType.BUY if is_buy else TradeType.SELL,
-            order_type=order_type,
+            order_type=terms.order_type,
             lots=abs(delta),
-            limit_ticks=None if limit is None else instrument.passive_ticks(limit, is_buy=is_buy),
+            limit_ticks=terms.limit_ticks,
             position_action=PositionAction.OPEN,
             leverage=1,
             owner_id=owner_id,
             role=STRATEGY_ROLE,
+            reduce_only=terms.reduce_only or is_exit(signal),
+            trigger=terms.trigger,
+            time_in_force=terms.time_in_force,
+            expire_ns=terms.expire_ns,
         )
 
 
-def _paper_type(signal: Signal) -> OrderType | None:
-    """Return the type of the order that a session can place for *signal*, None if it cannot."""
-    if signal.bracket is not None or signal.cancel or signal.replace or signal.size_pct is not None:
-        return None
-    match signal.order_type:
-        case OrderType():
-            return signal.order_type
-        case BarOrderType.MARKET:
-            return OrderType.MARKET
-        case BarOrderType.LIMIT if signal.limit is not None:
-            return OrderType.LIMIT_MAKER if signal.post_only else OrderType.LIMIT
-        case _:
-            return None
+def is_exit(signal: Signal) -> bool:
+    """Whether *signal* wants no position: an exit, or a target of nothing."""
+    return signal.kind is SignalKind.EXIT or (
+        signal.kind is not SignalKind.ORDER and not signal.value
+    )
 
 
 def _mid_twice(quote: QuoteTick) -> int:

@@ -13,6 +13,7 @@ from engine.model.bar_view import AnyBar
 from engine.model.clock import SECOND_NS
 from engine.model.orders import Fill, Order, OrderStatus
 from engine.model.quotes import QuoteTick
+from engine.strategies.signal_codes import BarOrderType
 from engine.strategies.signals import Signal, SignalKind
 from engine.strategies.sma_cross import SmaCross, SmaCrossDirection, SmaCrossParams
 from engine.strategies.strategy import Strategy
@@ -181,3 +182,42 @@ def test_sma_cross_trades_from_end_to_end(direction: SmaCrossDirection, least: i
     assert len(session.container.order_manager.orders()) >= 3
     account = session.container.portfolio.account_snapshot()
     assert account.fees > 0
+
+
+def test_an_exit_cancels_entries_and_cannot_open_the_other_side(diary: Diary) -> None:
+    session = session_with(diary)
+    portfolio, orders = session.container.portfolio, session.container.order_manager
+    diary.next_signal = Signal(MARKET, SignalKind.ORDER, Decimal(2))
+    session.quote(1, "9.99", "10.01")
+    diary.next_signal = Signal(
+        MARKET, SignalKind.ORDER, Decimal(1), order_type=BarOrderType.LIMIT, limit=Decimal(9)
+    )
+    session.quote(2, "9.99", "10.01")
+    assert [one.request.lots for one in orders.open_orders(market=MARKET)] == [1000]
+    diary.next_signal = Signal(MARKET, SignalKind.EXIT)
+    effects = session.quote(3, "9.99", "10.01")
+    assert [fill.lots for fill in effects.fills] == [2000]
+    assert portfolio.net_lots(MARKET) == 0
+    assert not orders.open_orders(market=MARKET)
+    session.quote(4, "8.99", "9.00")
+    assert portfolio.net_lots(MARKET) == 0
+
+
+def test_a_protective_stop_of_a_strategy_waits_for_its_price(diary: Diary) -> None:
+    session = session_with(diary)
+    portfolio = session.container.portfolio
+    diary.next_signal = Signal(MARKET, SignalKind.ORDER, Decimal(2))
+    session.quote(1, "9.99", "10.01")
+    diary.next_signal = Signal(
+        MARKET,
+        SignalKind.ORDER,
+        Decimal(-5),
+        order_type=BarOrderType.STOP,
+        stop=Decimal("9.5"),
+        reduce_only=True,
+    )
+    session.quote(2, "9.99", "10.01")
+    assert portfolio.net_lots(MARKET) == 2000
+    session.quote(3, "9.49", "9.51")
+    # Five were asked for, and a reduction never opens the other side.
+    assert portfolio.net_lots(MARKET) == 0

@@ -10,13 +10,22 @@ from typing import Any
 import pytest
 
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import OrderRequest, OrderType, TradeType
+from engine.model.orders import (
+    OrderRequest,
+    OrderTrigger,
+    OrderType,
+    TimeInForce,
+    TradeType,
+    TriggerKind,
+)
 from engine.model.quotes import QuoteTick
 from engine.risk.limits import RiskSettings
 from engine.risk.risk_manager import RiskManager
 from engine.risk.sizers import FixedSizer, PercentEquitySizer, sized_lots
 from engine.risk.verdicts import DenialCode, Denied
-from engine.strategies.signals import Signal, SignalKind
+from engine.strategies.signal_codes import BarOrderType, OffsetUnit
+from engine.strategies.signal_codes import TimeInForce as Tif
+from engine.strategies.signals import Bracket, Offset, Signal, SignalKind
 
 MARKET = ConnectorPair("paper", "ACME-USD")
 GRID = Instrument(MARKET, tick=Decimal("0.01"), lot=Decimal("0.1"))
@@ -42,6 +51,10 @@ class World:
 
     def net_lots(self, market: ConnectorPair) -> int:
         return self.net
+
+    def side_lots(self, market: ConnectorPair) -> tuple[int, int]:
+        net = self.net_lots(market)
+        return max(net, 0), max(-net, 0)
 
     def working_lots(self, market: ConnectorPair) -> tuple[int, int]:
         return self.working
@@ -88,6 +101,9 @@ def signal(kind: SignalKind, value: str = "0", **changes: Any) -> Signal:
         (signal(SignalKind.TARGET_QTY, "-12.39"), 0, (0, 0), TradeType.SELL, 123),
         (signal(SignalKind.EXIT, "9"), 70, (0, 20), TradeType.SELL, 50),
         (signal(SignalKind.EXIT), -70, (0, 0), TradeType.BUY, 70),
+        # An entry that still works must not make the exit open the other side.
+        (signal(SignalKind.EXIT), 70, (30, 0), TradeType.SELL, 70),
+        (signal(SignalKind.TARGET_QTY, "0"), -70, (0, 30), TradeType.BUY, 70),
     ],
 )
 def test_an_order_is_the_way_from_position_and_working_orders_to_the_target(
@@ -185,3 +201,111 @@ def test_sizers_round_toward_zero(
         mark_twice=mark_twice,
         strength=Decimal(strength),
     )
+
+
+def test_exits_only_reduce_and_entries_do_not_care() -> None:
+    for wish in (signal(SignalKind.EXIT), signal(SignalKind.DIRECTION, "0")):
+        order = answer(wish, World(net=70))
+        assert isinstance(order, OrderRequest)
+        assert order.reduce_only
+    entry = answer(signal(SignalKind.TARGET_QTY, "7"), World(net=30))
+    assert isinstance(entry, OrderRequest)
+    assert not entry.reduce_only
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        (
+            {"order_type": BarOrderType.LIMIT, "limit": Decimal("99.996"), "tif": Tif.IOC},
+            {"order_type": OrderType.LIMIT, "limit_ticks": 9999, "time_in_force": TimeInForce.IOC},
+        ),
+        (
+            {"order_type": BarOrderType.LIMIT, "limit": Decimal(99), "post_only": True},
+            {"order_type": OrderType.LIMIT_MAKER, "limit_ticks": 9900},
+        ),
+        (
+            {"tif": Tif.GTD, "expire_ns": 77},
+            {"time_in_force": TimeInForce.GTD, "expire_ns": 77},
+        ),
+        ({"reduce_only": True}, {"reduce_only": True}),
+        (
+            {"order_type": BarOrderType.STOP, "stop": Decimal("101.001")},
+            {
+                "order_type": OrderType.MARKET,
+                "trigger": OrderTrigger(TriggerKind.STOP, stop_ticks=10_101),
+            },
+        ),
+        (
+            {"order_type": BarOrderType.MARKET_IF_TOUCHED, "stop": Decimal("98.999")},
+            {"trigger": OrderTrigger(TriggerKind.TOUCH, stop_ticks=9899)},
+        ),
+        (
+            {"order_type": BarOrderType.STOP_LIMIT, "stop": Decimal(101), "limit": Decimal(102)},
+            {
+                "order_type": OrderType.LIMIT,
+                "limit_ticks": 10_200,
+                "trigger": OrderTrigger(TriggerKind.STOP, stop_ticks=10_100),
+            },
+        ),
+        (
+            {
+                "order_type": BarOrderType.TRAILING_STOP,
+                "trail": Offset(Decimal("0.03"), OffsetUnit.PPB),
+                "activation": Decimal(95),
+            },
+            {
+                "trigger": OrderTrigger(
+                    TriggerKind.TRAILING, trail_ppb=30_000_000, activation_ticks=9500
+                )
+            },
+        ),
+        (
+            {
+                "order_type": BarOrderType.TRAILING_STOP_LIMIT,
+                "trail": Offset(Decimal("0.5"), OffsetUnit.PRICE),
+                "limit_offset": Decimal("0.1"),
+            },
+            {
+                "order_type": OrderType.LIMIT,
+                "limit_ticks": None,
+                "trigger": OrderTrigger(
+                    TriggerKind.TRAILING, trail_ticks=50, limit_offset_ticks=10
+                ),
+            },
+        ),
+    ],
+    ids=lambda value: str(value.get("order_type", "")) if isinstance(value, dict) else "",
+)
+def test_what_a_signal_says_of_its_order_is_carried_out(
+    wish: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    order = answer(signal(SignalKind.ORDER, "5", **wish))
+    assert isinstance(order, OrderRequest)
+    assert {name: getattr(order, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("wish", "expected"),
+    [
+        ({"bracket": Bracket(stop=Decimal(90))}, "a bracket can be had in backtests only"),
+        ({"oco_group": 1}, "an OCO group"),
+        ({"cancel": "x"}, "cancel by tag"),
+        ({"size_pct": Decimal("0.5")}, "size_pct"),
+        ({"order_type": BarOrderType.MOC}, "order type MOC"),
+        ({"order_type": BarOrderType.STOP}, "a STOP order needs stop"),
+        ({"order_type": BarOrderType.STOP_LIMIT}, "a STOP_LIMIT order needs limit and stop"),
+        (
+            {
+                "order_type": BarOrderType.TRAILING_STOP,
+                "trail": Offset(Decimal(2), OffsetUnit.ATR),
+            },
+            "a trail in ATRs",
+        ),
+    ],
+)
+def test_what_no_session_can_place_is_denied_by_name(wish: dict[str, Any], expected: str) -> None:
+    denied = answer(signal(SignalKind.ORDER, "5", **wish))
+    assert isinstance(denied, Denied)
+    assert denied.code is DenialCode.UNSUPPORTED_ORDER
+    assert expected in denied.reason

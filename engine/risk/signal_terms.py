@@ -1,0 +1,144 @@
+"""What a signal asks of its order, as a session can place it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
+from typing import Final
+
+from engine.model.instruments import PPB, Instrument
+from engine.model.orders import OrderTrigger, OrderType, TimeInForce, TriggerKind
+from engine.strategies.signal_codes import BarOrderType, OffsetUnit
+from engine.strategies.signals import Signal
+
+_LIMITED: Final = (
+    BarOrderType.LIMIT,
+    BarOrderType.STOP_LIMIT,
+)
+_STOPS: Final = {
+    BarOrderType.STOP: TriggerKind.STOP,
+    BarOrderType.STOP_LIMIT: TriggerKind.STOP,
+    BarOrderType.MARKET_IF_TOUCHED: TriggerKind.TOUCH,
+}
+_TRAILS: Final = (BarOrderType.TRAILING_STOP, BarOrderType.TRAILING_STOP_LIMIT)
+
+
+class UnsupportedSignalError(ValueError):
+    """A session cannot place such an order; the message says what of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTerms:
+    """Type and prices of an order, on the instrument's grid."""
+
+    order_type: OrderType = OrderType.MARKET
+    limit_ticks: int | None = None
+    trigger: OrderTrigger | None = None
+    time_in_force: TimeInForce = TimeInForce.GTC
+    expire_ns: int = 0
+    reduce_only: bool = False
+
+
+def check_supported(signal: Signal) -> None:
+    """Raise if no session can place an order for *signal*.
+
+    Raises:
+        UnsupportedSignalError: it has something that exists in backtests only, or lacks a price.
+    """
+    only_in_backtests = [
+        name
+        for name, is_asked in (
+            ("a bracket", signal.bracket is not None),
+            ("an OCO group", bool(signal.oco_group)),
+            ("cancel by tag", bool(signal.cancel)),
+            ("replace by tag", bool(signal.replace)),
+            ("size_pct", signal.size_pct is not None),
+            ("a trail in ATRs", _is_atr(signal)),
+        )
+        if is_asked
+    ]
+    order_type = signal.order_type
+    if order_type in (BarOrderType.MOO, BarOrderType.MOC):
+        only_in_backtests.append(f"order type {order_type.name}")
+    if only_in_backtests:
+        raise UnsupportedSignalError(f"{', '.join(only_in_backtests)} can be had in backtests only")
+    if isinstance(order_type, OrderType):
+        return
+    missing = [
+        name
+        for name, is_missing in (
+            ("limit", order_type in _LIMITED and signal.limit is None),
+            ("stop", order_type in _STOPS and signal.stop is None),
+            ("trail", order_type in _TRAILS and signal.trail is None),
+            (
+                "limit_offset",
+                order_type is BarOrderType.TRAILING_STOP_LIMIT and signal.limit_offset is None,
+            ),
+        )
+        if is_missing
+    ]
+    if missing:
+        raise UnsupportedSignalError(f"a {order_type.name} order needs {' and '.join(missing)}")
+
+
+def terms_of(signal: Signal, instrument: Instrument, *, is_buy: bool) -> OrderTerms:
+    """Return the terms of the order for *signal*, which `check_supported` let pass.
+
+    Prices off the grid are rounded: a limit to the passive side, a stop away from the market.
+    """
+    limit = signal.limit
+    return OrderTerms(
+        order_type=_order_type(signal),
+        limit_ticks=None if limit is None else instrument.passive_ticks(limit, is_buy=is_buy),
+        trigger=_trigger(signal, instrument, is_buy=is_buy),
+        time_in_force=TimeInForce[signal.tif.name],
+        expire_ns=signal.expire_ns,
+        reduce_only=signal.reduce_only,
+    )
+
+
+def _order_type(signal: Signal) -> OrderType:
+    order_type = signal.order_type
+    if isinstance(order_type, OrderType):
+        return order_type
+    if order_type is BarOrderType.LIMIT and signal.post_only:
+        return OrderType.LIMIT_MAKER
+    is_limited = order_type in _LIMITED or order_type is BarOrderType.TRAILING_STOP_LIMIT
+    return OrderType.LIMIT if is_limited else OrderType.MARKET
+
+
+def _trigger(signal: Signal, instrument: Instrument, *, is_buy: bool) -> OrderTrigger | None:
+    order_type = signal.order_type
+    if isinstance(order_type, OrderType):
+        return None
+    kind = _STOPS.get(order_type)
+    if kind is not None and signal.stop is not None:
+        rises = is_buy is (kind is TriggerKind.STOP)
+        return OrderTrigger(kind, stop_ticks=_ticks(signal.stop, instrument, up=rises))
+    trail = signal.trail
+    if order_type not in _TRAILS or trail is None:
+        return None
+    offset, activation = signal.limit_offset, signal.activation
+    is_share = trail.unit is OffsetUnit.PPB
+    if is_share:
+        amount = int((trail.amount * PPB).to_integral_value(ROUND_DOWN))
+    elif trail.unit is OffsetUnit.TICKS:
+        amount = int(trail.amount)
+    else:
+        amount = _ticks(trail.amount, instrument, up=True)
+    return OrderTrigger(
+        TriggerKind.TRAILING,
+        trail_ticks=0 if is_share else amount,
+        trail_ppb=amount if is_share else 0,
+        activation_ticks=None if activation is None else _ticks(activation, instrument, up=is_buy),
+        limit_offset_ticks=None if offset is None else _ticks(offset, instrument, up=not is_buy),
+    )
+
+
+def _ticks(price: Decimal, instrument: Instrument, *, up: bool) -> int:
+    rounding = ROUND_CEILING if up else ROUND_FLOOR
+    return int((price / instrument.tick).to_integral_value(rounding))
+
+
+def _is_atr(signal: Signal) -> bool:
+    return signal.trail is not None and signal.trail.unit is OffsetUnit.ATR
