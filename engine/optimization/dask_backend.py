@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import socket
 import threading
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
@@ -15,13 +12,24 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from distributed import Client, KilledWorker
-from distributed.versions import VersionMismatchWarning
 
 from engine.flow.errors import ConfigurationError
 from engine.model.clock import SECOND_NS
 from engine.optimization.backend import Records
-from engine.optimization.config import cluster_address
+from engine.optimization.dask_client import (
+    CONNECT_S,
+    LOST,
+    close,
+    connect,
+    forget,
+    nobody,
+    outcome,
+    register,
+    run_everywhere,
+    workers_of,
+)
 from engine.optimization.dask_worker import (
+    StudyMissingError,
     StudyPlugin,
     WorkerRefusedError,
     cancel_on_worker,
@@ -36,7 +44,6 @@ from engine.optimization.trials import CLUSTER_STAGE, TrialError, TrialRecord, T
 if TYPE_CHECKING:
     from distributed import Future as DaskFuture
 
-_CONNECT_S: Final = 5.0
 _RECONNECT_S: Final = 60.0
 """How long a lost scheduler is waited for."""
 _RETRY_S: Final = 0.5
@@ -44,45 +51,8 @@ _ATTEMPTS: Final = 6
 _LOOK_S: Final = 5.0
 """How often it is looked whether there are workers."""
 _CANCEL_S: Final = 1.0
-_QUIET: Final = ("distributed", "distributed.client", "distributed.comm", "distributed.core")
-
-
-def _reach(address: str) -> None:
-    """Knock at *address*: the system tells at once that nobody is there, Dask would try again.
-
-    Raises:
-        ConfigurationError: it is no address, or nobody answers.
-    """
-    try:
-        host, port = cluster_address(address)
-    except ValueError as error:
-        raise ConfigurationError(f"cluster: {error}", cause=error) from error
-    try:
-        socket.create_connection((host, port), timeout=_CONNECT_S).close()
-    except OSError as error:
-        raise ConfigurationError(_nobody(address, error), cause=error) from error
-
-
-def _workers_of(client: Client) -> Mapping[str, Any]:
-    """Return the workers of the cluster; a scheduler that has just gone must not hold us.
-
-    Raises:
-        OSError, TimeoutError, RuntimeError: there is no scheduler, or it does not answer.
-    """
-    scheduler = client.scheduler
-    if scheduler is None:
-        raise OSError("the client is closed")
-    found = client.sync(scheduler.identity, n_workers=-1, callback_timeout=_CONNECT_S)
-    workers: Mapping[str, Any] = found["workers"]
-    return workers
-
-
-def _nobody(address: str, error: BaseException) -> str:
-    reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return (
-        f"cluster: no scheduler answers at {address} ({reason}): start one with 'dask scheduler' "
-        "and workers with 'dask worker', or name another address"
-    )
+_PLACINGS: Final = 5
+"""How often a batch is sent again to workers that do not know its study."""
 
 
 def _answers(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -118,6 +88,7 @@ class _Part:
     deliver: Callable[[Records], None]
     future: DaskFuture[Records] | None = field(default=None, repr=False)
     is_split: bool = False
+    placings: int = 0
 
 
 class DaskBackend:
@@ -163,16 +134,13 @@ class DaskBackend:
         self._is_lost = False
         self._given_up: TrialError | None = None
         self._wake = threading.Event()
-        for name in _QUIET:  # what happens to the scheduler is told in our own words
-            logging.getLogger(name).setLevel(logging.CRITICAL)
-        _reach(address)
-        self._client = self._connect(_CONNECT_S)
+        self._client = connect(address)
         try:
             self.workers = self._check_workers()
         except BaseException:
-            self._leave(self._client)
+            self._leave()
             raise
-        self._watcher = threading.Thread(target=self._watch, name="dask-watch")
+        self._watcher = threading.Thread(target=self._stand_by, name="dask-watch")
         self._watcher.start()
 
     @property
@@ -192,11 +160,11 @@ class DaskBackend:
             self._is_cancelled = True
             parts = list(self._open)
         futures = [part.future for part in parts if part.future is not None]
-        try:
-            self._client.run(cancel_on_worker, self._name, on_error="ignore")
-            self._client.cancel(futures, asynchronous=False)
-        except (OSError, TimeoutError, RuntimeError):
-            pass  # the cluster is gone: nothing runs there for us
+        client = self._client
+        with suppress(*LOST):  # the cluster is gone: nothing runs there for us
+            run_everywhere(client, cancel_on_worker, self._name, timeout_s=_CANCEL_S)
+        with suppress(*LOST):
+            client.sync(client.cancel, futures, callback_timeout=_CANCEL_S)
         for part in parts:
             self._finish(part, self._rows(part, TrialStatus.CANCELLED))
 
@@ -205,35 +173,12 @@ class DaskBackend:
         self._is_closed.set()
         self._wake.set()
         self._watcher.join()
-        self._leave(self._client)
+        self._leave()
 
-    def _leave(self, client: Client) -> None:
-        """Let the workers forget the study, then close *client*; a cluster that is gone is fine."""
-        scheduler = client.scheduler
-        if scheduler is not None and not self._is_lost:
-            with suppress(OSError, TimeoutError, RuntimeError, ValueError):
-                client.sync(
-                    scheduler.unregister_worker_plugin,
-                    name=self._name,
-                    callback_timeout=_CANCEL_S,
-                )
-        client.close(timeout=_CANCEL_S)
-
-    def _connect(self, timeout_s: float) -> Client:
-        try:
-            with warnings.catch_warnings():
-                # Other versions are refused, with the names that matter here.
-                warnings.simplefilter("ignore", VersionMismatchWarning)
-                client = Client(
-                    self._address,
-                    timeout=timeout_s,
-                    set_as_default=False,
-                    name=DaskBackend.__name__,
-                    direct_to_workers=False,
-                )
-        except (OSError, TimeoutError, ValueError) as error:
-            raise ConfigurationError(_nobody(self._address, error), cause=error) from error
-        return client
+    def _leave(self) -> None:
+        if not self._is_lost:
+            forget(self._client, self._name)
+        close(self._client)
 
     def _register(self, client: Client) -> None:
         """Bring the study to the workers; one that goes away meanwhile must not stop it.
@@ -242,35 +187,35 @@ class DaskBackend:
             ConfigurationError: it could not be brought to them.
         """
         plugin = StudyPlugin(self._name, self._task, self._wanted)
-        failure: OSError | None = None
+        failure: BaseException = OSError()
         for _ in range(_ATTEMPTS):
             try:
-                client.register_plugin(plugin, name=self._name)
-            except OSError as error:
+                register(client, plugin)
+            except Exception as error:  # noqa: BLE001 (boundary: what a worker raised)
                 failure = error
                 self._is_closed.wait(_RETRY_S)
             else:
                 client.subscribe_topic(self._name, self._told)
                 return
-        raise ConfigurationError(_nobody(self._address, failure or OSError()), cause=failure)
+        raise nobody(self._address, failure)
 
     def _check_workers(self) -> int:
         """Refuse workers that would compute something else; return how many trials run at once."""
         try:
-            self._client.wait_for_workers(1, timeout=_CONNECT_S)  # one may just be replaced
-        except (OSError, TimeoutError) as error:
+            self._client.wait_for_workers(1, timeout=CONNECT_S)  # one may just be replaced
+        except OSError as error:
             raise ConfigurationError(
                 f"cluster: {self._address} has no worker: start some with 'dask worker'",
                 cause=error,
             ) from error
-        workers = _workers_of(self._client)
-        for where, found in _answers(self._client.run(versions, on_error="return")):
+        workers = workers_of(self._client)
+        for where, found in _answers(run_everywhere(self._client, versions)):
             try:
                 refuse_other_versions(where, found, self._wanted)
             except WorkerRefusedError as error:
                 raise _unusable(where, error) from error
         self._register(self._client)
-        _answers(self._client.run(prepare_on_worker, self._name, on_error="return"))
+        _answers(run_everywhere(self._client, prepare_on_worker, self._name))
         return sum(int(worker["nthreads"]) for worker in workers.values())
 
     async def _told(self, event: tuple[float, Mapping[str, str]]) -> None:
@@ -307,6 +252,7 @@ class DaskBackend:
             if self._is_lost:  # it is sent when the scheduler is back
                 return
             client = self._client
+        part.placings += 1
         key = f"{self._name}-{next(self._numbers)}"
         try:
             future = client.submit(
@@ -317,18 +263,16 @@ class DaskBackend:
                 pure=False,
                 workers=self._accepted(client),
             )
-        except (OSError, RuntimeError, TimeoutError, ValueError):
-            # The client is closed, or has just lost the scheduler.
+            part.future = future
+            future.add_done_callback(partial(self._arrived, part, client))
+        except LOST:
             self._lose(client)
-            return
-        part.future = future
-        future.add_done_callback(partial(self._arrived, part, client))
 
     def _accepted(self, client: Client) -> list[str] | None:
         """Return the workers that may be used, None for all."""
         if not self._refused:
             return None
-        workers = _workers_of(client)
+        workers = workers_of(client)
         return [where for where in workers if where not in self._refused]
 
     def _others(self, client: Client, refused: str) -> bool:
@@ -336,7 +280,7 @@ class DaskBackend:
         self._refused.add(refused)
         try:
             return bool(self._accepted(client))
-        except (OSError, RuntimeError, TimeoutError, ValueError):
+        except LOST:
             return True  # it is sent again when the scheduler is back
 
     def _arrived(self, part: _Part, client: Client, future: DaskFuture[Records]) -> None:
@@ -344,25 +288,31 @@ class DaskBackend:
             is_open = part in self._open
         if self._is_closed.is_set() or client is not self._client or not is_open:
             return
-        if future.status == "finished":
-            self._finish(part, future.result())
-        elif future.status == "error":
-            self._failed(part, client, future.exception())
-        elif not self._is_cancelled:  # the scheduler went away and forgot it
+        try:
+            found = outcome(future)
+        except LOST:
             self._lose(client)
+            return
+        if not isinstance(found, BaseException):
+            self._finish(part, found)
+        elif not self._is_cancelled:
+            self._failed(part, client, found)
 
-    def _failed(self, part: _Part, client: Client, failure: BaseException | None) -> None:
+    def _failed(self, part: _Part, client: Client, failure: BaseException) -> None:
+        if isinstance(failure, CancelledError):  # the scheduler went away and forgot it
+            self._lose(client)
+            return
+        if isinstance(failure, StudyMissingError) and part.placings < _PLACINGS:
+            self._lose(client)  # a scheduler that came back before we noticed: it has no study
+            return
         if isinstance(failure, KilledWorker) and len(part.trials) > 1:
             self._split(part)
             return
-        if isinstance(failure, KilledWorker):
-            error = TrialError("WorkerDied", "every worker that ran it ended", "worker")
-        elif isinstance(failure, CancelledError):
-            self._lose(client)
-            return
-        elif isinstance(failure, WorkerRefusedError) and self._others(client, failure.worker):
+        if isinstance(failure, WorkerRefusedError) and self._others(client, failure.worker):
             self._place(part)  # it joined later: the others go on without it
             return
+        if isinstance(failure, KilledWorker):
+            error = TrialError("WorkerDied", "every worker that ran it ended", "worker")
         else:
             error = TrialError(type(failure).__name__, str(failure), "build")
         self._finish(part, self._rows(part, TrialStatus.FAILED, error))
@@ -410,8 +360,15 @@ class DaskBackend:
                 self._is_lost = True
                 self._wake.set()
 
+    def _stand_by(self) -> None:
+        """Watch the cluster on a thread of its own; what goes wrong here must end the study."""
+        try:
+            self._watch()
+        except Exception as error:  # noqa: BLE001 (boundary: nobody else would see it)
+            self._give_up(f"the cluster cannot be used: {type(error).__name__}: {error}", "Cluster")
+
     def _watch(self) -> None:
-        """Connect anew whenever the scheduler was lost; runs on a thread of its own."""
+        """Connect anew whenever the scheduler was lost."""
         alone_ns: int | None = None
         while True:
             self._wake.wait(_LOOK_S)
@@ -429,32 +386,36 @@ class DaskBackend:
         if is_lost or not is_waiting:
             return None
         try:
-            if _workers_of(client):
+            if workers_of(client):
                 return None
-        except (OSError, TimeoutError, RuntimeError, ValueError):
-            return alone_ns  # it has just been lost: the next look connects anew
+        except TimeoutError:
+            pass  # it is too busy to answer, or frozen
+        except LOST:
+            self._lose(client)
+            return alone_ns
         now_ns = self._monotonic_ns()
         since_ns = now_ns if alone_ns is None else alone_ns
         if now_ns - since_ns > self._reconnect_s * SECOND_NS:
-            self._give_up(f"the cluster at {self._address} had no worker", "NoWorker")
+            self._give_up(self._late(f"the cluster at {self._address} had no worker"), "NoWorker")
             return None
         return since_ns
 
     def _reconnect(self) -> None:
         deadline_ns = self._monotonic_ns() + int(self._reconnect_s * SECOND_NS)
-        self._client.close(timeout=_CANCEL_S)
+        close(self._client)
         while not self._is_closed.wait(_RETRY_S):
             if self._monotonic_ns() > deadline_ns:
-                self._give_up(f"the scheduler at {self._address} was lost", "SchedulerLost")
+                what = self._late(f"the scheduler at {self._address} was lost")
+                self._give_up(what, "SchedulerLost")
                 return
             try:
-                client = self._connect(_RETRY_S * 4)
+                client = connect(self._address, _RETRY_S * 4)
             except ConfigurationError:
                 continue
             try:
                 self._register(client)
             except ConfigurationError:
-                client.close(timeout=_CANCEL_S)
+                close(client)
                 continue
             with self._lock:
                 self._client = client
@@ -464,8 +425,11 @@ class DaskBackend:
                 self._place(part)
             return
 
+    def _late(self, what: str) -> str:
+        return f"{what} for {self._reconnect_s:.0f} s"
+
     def _give_up(self, what: str, kind: str) -> None:
-        text = f"{what} for {self._reconnect_s:.0f} s; --resume goes on with what is missing"
+        text = f"{what}; --resume goes on with what is missing"
         error = TrialError(kind, text, CLUSTER_STAGE)
         with self._lock:
             self._given_up = error

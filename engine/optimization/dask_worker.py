@@ -43,6 +43,10 @@ class WorkerRefusedError(ConfigurationError):
         return str(self.details.get("worker", ""))
 
 
+class StudyMissingError(ConfigurationError):
+    """A worker does not know the study: it, or its scheduler, is younger than the study."""
+
+
 @runtime_checkable
 class HasIdentity(Protocol):
     """A runner that knows what its results depend on, as this machine has it."""
@@ -196,9 +200,9 @@ def refuse_other_versions(where: str, found: dict[str, Any], wanted: dict[str, s
 
 
 def _plugin(worker: Worker, name: str) -> StudyPlugin:
-    plugin = worker.plugins[name]
+    plugin = worker.plugins.get(name)
     if not isinstance(plugin, StudyPlugin):
-        raise TypeError(f"plugin {name} of this worker is not a study's")
+        raise StudyMissingError(f"worker {worker.address} does not know the study {name}")
     return plugin
 
 

@@ -183,7 +183,8 @@ class OptimizationExecutor:
 
     def _batch_size(self) -> int:
         # Near the end the batches get smaller, so that all workers end together.
-        left = self._search.total - self._ended - self._resumed
+        sent = sum(len(one.trials) for one in self._running.values())
+        left = self._search.total - self._ended - self._resumed - sent
         share = max(1, left // (self._backend.workers * _BATCHES_AHEAD))
         limit = self._backend.batch_limit or _LARGEST_BATCH
         return min(self._batch, max(share, self._backend.least_batch), limit)
