@@ -19,6 +19,7 @@ from pydantic import (
 
 from engine.execution.bar_settings import BarBrokerSettings
 from engine.execution.cost_settings import CommissionSettings, NoCommissionSettings
+from engine.executors.validation import PositionModeName
 from engine.markets.bar_options import BarFileOptions, InstrumentTerms
 from engine.markets.data_report import CHECKS, Policy
 from engine.markets.stamps import BarDuration, parse_bar_duration
@@ -27,6 +28,7 @@ from engine.model.calendar import SessionCalendar
 from engine.model.clock import from_iso
 from engine.model.instruments import Settlement
 from engine.model.market_events import CorporateAction, CorporateActionKind, Funding
+from engine.model.orders import PositionMode
 from engine.model.rates import Rate, SignedRate, to_ppb
 from engine.portfolio.account_settings import AccountSettings
 from engine.risk.bar_limits import BarRiskSettings
@@ -200,6 +202,11 @@ class DataEntry(_Section):
     max_qty: Decimal = Field(default=Decimal("1e56"), gt=0, description="most quantity of an order")
     min_notional: Decimal = Field(default=Decimal(0), ge=0, description="least value of an order")
     settlement: Settlement = Field(default=Settlement.SPOT, description="spot or derivative")
+    position_mode: PositionModeName = Field(
+        default=PositionMode.ONEWAY,
+        description="of executors on a derivative: ONEWAY nets opposite positions, HEDGE keeps a "
+        "long and a short one side by side",
+    )
     shortable: bool = Field(default=True, description="whether it may be sold short")
     sessions_per_year: Decimal | None = Field(default=None, gt=0, description="for annual figures")
     session: SessionHours | None = Field(default=None, description="trading hours")
@@ -244,6 +251,15 @@ class DataEntry(_Section):
         if wrong:
             raise ValueError("; ".join(wrong))
         return value
+
+    @model_validator(mode="after")
+    def _only_derivatives_hedge(self) -> Self:
+        if self.position_mode is PositionMode.HEDGE and self.settlement is Settlement.SPOT:
+            raise ValueError(
+                f"position_mode: HEDGE is for settlement derivative, {self.symbol} is spot: it is "
+                "an asset; allowed: ONEWAY"
+            )
+        return self
 
     @model_validator(mode="after")
     def _lengths_fit(self) -> Self:
@@ -494,7 +510,9 @@ class BacktestConfig(_Section):
     record_events: bool = Field(default=False, description="keep all bus events in the result")
     check_lookahead: bool = Field(default=False, description="run the look-ahead checks too")
     allow_imports: tuple[str, ...] = Field(
-        default=(), description="modules that strategies and executors may be imported from"
+        default=(),
+        description="modules that own code may be imported from; strategies also from the "
+        "folder of the file",
     )
     data: tuple[DataEntry, ...] = Field(description="bars, one entry per symbol")
     components: Components = Components()
@@ -521,6 +539,11 @@ class BacktestConfig(_Section):
                         f"components.strategy.symbols: {symbol!r} is not in data, there are "
                         f"{', '.join(symbols)}"
                     )
+            if any(entry.position_mode is PositionMode.HEDGE for entry in self.data):
+                raise ValueError(
+                    "data: position_mode HEDGE is for executors and controllers, a strategy holds "
+                    "one net position; use ONEWAY"
+                )
         if not (self.components.all_strategies or self.executors or self.controllers):
             raise ValueError("nothing to run: give components.strategy, executors or controllers")
         if self.mode in (Mode.LIVE_TRADING, Mode.PAPER_TRADING, Mode.REPLAY):

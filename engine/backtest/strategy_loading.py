@@ -49,15 +49,23 @@ def find_strategy_type(
     types = strategy_types() if known is None else known
     if section.kind in types:
         return types[section.kind]
+    file = _file_of(section.kind, base_dir)
+    if file is not None:
+        return type_of_class(_only_strategy(section.kind, _module_of_file(file)))
     module_name, _, class_name = section.kind.replace(":", ".").rpartition(".")
     if not module_name:
         near = get_close_matches(section.kind, types, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise StrategyLoadError(
             f"strategy {section.kind!r} is not known, {hint}allowed: {', '.join(sorted(types))}, "
-            "or package.module.Class with its package in allow_imports"
+            "or package.module.Class with its package beside the file or in allow_imports"
         )
-    found = import_allowed("strategy", section.kind, base_dir=base_dir, allow_imports=allow_imports)
+    if is_beside(module_name, base_dir):
+        found: object = getattr(_module(module_name, base_dir), class_name, None)
+    else:
+        found = import_allowed(
+            "strategy", section.kind, base_dir=base_dir, allow_imports=allow_imports
+        )
     if not (isinstance(found, type) and issubclass(found, Strategy)):
         raise StrategyLoadError(
             f"strategy {section.kind!r}: {class_name} of {module_name} is no subclass of Strategy"
@@ -90,6 +98,47 @@ def import_allowed(what: str, name: str, *, base_dir: Path, allow_imports: Seque
         )
     found: object = getattr(_module(module_name, base_dir), attribute, None)
     return found
+
+
+def is_beside(module_name: str, base_dir: Path) -> bool:
+    """Whether the module, or the package that it is of, lies in the folder of the configuration.
+
+    Who wrote the file wrote these too: naming them in ``allow_imports`` would add nothing.
+    """
+    place = base_dir / module_name.partition(".")[0]
+    return place.with_suffix(".py").is_file() or (
+        place.is_dir() and any(one.suffix == ".py" for one in place.iterdir())
+    )
+
+
+def _file_of(name: str, base_dir: Path) -> Path | None:
+    """Return the file beside the configuration that *name* is the module of, if it is one."""
+    if ":" in name:
+        return None
+    place = base_dir.joinpath(*name.split("."))
+    for file in (place.with_suffix(".py"), place / "__init__.py"):
+        if file.is_file():
+            return file
+    return None
+
+
+def _only_strategy(name: str, module: ModuleType) -> type[Strategy]:
+    """Return the strategy of a module that has one.
+
+    Raises:
+        StrategyLoadError: it has none, or several.
+    """
+    found = [
+        one
+        for one in vars(module).values()
+        if isinstance(one, type)
+        and issubclass(one, Strategy)
+        and one.__module__.startswith(module.__name__)
+    ]
+    if len(found) == 1:
+        return found[0]
+    listed = ", ".join(f"{name}.{one.__name__}" for one in found) or "none"
+    raise StrategyLoadError(f"strategy {name!r}: names a module, its strategies are: {listed}")
 
 
 def type_of_class(cls: type[Strategy], name: str = "") -> StrategyType:

@@ -41,7 +41,8 @@ class LiveStrategySection(_Section):
     """What decides."""
 
     kind: str = Field(
-        alias="class", description="name of a strategy, or package.module.Class (allow_imports)"
+        alias="class",
+        description="name of a strategy, or package.module.Class (beside the file, or allow_imports)",
     )
     params: dict[str, Any] = Field(default_factory=dict, description="its parameters")
     error_handling: Literal["graceful", "strict", "halt"] = Field(
@@ -232,6 +233,16 @@ class MarketFeedSection(_Section):
     def _fast_needs_an_end(self) -> MarketFeedSection:
         if self.speed == "max" and self.start == "now":
             raise ValueError("speed max runs on a simulated clock: set start to an ISO 8601 stamp")
+        return self
+
+    @model_validator(mode="after")
+    def _strategies_net(self) -> MarketFeedSection:
+        hedged = [venue.name for venue in self.venues if venue.is_hedged]
+        if hedged:
+            raise ValueError(
+                f"venues: {', '.join(hedged)} has position_mode HEDGE, a strategy holds one net "
+                "position; use ONEWAY"
+            )
         return self
 
 

@@ -10,6 +10,14 @@ from engine.api.backtest_files import check_backtest_file
 from engine.config.document import ConfigError
 from engine.config.live_file import load_live_file, read_live_file
 
+QUIET = """\
+from engine.strategies.strategy import Strategy
+
+
+class Quiet(Strategy):
+    def __init__(self, n=1):
+        super().__init__()
+"""
 SAMPLE = Path(__file__).resolve().parents[3] / "sample_configs" / "live.yaml"
 
 
@@ -55,19 +63,14 @@ def test_a_mistake_is_told_with_its_line(
     assert any(expected in text for text in caught.value.problems), caught.value.problems
 
 
-def test_a_strategy_of_the_users_own_is_imported_where_the_file_allows_it(tmp_path: Path) -> None:
-    (tmp_path / "mine_live.py").write_text(
-        "from engine.strategies.strategy import Strategy\n\n\n"
-        "class Quiet(Strategy):\n    def __init__(self, n=1):\n        super().__init__()\n",
-        encoding="utf-8",
-    )
+def test_a_strategy_of_the_users_own_lies_beside_the_file_or_is_allowed(tmp_path: Path) -> None:
     text = SAMPLE.read_text(encoding="utf-8")
     text = text.replace("class: sma_cross", "class: mine_live.Quiet").replace(
         "params: {fast: 10, slow: 30}", "params: {n: 2}"
     )
     path = tmp_path / "live.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"13: .*or package.module.Class with its package in"):
+    with pytest.raises(ConfigError, match=r"13: .*or package.module.Class with its package beside"):
         read_live_file(path)
     path.write_text(
         text.replace("  container_type: live\n", "  container_type: live\n  allow_imports: [os]\n"),
@@ -75,11 +78,33 @@ def test_a_strategy_of_the_users_own_is_imported_where_the_file_allows_it(tmp_pa
     )
     with pytest.raises(ConfigError, match="package 'mine_live' may not be imported"):
         read_live_file(path)
-    path.write_text(
-        path.read_text(encoding="utf-8").replace("[os]", "[mine_live]"), encoding="utf-8"
-    )
+    (tmp_path / "mine_live.py").write_text(QUIET, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     file = read_live_file(path)
     assert type(file.kind.build({"n": 2})).__name__ == "Quiet"
+
+
+@pytest.mark.parametrize("place", ["my_pkg/momentum.py", "my_pkg/__init__.py", "my_pkg.py"])
+def test_a_module_with_one_strategy_names_it(tmp_path: Path, place: str) -> None:
+    module = tmp_path / place
+    module.parent.mkdir(exist_ok=True)
+    is_module = module.stem == "momentum"
+    text = QUIET if is_module else QUIET.replace("class Quiet", "class momentum")
+    module.write_text(text, encoding="utf-8")
+    path = tmp_path / "live.yaml"
+    sample = SAMPLE.read_text(encoding="utf-8")
+    path.write_text(
+        sample.replace("class: sma_cross", "class: my_pkg.momentum").replace(
+            "params: {fast: 10, slow: 30}", "params: {}"
+        ),
+        encoding="utf-8",
+    )
+    made = read_live_file(path).kind.build({})
+    assert type(made).__name__ == ("Quiet" if is_module else "momentum")
+    if is_module:
+        module.write_text(f"{QUIET}\n\nclass Other(Quiet):\n    pass\n", encoding="utf-8")
+        with pytest.raises(ConfigError, match=r"my_pkg\.momentum\.Quiet, my_pkg\.momentum\.Other"):
+            read_live_file(path)
 
 
 def test_overlays_and_origins(tmp_path: Path) -> None:
