@@ -76,4 +76,5 @@ def position_row(position: PositionSnapshot, held_lots: int) -> PositionRow:
         realized_pnl=position.realised,
         fees=position.fees,
         held=position.instrument.qty(held_lots),
+        side=position.side.name,
     )

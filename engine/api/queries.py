@@ -259,14 +259,14 @@ class ConsoleQueries:
         return tuple(fill_row(fill, found.markets[fill.market].instrument) for fill in newest)
 
     def positions(self, session: str) -> tuple[PositionRow, ...]:
-        """Return the net positions of a session."""
+        """Return the positions of a session: one of each market, two of a hedged one."""
         found = self._find(session)
         if found is None:
             return ()
         from engine.api.order_views import position_row
 
         return tuple(
-            position_row(position, found.held_lots.get(position.market, 0))
+            position_row(position, found.held_lots.get((position.market, position.side), 0))
             for position in found.account.positions
         )
 

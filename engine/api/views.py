@@ -261,7 +261,7 @@ class ExecutorDetail:
 
 @dataclass(frozen=True, slots=True)
 class PositionRow:
-    """Net position of one market in the session's account."""
+    """One position of the account: a market's net one, or a hedged market's long or short."""
 
     connector_name: str
     trading_pair: str
@@ -274,6 +274,8 @@ class PositionRow:
     fees: Decimal
     held: Decimal
     """Signed part that no executor manages (position holds)."""
+    side: str = "BOTH"
+    """LONG or SHORT of a hedged market."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from engine.backtest.config import BacktestConfig, EngineChoice, SimulatedBroker
 from engine.backtest.executor_settings import stops_at_barriers
 from engine.backtest.planner import EnginePlan, EngineRefusedError
 from engine.model.bar_columns import BarColumns
+from engine.model.orders import PositionMode
 from engine.risk.bar_limits import BarRiskSettings
 
 WORTH_SCANNING: Final = 10_000
@@ -64,6 +65,8 @@ def _refusals(config: BacktestConfig, columns: Sequence[BarColumns]) -> Iterator
         yield "strategies beside executors see every bar, in Python"
     if len(columns) > 1:
         yield f"executors on {len(columns)} markets: one market can be scanned"
+    if any(one.position_mode is PositionMode.HEDGE for one in config.data):
+        yield "position_mode HEDGE is kept on the event path"
     if any(one.funding or one.corporate_actions for one in config.data):
         yield "funding and corporate actions are settled on the event path"
     yield from _broker(config)

@@ -58,7 +58,7 @@ from engine.model.bar_columns import BarColumns, IntArray
 from engine.model.clock import SECOND_NS
 from engine.model.funding import FundingRate
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import Fill, Order, OrderStatus
+from engine.model.orders import Fill, Order, OrderStatus, PositionMode
 from engine.model.quotes import BarPoint, QuoteTick
 from engine.model.run_tables import (
     EQUITY_DTYPE,
@@ -435,7 +435,8 @@ def _instruments(request: RunRequest) -> list[Instrument]:
     for entry, columns in zip(config.data, request.data.columns, strict=True):
         pair = entry.symbol if "-" in entry.symbol else f"{entry.symbol}-{currency}"
         market = ConnectorPair(entry.connector_name, pair)
-        found.append(replace(columns.instrument, market=market))
+        is_hedged = entry.position_mode is PositionMode.HEDGE
+        found.append(replace(columns.instrument, market=market, is_hedged=is_hedged))
     return found
 
 

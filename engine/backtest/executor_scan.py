@@ -23,6 +23,7 @@ from engine.model.bar_columns import MISSING, BarColumns, IntArray
 from engine.model.clock import SECOND_NS
 from engine.model.instruments import Instrument
 from engine.model.quotes import BarPoint, QuoteTick
+from engine.portfolio.hedged_ledger import HedgedLedger
 from engine.portfolio.ledger import MarketLedger
 
 SLICE: Final = 1 << 18
@@ -287,7 +288,9 @@ class ScannedPlay:
             self._equity[first:stop] = portfolio.equity_atoms
         self._sampled = stop
 
-    def _marked(self, ledger: MarketLedger, equity_twice: int, first: int, stop: int) -> IntArray:
+    def _marked(
+        self, ledger: MarketLedger | HedgedLedger, equity_twice: int, first: int, stop: int
+    ) -> IntArray:
         """Return the equity at the closes of the bars from *first* to *stop*."""
         marks = self._marks_twice(first, stop)
         value = ledger.net_lots * ledger.scale

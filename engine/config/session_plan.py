@@ -230,6 +230,7 @@ class _PlanReader:
     def _strategies(self) -> tuple[tuple[ConnectorPair, Strategy], ...]:
         known = strategy_types()
         taken: set[str] = set()
+        hedged = {venue.name for venue in self._config.venues if venue.is_hedged}
         strategies: list[tuple[ConnectorPair, Strategy]] = []
         for index, section in enumerate(self._config.strategies):
             path: Path = ("strategies", index)
@@ -238,6 +239,12 @@ class _PlanReader:
                 self._add((*path, "id"), f"{section.id!r} is taken, choose another")
             taken.add(section.id)
             self._check_market((*path, "trading_pair"), market)
+            if market.connector_name in hedged:
+                text = (
+                    f"{market.connector_name} has position_mode HEDGE, a strategy holds one net "
+                    "position; use a venue with ONEWAY"
+                )
+                self._add((*path, "connector_name"), text)
             kind = known.get(section.kind)
             if kind is None:
                 self._add((*path, "kind"), _unknown("strategy", section.kind, known))
@@ -267,7 +274,7 @@ class _PlanReader:
         """Return the positions by controller; each must fit its market's grid and kind."""
         instruments = {source.market: source.instrument for source in sources}
         owners = {"main", *(section.id for section in self._config.controllers)}
-        taken: set[tuple[str, ConnectorPair]] = set()
+        taken: set[tuple[str, ConnectorPair, TradeType | None]] = set()
         found: dict[str, list[InitialPosition]] = {}
         for index, section in enumerate(self._config.initial_positions):
             path: Path = ("initial_positions", index)
@@ -275,12 +282,14 @@ class _PlanReader:
             if section.controller_id not in owners:
                 text = _unknown("controller", section.controller_id, owners)
                 self._add((*path, "controller_id"), text)
-            if (section.controller_id, market) in taken:
+            instrument = instruments.get(market)
+            is_hedged = instrument is not None and instrument.is_hedged
+            leg = (section.controller_id, market, section.side if is_hedged else None)
+            if leg in taken:
                 text = f"{section.controller_id} has a position of {market} already, add them up"
                 self._add((*path, "trading_pair"), text)
-            taken.add((section.controller_id, market))
+            taken.add(leg)
             self._check_market((*path, "trading_pair"), market)
-            instrument = instruments.get(market)
             if instrument is None:
                 continue
             try:

@@ -49,10 +49,10 @@ class AccountBooks:
                 sums[asset] = sums.get(asset, _NOTHING) + amount
         return sums
 
-    def take_over_positions(self) -> dict[ConnectorPair, int]:
-        """Open the initial positions whose market has a mid now; return the lots by market."""
+    def take_over_positions(self) -> tuple[tuple[ConnectorPair, int], ...]:
+        """Open the initial positions whose market has a mid now; return markets and signed lots."""
         opened = self._orchestrator.open_initial_positions()
-        for market, lots in opened.items():
+        for market, lots in opened:
             quote = self._orchestrator.quote(market)
             if lots and quote is not None:
                 self._portfolio.take_over(market, lots, quote.bid_ticks + quote.ask_ticks)

@@ -122,7 +122,11 @@ class OrderDesk:
             market = order.request.market
             if isinstance(report, OrderFilled):
                 self._budget.consume(report.client_order_id, report.fill.lots)
-                self._portfolio.apply_fill(report.fill, leverage=order.request.leverage)
+                self._portfolio.apply_fill(
+                    report.fill,
+                    leverage=order.request.leverage,
+                    is_closing=order.request.is_closing,
+                )
                 bus.publish(BusKind.FILL, report.fill, market=market)
             if not order.is_open:
                 self._budget.release(report.client_order_id)
@@ -134,7 +138,7 @@ class OrderDesk:
         return self._order_manager.admit(
             request,
             now_ns=self._clock.now_ns(),
-            net_lots=self._portfolio.net_lots(request.market) if is_known else 0,
+            net_lots=self._portfolio.lots_facing(request) if is_known else 0,
             mark_twice=0 if quote is None else quote.bid_ticks + quote.ask_ticks,
         )
 

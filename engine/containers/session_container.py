@@ -61,6 +61,7 @@ from engine.model.orders import (
     OrderRequest,
     OrderType,
     PositionAction,
+    PositionSide,
     TradeType,
 )
 from engine.model.quotes import QuoteTick
@@ -254,7 +255,7 @@ class SessionContainer:
         """Cancel working orders that may enlarge a position; protective ones stay."""
         for order in self.order_manager.open_orders():
             request = order.request
-            if not request.reduce_only and request.position_action is not PositionAction.CLOSE:
+            if not request.is_closing:
                 self._order_desk.send(
                     self._bus,
                     CancelRequest(request.client_order_id, request.market, request.owner_id),
@@ -315,20 +316,22 @@ class SessionContainer:
             request_id: makes the client order ids of this call differ from those of another one.
             next_order_id: gives the client order ids instead.
         """
-        for market, ledger in self.portfolio.ledgers.items():
-            if ledger.net_lots:
+        for position in self.portfolio.account_snapshot().positions:
+            market, lots = position.market, position.net_lots
+            if lots:
+                leg = "" if position.side is PositionSide.BOTH else f"-{position.side.name}"
                 self._order_desk.send(
                     self._bus,
                     OrderRequest(
                         client_order_id=(
-                            f"{self.id}-{request_id}-{market.trading_pair}"
+                            f"{self.id}-{request_id}-{market.trading_pair}{leg}"
                             if next_order_id is None
                             else next_order_id()
                         ),
                         market=market,
-                        side=TradeType.SELL if ledger.net_lots > 0 else TradeType.BUY,
+                        side=TradeType.SELL if lots > 0 else TradeType.BUY,
                         order_type=OrderType.MARKET,
-                        lots=abs(ledger.net_lots),
+                        lots=abs(lots),
                         limit_ticks=None,
                         position_action=PositionAction.CLOSE,
                         leverage=1,
@@ -349,14 +352,15 @@ class SessionContainer:
         """Return what new orders may lock."""
         return self._budget.free_funds()
 
-    def held_lots(self) -> Mapping[ConnectorPair, int]:
-        """Return the signed lots by market that no executor manages."""
-        held: dict[ConnectorPair, int] = {}
+    def held_lots(self) -> Mapping[tuple[ConnectorPair, PositionSide], int]:
+        """Return the signed lots that no executor manages, by market and position of it."""
+        held: dict[tuple[ConnectorPair, PositionSide], int] = {}
         for summaries in self.orchestrator.get_positions_report().values():
             for position in summaries:
                 market = ConnectorPair(position.connector_name, position.trading_pair)
                 lots = self.data_handler.instrument(market).to_lots(position.amount)
-                held[market] = held.get(market, 0) + position.side.sign * lots
+                key = (market, position.position_side)
+                held[key] = held.get(key, 0) + position.side.sign * lots
         return MappingProxyType(held)
 
     def differences(self) -> tuple[Difference, ...]:
@@ -375,12 +379,15 @@ class SessionContainer:
         unclear = self._paired | self._strategies.markets
         markets = self.data_handler.markets
         managed, held = executor_lots(single, markets), self.held_lots()
+        held_of = dict.fromkeys(markets, 0)
+        for (market, _), lots in held.items():
+            held_of[market] += lots
         positions = position_differences(
             MarketBooks(
                 self.data_handler.instrument(market),
                 self.portfolio.net_lots(market),
                 self._broker.net_lots(market),
-                held.get(market, 0),
+                held_of[market],
                 None if market in unclear else managed[market],
             )
             for market in markets
@@ -404,7 +411,7 @@ class SessionContainer:
 
     def _keep_books(self) -> None:
         """Take over initial positions and charge foreign fees, as far as there are prices now."""
-        for market, lots in self._books.take_over_positions().items():
+        for market, lots in self._books.take_over_positions():
             self._broker.take_over(market, lots)
             self._effects.markets[market] = None
             amount = self.data_handler.instrument(market).qty(lots)

@@ -7,6 +7,7 @@ from engine.execution.live_order import LiveOrder
 from engine.execution.resting_side import RestingSide
 from engine.execution.trigger_book import TriggerBook
 from engine.model.instruments import Instrument
+from engine.model.orders import OrderRequest
 
 
 class MarketBook:
@@ -20,8 +21,9 @@ class MarketBook:
         "is_closed",
         "is_quoted",
         "last_ticks",
-        "net_lots",
+        "long_lots",
         "sells",
+        "short_lots",
         "takers",
         "triggers",
     )
@@ -34,13 +36,47 @@ class MarketBook:
         self.is_closed = False
         """Whether the newest quote is a bar's close: what arrives now trades from the next on."""
         self.last_ticks: int | None = None
-        self.net_lots = 0
+        self.long_lots = 0
+        """Of a hedged market what is long; else the net position, signed."""
+        self.short_lots = 0
+        """Of a hedged market what is short, not signed."""
         self.ask = QuoteSide(sign=1, depth=depth, extra_ticks=extra_ticks, consume=consume)
         self.bid = QuoteSide(sign=-1, depth=depth, extra_ticks=extra_ticks, consume=consume)
         self.buys = RestingSide(1)
         self.sells = RestingSide(-1)
         self.takers: dict[str, LiveOrder] = {}
         self.triggers: TriggerBook | None = None
+
+    @property
+    def net_lots(self) -> int:
+        """Return the signed net position."""
+        return self.long_lots - self.short_lots
+
+    def add_lots(self, lots: int) -> None:
+        """Open a position of signed *lots* without an order."""
+        if lots < 0 and self.instrument.is_hedged:
+            self.short_lots -= lots
+        else:
+            self.long_lots += lots
+
+    def count_fill(self, request: OrderRequest, lots: int) -> None:
+        """Count *lots* that *request* has filled."""
+        sign = request.side.sign
+        if not self.instrument.is_hedged or (sign > 0) is not request.is_closing:
+            self.long_lots += sign * lots
+        else:
+            self.short_lots -= sign * lots
+
+    def may_only_reduce(self, request: OrderRequest) -> bool:
+        """Whether *request* may fill no more than there is to close."""
+        return request.reduce_only or (request.is_closing and self.instrument.is_perpetual)
+
+    def reducible_lots(self, request: OrderRequest) -> int:
+        """Return how much there is that *request* can close."""
+        sign = request.side.sign
+        if not self.instrument.is_hedged:
+            return max(0, -sign * self.net_lots)
+        return self.short_lots if sign > 0 else self.long_lots
 
     def opposite(self, sign: int) -> QuoteSide:
         """Return the side of the quote that orders of *sign* trade with."""

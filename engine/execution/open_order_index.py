@@ -9,9 +9,15 @@ from engine.model.orders import OrderRequest, TradeType
 
 
 class OpenOrderIndex:
-    """Ids of open orders in the order in which they came; every change is O(1)."""
+    """Ids of open orders in the order in which they came; every change is O(1).
 
-    def __init__(self) -> None:
+    Args:
+        hedged: markets with a long and a short position. Orders that close one of them can open
+            nothing there, so their lots are not counted as working.
+    """
+
+    def __init__(self, hedged: Iterable[ConnectorPair] = ()) -> None:
+        self._hedged = frozenset(hedged)
         self._all: dict[str, None] = {}
         self._by_market: dict[ConnectorPair, dict[str, None]] = {}
         self._by_owner: dict[str, dict[str, None]] = {}
@@ -46,6 +52,8 @@ class OpenOrderIndex:
 
     def fill(self, request: OrderRequest, lots: int) -> None:
         """Take *lots* off what the order has yet to fill."""
+        if request.market in self._hedged and request.is_closing:
+            return
         buy, sell = self._working.get(request.market, (0, 0))
         if request.side is TradeType.BUY:
             self._working[request.market] = (buy - lots, sell)

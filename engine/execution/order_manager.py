@@ -54,7 +54,9 @@ class OrderManager:
         self._is_live = is_live
         self._orders: dict[str, Order] = {}
         self._fill_ids: dict[str, set[str]] = {}
-        self._open = OpenOrderIndex()
+        self._open = OpenOrderIndex(
+            market for market, instrument in instruments.items() if instrument.is_hedged
+        )
         self._endings: dict[tuple[OrderStatus, str], int] = {}
         self._next_seq = 0
         self._is_stopped = False

@@ -16,9 +16,9 @@ class OrderContext:
     """What the checks may know beside the order.
 
     ``instrument`` is None for a market that the session does not trade. ``mark_twice`` is the
-    last mark in half ticks, 0 before the first. ``net_lots`` is the signed position,
-    ``working_sell_lots`` what open sell orders have yet to sell. Spot sells may go short only
-    with ``is_margin_account`` (PF-8).
+    last mark in half ticks, 0 before the first. ``net_lots`` is the signed position, of a hedged
+    market the one that the order closes or adds to; ``working_sell_lots`` is what open sell
+    orders have yet to sell. Spot sells may go short only with ``is_margin_account`` (PF-8).
     """
 
     instrument: Instrument | None
@@ -161,8 +161,11 @@ def _quantity(
     return None
 
 
-def _reduction(request: OrderRequest, _: Instrument, context: OrderContext) -> OrderProblem | None:
-    if request.reduce_only and context.net_lots * request.side.sign >= 0:
+def _reduction(
+    request: OrderRequest, instrument: Instrument, context: OrderContext
+) -> OrderProblem | None:
+    only_reduces = request.reduce_only or (request.is_closing and instrument.is_perpetual)
+    if only_reduces and context.net_lots * request.side.sign >= 0:
         return OrderProblem(
             ReasonCode.REDUCE_ONLY_NO_POSITION,
             f"there is no position that a {request.side.name} could reduce",

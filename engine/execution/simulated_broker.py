@@ -227,7 +227,7 @@ class SimulatedBroker(TickFilling):
         Raises:
             KeyError: the market cannot be traded here.
         """
-        self._books[market].net_lots += lots
+        self._books[market].add_lots(lots)
 
     def forget(self, client_order_id: str) -> None:
         """Drop a done order; an open or unknown one is left alone."""

@@ -178,8 +178,8 @@ class TickFilling:
     ) -> int:
         """Return the lots to fill now; a reduce-only order without a position ends (ORD-3)."""
         wanted = order.left_lots
-        if order.request.reduce_only:
-            wanted = min(wanted, max(0, -order.sign * book.net_lots))
+        if book.may_only_reduce(order.request):
+            wanted = min(wanted, book.reducible_lots(order.request))
             if not wanted:
                 self._cancel(book, order, now_ns, ReasonCode.REDUCE_ONLY, reports)
         if self._max_fill_lots is not None:
@@ -203,7 +203,7 @@ class TickFilling:
             book.instrument, order.charged, notional, is_maker=is_maker, lots=lots
         )
         order.accept_fill(lots=lots, notional_atoms=notional, fee_atoms=fee)
-        book.net_lots += order.sign * lots
+        book.count_fill(request, lots)
         fill = Fill(
             fill_id=f"{request.client_order_id}-F{order.charged.fills}",
             client_order_id=request.client_order_id,
@@ -221,5 +221,5 @@ class TickFilling:
         reports.append(OrderFilled(fill))
         if order.is_done:
             book.discard(order)
-        elif request.reduce_only and order.sign * book.net_lots >= 0:
+        elif book.may_only_reduce(request) and not book.reducible_lots(request):
             self._cancel(book, order, now_ns, ReasonCode.REDUCE_ONLY, reports)

@@ -24,7 +24,6 @@ from engine.model.orders import (
     OrderRequest,
     OrderType,
     PositionAction,
-    PositionMode,
     TradeType,
 )
 from engine.model.quotes import QuoteTick
@@ -208,10 +207,8 @@ class OneSidedExecutor(ExecutorBase):
 
     def _exit_action(self) -> PositionAction:
         """Return the action of an exit: in a netted account it must not be reduce-only (6.5)."""
-        is_netted = self._settings.position_mode is PositionMode.ONEWAY
-        if self._instrument.is_perpetual and is_netted:
-            return PositionAction.OPEN
-        return PositionAction.CLOSE
+        is_netted = self._instrument.is_perpetual and not self._instrument.is_hedged
+        return PositionAction.OPEN if is_netted else PositionAction.CLOSE
 
     def _send(
         self,

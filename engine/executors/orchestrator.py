@@ -54,7 +54,7 @@ class ExecutorOrchestrator:
         strategy: the container's side of the executors.
         executors_update_interval: seconds between two attempts of the same thing.
         executors_max_retries: overrides the types' own defaults if given (DEV-21).
-        settings: waiting times and position mode.
+        settings: waiting times.
         initial_positions_by_controller: positions that exist before the session (12.5).
         capital_by_controller: quote amount of each controller, for the return on capital.
         keep_positions: default of ``begin_stop``.
@@ -79,7 +79,7 @@ class ExecutorOrchestrator:
         self._strategy = strategy
         self._capital = dict(capital_by_controller or {})
         self._keep_positions = keep_positions
-        self._positions = PositionStore(strategy, settings.position_mode)
+        self._positions = PositionStore(strategy)
         self._archive = Archive(archive_limit)
         self._roster = Roster(
             strategy=strategy,
@@ -214,12 +214,12 @@ class ExecutorOrchestrator:
                 found[name] = lots
         return found
 
-    def open_initial_positions(self) -> dict[ConnectorPair, int]:
+    def open_initial_positions(self) -> tuple[tuple[ConnectorPair, int], ...]:
         """Open the initial positions whose market has a valid mid now; each is opened once.
 
-        Returns: the signed lots that were opened, by market, for the account's books.
+        Returns: market and signed lots of each position of the account's books that was opened.
         """
-        return self._positions.open_pending() if self._positions.has_pending else {}
+        return self._positions.open_pending() if self._positions.has_pending else ()
 
     def next_wake_ns(self) -> int | None:
         """Return when ``on_time`` must be called next; None if nothing waits for the time."""

@@ -10,7 +10,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from engine.executors.settings import ExecutorSettings
 from engine.executors.validation import PositiveDecimal, read_decimal
 from engine.model.clock import SECOND_NS
-from engine.model.orders import PositionMode
 
 
 def _not_negative(value: Decimal) -> Decimal:
@@ -48,13 +47,12 @@ class OrchestratorSection(BaseModel):
         default=Decimal(30), description="most seconds before a retry"
     )
 
-    def settings(self, position_mode: PositionMode = PositionMode.ONEWAY) -> ExecutorSettings:
+    def settings(self) -> ExecutorSettings:
         """Return the waiting times as executors take them."""
         return ExecutorSettings(
             shutdown_poll_ns=_ns(self.shutdown_poll_s),
             retry_backoff_base_ns=_ns(self.retry_backoff_base_s),
             retry_backoff_max_ns=_ns(self.retry_backoff_max_s),
-            position_mode=position_mode,
         )
 
 

@@ -17,7 +17,7 @@ from engine.executors.position_hold import (
 )
 from engine.executors.strategy import ExecutorStrategy
 from engine.model.instruments import ConnectorPair
-from engine.model.orders import PositionAction, PositionMode, TradeType
+from engine.model.orders import PositionAction, TradeType
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +41,8 @@ class _Directional(Protocol):
 class PositionStore:
     """Buckets of fills that executors have left behind."""
 
-    def __init__(self, strategy: ExecutorStrategy, position_mode: PositionMode) -> None:
+    def __init__(self, strategy: ExecutorStrategy) -> None:
         self._strategy = strategy
-        self._position_mode = position_mode
         self._buckets: dict[PositionKey, PositionHold] = {}
         self._pending: list[tuple[str, InitialPosition]] = []
         self._expecting: set[str] = set()
@@ -64,7 +63,7 @@ class PositionStore:
     def add(self, executor: _Directional, controller_id: str, orders: Iterable[HeldOrder]) -> None:
         """Book *orders* of *executor*; each counts once."""
         for order in orders:
-            bucket = self._bucket(self._key(executor.config, controller_id, order.market))
+            bucket = self._bucket(self._key(executor.config, controller_id, order))
             if bucket.add(order):
                 self._changed[bucket.key] = None
 
@@ -73,27 +72,28 @@ class PositionStore:
         self._expecting.add(controller_id)
         self._pending.append((controller_id, position))
 
-    def open_pending(self) -> dict[ConnectorPair, int]:
+    def open_pending(self) -> tuple[tuple[ConnectorPair, int], ...]:
         """Open the initial positions whose market has a valid mid now.
 
-        Returns: the signed lots that were opened, by market.
+        Returns: market and signed lots of what was opened, summed as the account nets it.
         """
-        opened: dict[ConnectorPair, int] = {}
+        opened: dict[tuple[ConnectorPair, TradeType | None], int] = {}
         waiting: list[tuple[str, InitialPosition]] = []
         for controller_id, position in self._pending:
             mid = self.mid_half_ticks(position.market)
             if mid is None:
                 waiting.append((controller_id, position))
                 continue
-            is_hedged = self._is_hedged(position.market)
+            is_hedged = self._strategy.instrument(position.market).is_hedged
             key = PositionKey(controller_id, position.market, position.side if is_hedged else None)
             bucket = self._bucket(key)
             lots = bucket.instrument.floor_lots(position.amount) * position.side.sign
             bucket.set_initial(lots, mid)
             self._changed[key] = None
-            opened[position.market] = opened.get(position.market, 0) + lots
+            leg = (position.market, key.side)
+            opened[leg] = opened.get(leg, 0) + lots
         self._pending = waiting
-        return opened
+        return tuple((market, lots) for (market, _), lots in opened.items())
 
     def restore(self, states: Iterable[PositionState]) -> None:
         """Take up stored buckets, but not of controllers that were given initial positions."""
@@ -145,16 +145,13 @@ class PositionStore:
             self._buckets[key] = PositionHold(key, self._strategy.instrument(key.market))
         return self._buckets[key]
 
-    def _is_hedged(self, market: ConnectorPair) -> bool:
-        is_perpetual = self._strategy.instrument(market).is_perpetual
-        return is_perpetual and self._position_mode is PositionMode.HEDGE
-
-    def _key(
-        self, config: ExecutorConfigBase, controller_id: str, market: ConnectorPair
-    ) -> PositionKey:
+    def _key(self, config: ExecutorConfigBase, controller_id: str, order: HeldOrder) -> PositionKey:
+        if not self._strategy.instrument(order.market).is_hedged:
+            return PositionKey(controller_id, order.market)
         side = getattr(config, "side", None)
-        if side is None or not self._is_hedged(market):
-            return PositionKey(controller_id, market)
-        if getattr(config, "position_action", None) is PositionAction.CLOSE:
-            side = side.opposite
-        return PositionKey(controller_id, market, side)
+        if side is None:
+            # An executor on two venues has a side on each: what its orders there opened.
+            side, closes = order.side, order.position_action is PositionAction.CLOSE
+        else:
+            closes = getattr(config, "position_action", None) is PositionAction.CLOSE
+        return PositionKey(controller_id, order.market, side.opposite if closes else side)

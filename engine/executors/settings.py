@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.model.clock import SECOND_NS
-from engine.model.orders import PositionMode
 
 _LAST_DOUBLING: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutorSettings:
-    """Waiting times in nanoseconds, and how the account nets positions.
+    """Waiting times in nanoseconds.
 
     ``shutdown_poll_ns`` is the time between repeated cancels, ``cancel_wait_ns`` how long a close
     waits for the entry's cancel before it protects what is filled, ``close_wait_ns`` how long a
@@ -26,7 +25,6 @@ class ExecutorSettings:
     retry_backoff_max_ns: int = 30 * SECOND_NS
     cancel_wait_ns: int = 10 * SECOND_NS
     close_wait_ns: int = 30 * SECOND_NS
-    position_mode: PositionMode = PositionMode.ONEWAY
 
     def backoff_ns(self, attempt: int) -> int:
         """Return the wait before retry number *attempt*, which counts from 1."""

@@ -9,7 +9,7 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, ValidationError
 
-from engine.model.orders import OrderType, TradeType
+from engine.model.orders import OrderType, PositionMode, TradeType
 
 E = TypeVar("E", bound=Enum)
 
@@ -128,6 +128,9 @@ PositiveInt = Annotated[int, AfterValidator(positive_int)]
 
 DirectionalSide = Annotated[TradeType, BeforeValidator(_read_side), _TO_NAME]
 """BUY or SELL."""
+
+PositionModeName = Annotated[PositionMode, by_name(PositionMode), _TO_NAME]
+"""ONEWAY or HEDGE."""
 
 OrderTypeName = Annotated[OrderType, by_name(OrderType), _TO_NAME]
 """MARKET, LIMIT or LIMIT_MAKER."""

@@ -33,7 +33,7 @@ from engine.live.order_router import (
 from engine.live.virtual_portfolio import INSIDE
 from engine.model.clock import SECOND_NS
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import Fill, OrderRequest
+from engine.model.orders import Fill, OrderRequest, PositionAction
 from engine.model.quotes import QuoteTick
 
 ACK_TIMEOUT_NS: Final = 10 * SECOND_NS
@@ -103,7 +103,7 @@ class LiveBroker:
         self.last_sent_ns[request.market] = now_ns
         # Reduce-only is about the strategy's own position; the venue knows the account's, which
         # other strategies share: it would refuse exits. The container has seen to it already.
-        sent = replace(request, reduce_only=False)
+        sent = replace(request, reduce_only=False, position_action=PositionAction.NIL)
         try:
             self.router.submit(sent, strategy_id=self.strategy_id, now_ns=now_ns)
         except VenueError as error:

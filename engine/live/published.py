@@ -9,7 +9,7 @@ from engine.executors.performance import PerformanceReport
 from engine.executors.position_hold import PositionSummary
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import Fill, Order
+from engine.model.orders import Fill, Order, PositionSide
 from engine.model.quotes import QuoteTick
 from engine.portfolio.snapshots import AccountSnapshot, FreeFunds
 
@@ -65,7 +65,7 @@ class PublishedSession:
     membership: int
     """Differs from the last publication's if executors came or went."""
     positions_held: tuple[PositionSummary, ...]
-    held_lots: Mapping[ConnectorPair, int]
+    held_lots: Mapping[tuple[ConnectorPair, PositionSide], int]
     """Signed lots that no executor manages."""
     orders: Mapping[str, Order]
     fills: tuple[Fill, ...]

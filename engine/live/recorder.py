@@ -157,11 +157,12 @@ class Recorder:
             positions=tuple(
                 position_record(
                     session_id,
-                    container.portfolio.position_snapshot(market),
-                    held=instrument_of(market).qty(held.get(market, 0)),
+                    position,
+                    held=instrument_of(market).qty(held.get((market, position.side), 0)),
                     now_ns=now_ns,
                 )
                 for market in effects.markets
+                for position in container.portfolio.position_snapshots(market)
             ),
             equity=equity,
             performance=performance,

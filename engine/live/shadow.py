@@ -17,7 +17,7 @@ from engine.execution.settings import BrokerSettings, build_commission, build_si
 from engine.live.health import percentile
 from engine.model.clock import SECOND_NS
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import Fill, Order, OrderRequest, OrderStatus
+from engine.model.orders import Fill, Order, OrderRequest, OrderStatus, PositionAction
 from engine.model.quotes import QuoteTick
 
 SAMPLES_KEPT: Final = 10_000
@@ -147,7 +147,7 @@ class Shadow:
             return
         self._pairs[request.client_order_id] = _Pair(request)
         # Its own book of positions is not the strategy's: it must not trim or refuse by it.
-        free = replace(request, reduce_only=False)
+        free = replace(request, reduce_only=False, position_action=PositionAction.NIL)
         self._take(self._broker.submit(free, now_ns=now_ns), now_ns)
 
     def cancel(self, client_order_id: str, *, now_ns: int) -> None:

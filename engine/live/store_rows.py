@@ -74,6 +74,7 @@ def position_record(
         session_id=session_id,
         connector_name=position.market.connector_name,
         trading_pair=position.market.trading_pair,
+        side=position.side.name,
         amount=position.amount,
         entry_price=position.entry_price,
         mark_price=position.mark_price,

@@ -6,8 +6,9 @@ import pathlib
 from decimal import Decimal
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from engine.executors.validation import PositionModeName
 from engine.flow.errors import ConfigurationError
 from engine.markets.bar_table import BarTable
 from engine.markets.funding import FundingConfig
@@ -22,6 +23,7 @@ from engine.model.instruments import (
     OffGridError,
     Settlement,
 )
+from engine.model.orders import PositionMode
 
 _FINEST: Final = Decimal("1e-12")
 _COARSEST: Final = Decimal("1e9")
@@ -72,8 +74,10 @@ class VenueConfig(BaseModel):
         le=Decimal("0.1"),
         description="fee of marketable orders as a fraction of the notional, 0.0005 = 5 bps",
     )
-    position_mode: Literal["ONEWAY"] = Field(
-        default="ONEWAY", description="opposite positions of one market are netted"
+    position_mode: PositionModeName = Field(
+        default=PositionMode.ONEWAY,
+        description="perpetuals: ONEWAY nets opposite positions of one market, HEDGE keeps a long "
+        "and a short one side by side",
     )
 
     @field_validator("maker_fee", "taker_fee")
@@ -82,6 +86,20 @@ class VenueConfig(BaseModel):
         if value * PPB % 1:
             raise ValueError("must have at most nine decimals")
         return value
+
+    @property
+    def is_hedged(self) -> bool:
+        """Whether a long and a short position of one market exist side by side."""
+        return self.position_mode is PositionMode.HEDGE
+
+    @model_validator(mode="after")
+    def _only_perpetuals_hedge(self) -> VenueConfig:
+        if self.is_hedged and self.kind == "spot":
+            raise ValueError(
+                f"position_mode HEDGE is for perpetual venues, {self.name} is a spot venue: it "
+                "holds assets; allowed: ONEWAY"
+            )
+        return self
 
 
 class MarketConfig(BaseModel):
@@ -183,6 +201,7 @@ def _instrument(config: MarketConfig, venue: VenueConfig, tick: Decimal) -> Inst
             min_notional=config.min_notional,
             settlement=Settlement.SPOT if is_spot else Settlement.DERIVATIVE,
             shortable=not is_spot,
+            is_hedged=venue.is_hedged,
             maker_ppb=int(venue.maker_fee * PPB),
             taker_ppb=int(venue.taker_fee * PPB),
         )

@@ -66,11 +66,14 @@ class Instrument:
 
     ``tick`` is the price step, ``lot`` the quantity step in base, ``multiplier`` the currency per
     price unit per quantity unit. One atom of money is ``10 ** -money_precision``. ``maker_ppb`` and
-    ``taker_ppb`` are fee rates of the notional in parts per billion.
+    ``taker_ppb`` are fee rates of the notional in parts per billion. ``is_hedged`` says that a long
+    and a short position of a perpetual exist side by side (`PositionMode.HEDGE`) instead of being
+    netted.
 
     Raises:
         NonIntegralScaleError: ``tick * lot * multiplier`` is not a whole number of atoms.
         OffGridError: a step is not positive and finite.
+        ValueError: a spot market is to be hedged.
     """
 
     market: ConnectorPair
@@ -85,6 +88,7 @@ class Instrument:
     money_precision: int = 8
     maker_ppb: int = 0
     taker_ppb: int = 0
+    is_hedged: bool = False
     atoms_per_tick_lot: int = field(init=False)
     """k, the atoms of one tick times one lot (UNIT-4)."""
     min_lots: int = field(init=False)
@@ -93,6 +97,10 @@ class Instrument:
     """Least notional in atoms, rounded up."""
 
     def __post_init__(self) -> None:
+        if self.is_hedged and self.settlement is Settlement.SPOT:
+            raise ValueError(
+                f"{self.market}: a spot market holds assets, not a long and a short position"
+            )
         for name, step in (("tick", self.tick), ("lot", self.lot), ("multiplier", self.multiplier)):
             if not step.is_finite() or step <= 0:
                 raise OffGridError(f"{self.market}: {name} {step} must be a positive number")

@@ -182,6 +182,11 @@ class OrderRequest:
     """End of a GTD order."""
 
     @property
+    def is_closing(self) -> bool:
+        """Whether a perpetual's position may only get smaller by it."""
+        return self.reduce_only or self.position_action is PositionAction.CLOSE
+
+    @property
     def executor_id(self) -> str | None:
         """Return the executor that owns the order, None if a strategy does."""
         return None if self.role == STRATEGY_ROLE else self.owner_id

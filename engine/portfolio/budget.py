@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Protocol
 
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import OrderRequest, OrderType, PositionAction, TradeType
+from engine.model.orders import OrderRequest, OrderType, TradeType
+from engine.portfolio.hedged_ledger import HedgedLedger
 from engine.portfolio.ledger import MarketLedger
 from engine.portfolio.portfolio import Portfolio
 from engine.portfolio.snapshots import FreeFunds
@@ -55,7 +56,8 @@ class Budget:
     Derivatives share one pool: cash plus the unrealised result of derivative positions, minus
     their initial margin, minus what open orders lock. A spot buy needs cash of its own quote
     asset, and no more than the pool leaves. A spot sell needs the base. Only the part of an order
-    that increases the position needs margin: a reduction is always affordable (FILL-28).
+    that increases the position needs margin: a reduction is always affordable (FILL-28). In a
+    hedged market every order that does not close opens, whatever is held on the other side.
 
     Args:
         portfolio: the account.
@@ -207,11 +209,13 @@ class Budget:
         lots = self._locked_lots.get(market, 0)
         self._locked_lots[market] = lots + sign * reservation.base_lots
 
-    def _opening_lots(self, request: OrderRequest, ledger: MarketLedger) -> int:
+    def _opening_lots(self, request: OrderRequest, ledger: MarketLedger | HedgedLedger) -> int:
         if ledger.is_spot:
             return request.lots
-        if request.reduce_only or request.position_action is PositionAction.CLOSE:
+        if request.is_closing:
             return 0
+        if ledger.instrument.is_hedged:
+            return request.lots
         reducible = -ledger.net_lots * request.side.sign
         return max(0, request.lots - max(0, reducible))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.model.instruments import PPB, Instrument, Settlement
+from engine.model.orders import PositionSide
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:
@@ -17,7 +18,10 @@ def divide_half_even(numerator: int, denominator: int) -> int:
 
 
 class MarketLedger:
-    """One signed net position with its cost, result and fees (PF-1 to PF-3).
+    """One signed position with its cost, result and fees (PF-1 to PF-3).
+
+    ``side`` is BOTH where opposite fills are netted; a hedged market has a ledger for its LONG and
+    one for its SHORT position.
 
     All money is in atoms. The mark is held twice its value in ticks (bid + ask for quotes, twice
     the close for bars), so that a mid between two ticks stays whole; values derived from it are
@@ -35,10 +39,12 @@ class MarketLedger:
         "net_lots",
         "realised_atoms",
         "scale",
+        "side",
     )
 
-    def __init__(self, instrument: Instrument) -> None:
+    def __init__(self, instrument: Instrument, side: PositionSide = PositionSide.BOTH) -> None:
         self.instrument: Final = instrument
+        self.side: Final = side
         self.is_spot: Final = instrument.settlement is Settlement.SPOT
         self.scale: Final = instrument.atoms_per_tick_lot
         self.net_lots = 0

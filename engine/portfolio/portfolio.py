@@ -7,7 +7,8 @@ from decimal import ROUND_DOWN, Decimal
 
 from engine.flow.errors import ConfigurationError, ExistsError, OperationError
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import Fill
+from engine.model.orders import Fill, OrderRequest
+from engine.portfolio.hedged_ledger import HedgedLedger
 from engine.portfolio.ledger import MarketLedger
 from engine.portfolio.snapshots import AccountSnapshot, PositionSnapshot, money_of_twice
 
@@ -49,7 +50,9 @@ class Portfolio:
         self._assets = frozenset(parity) | {account_currency}
         for instrument in instruments.values():
             self._check_instrument(instrument)
-        self._ledgers = {market: MarketLedger(value) for market, value in instruments.items()}
+        self._ledgers = {market: _ledger_of(value) for market, value in instruments.items()}
+        self._legs = {market: _legs_of(ledger) for market, ledger in self._ledgers.items()}
+        self._positions = tuple(leg for legs in self._legs.values() for leg in legs)
         self._cash = dict.fromkeys(sorted({market.quote for market in instruments}), 0)
         for asset, money in initial_cash.items():
             self._cash[asset] = self._opening_atoms(asset, money)
@@ -83,7 +86,7 @@ class Portfolio:
         return int(atoms)
 
     @property
-    def ledgers(self) -> Mapping[ConnectorPair, MarketLedger]:
+    def ledgers(self) -> Mapping[ConnectorPair, MarketLedger | HedgedLedger]:
         """Return the ledgers by market, to be read only, in the order of the configuration."""
         return self._ledgers
 
@@ -125,22 +128,33 @@ class Portfolio:
     @property
     def realised_atoms(self) -> int:
         """Return the realised result before fees."""
-        return sum(ledger.realised_atoms for ledger in self._ledgers.values())
+        return sum(ledger.realised_atoms for ledger in self._positions)
 
     @property
     def fees_atoms(self) -> int:
         """Return the fees paid; positive when we paid."""
-        return sum(ledger.fees_atoms for ledger in self._ledgers.values())
+        return sum(ledger.fees_atoms for ledger in self._positions)
 
     @property
     def funding_atoms(self) -> int:
         """Return the funding of perpetuals; positive when we received more than we paid."""
-        return sum(ledger.funding_atoms for ledger in self._ledgers.values())
+        return sum(ledger.funding_atoms for ledger in self._positions)
+
+    def lots_facing(self, request: OrderRequest) -> int:
+        """Return the signed position that *request* meets.
+
+        In a hedged market it is the one that it closes or adds to.
+
+        Raises:
+            KeyError: the session does not trade its market.
+        """
+        sign = request.side.sign
+        return self._leg(request.market, -sign if request.is_closing else sign).net_lots
 
     @property
     def margin_used_atoms(self) -> int:
         """Return the initial margin of all derivative positions at their marks."""
-        return sum(ledger.initial_margin_atoms for ledger in self._ledgers.values())
+        return sum(ledger.initial_margin_atoms for ledger in self._positions)
 
     def net_lots(self, market: ConnectorPair) -> int:
         """Return the signed net position of *market*.
@@ -149,6 +163,17 @@ class Portfolio:
             KeyError: the session does not trade it.
         """
         return self._ledgers[market].net_lots
+
+    def side_lots(self, market: ConnectorPair) -> tuple[int, int]:
+        """Return how many lots *market* is long and short, neither signed.
+
+        Only a hedged market can be both.
+
+        Raises:
+            KeyError: the session does not trade it.
+        """
+        lots = [leg.net_lots for leg in self._legs[market]]
+        return sum(one for one in lots if one > 0), sum(-one for one in lots if one < 0)
 
     def cash_of(self, asset: str) -> int:
         """Return the cash in *asset* in atoms, 0 if there never was any."""
@@ -171,12 +196,12 @@ class Portfolio:
         Raises:
             KeyError: the session does not trade it.
         """
-        ledger = self._ledgers[market]
-        if ledger.net_lots:
-            change = ledger.net_lots * (mark_twice - ledger.mark_twice) * ledger.scale
-            self._value_twice += change
-            self._unrealised_twice += change
-        ledger.mark_twice = mark_twice
+        for ledger in self._legs[market]:
+            if ledger.net_lots:
+                change = ledger.net_lots * (mark_twice - ledger.mark_twice) * ledger.scale
+                self._value_twice += change
+                self._unrealised_twice += change
+            ledger.mark_twice = mark_twice
 
     def take_over(self, market: ConnectorPair, lots: int, mark_twice: int) -> None:
         """Book a position that exists already: signed *lots*, at cost of the mark in half ticks.
@@ -188,7 +213,7 @@ class Portfolio:
             KeyError: the session does not trade the market.
             ExistsError: the account holds a position of it already.
         """
-        ledger = self._ledgers[market]
+        ledger = self._leg(market, lots)
         if ledger.net_lots:
             raise ExistsError(
                 f"{market}: the account holds {ledger.instrument.qty(ledger.net_lots)} already"
@@ -206,7 +231,8 @@ class Portfolio:
         Raises:
             KeyError: the session does not trade the market.
         """
-        self._ledgers[market].funding_atoms += atoms
+        # What a long and a short pay each other cancels out, the larger one pays the rest.
+        self._larger(market).funding_atoms += atoms
         self._cash[market.quote] += atoms
         self._cash_atoms += atoms
 
@@ -216,20 +242,22 @@ class Portfolio:
         Raises:
             KeyError: the session does not trade the market.
         """
-        self._ledgers[market].fees_atoms += atoms
+        self._larger(market).fees_atoms += atoms
         self._cash[market.quote] -= atoms
         self._cash_atoms -= atoms
 
-    def apply_fill(self, fill: Fill, *, leverage: int = 1) -> None:
+    def apply_fill(self, fill: Fill, *, leverage: int = 1, is_closing: bool = False) -> None:
         """Book *fill*; *leverage* is its order's, for the margin of what it opens.
 
-        A part of the fee that was taken in base leaves the position at the fill's price.
+        *is_closing* says of a hedged market that the fill belongs to the opposite position. A part
+        of the fee that was taken in base leaves the position at the fill's price.
 
         Raises:
             KeyError: the session does not trade the market.
             LedgerImbalanceError: the fill contradicts itself, or PF-5 does not hold after it.
         """
-        ledger = self._ledgers[fill.market]
+        sign = fill.side.sign
+        ledger = self._leg(fill.market, -sign if is_closing else sign)
         notional = ledger.instrument.notional_atoms(fill.ticks, fill.lots)
         if fill.lots <= 0 or fill.notional_atoms != notional:
             raise LedgerImbalanceError(
@@ -237,7 +265,6 @@ class Portfolio:
                 f"atoms, not {fill.notional_atoms}"
             )
         value_before, unrealised_before = ledger.equity_twice, ledger.unrealised_twice
-        sign = fill.side.sign
         cash = ledger.trade(sign=sign, lots=fill.lots, ticks=fill.ticks, leverage=leverage)
         if fill.fee_base_lots:
             cash += ledger.trade(sign=-1, lots=fill.fee_base_lots, ticks=fill.ticks)
@@ -255,9 +282,9 @@ class Portfolio:
         Raises:
             LedgerImbalanceError: equity is not initial + realised + unrealised - fees + funding.
         """
-        ledgers = self._ledgers.values()
-        unrealised_twice = sum(ledger.unrealised_twice for ledger in ledgers)
-        equity_twice = 2 * sum(self._cash.values()) + sum(item.equity_twice for item in ledgers)
+        unrealised_twice = sum(ledger.unrealised_twice for ledger in self._positions)
+        worth_twice = sum(ledger.equity_twice for ledger in self._positions)
+        equity_twice = 2 * sum(self._cash.values()) + worth_twice
         result = self._initial_atoms + self.realised_atoms - self.fees_atoms + self.funding_atoms
         if not (
             equity_twice == 2 * result + unrealised_twice == self.equity_twice
@@ -272,23 +299,13 @@ class Portfolio:
                 details={"equity_twice": equity_twice, "unrealised_twice": unrealised_twice},
             )
 
-    def position_snapshot(self, market: ConnectorPair) -> PositionSnapshot:
-        """Return the position of *market* as a value.
+    def position_snapshots(self, market: ConnectorPair) -> tuple[PositionSnapshot, ...]:
+        """Return the position of *market* as a value; a hedged one has two, the long one first.
 
         Raises:
             KeyError: the session does not trade it.
         """
-        ledger = self._ledgers[market]
-        return PositionSnapshot(
-            ledger.instrument,
-            ledger.net_lots,
-            ledger.cost_atoms,
-            ledger.realised_atoms,
-            ledger.fees_atoms,
-            ledger.mark_twice,
-            ledger.unrealised_twice,
-            ledger.funding_atoms,
-        )
+        return tuple(_snapshot(leg) for leg in self._legs[market])
 
     def account_snapshot(self) -> AccountSnapshot:
         """Return the whole account as a value."""
@@ -302,6 +319,36 @@ class Portfolio:
             realised_atoms=self.realised_atoms,
             fees_atoms=self.fees_atoms,
             margin_used_atoms=self.margin_used_atoms,
-            positions=tuple(self.position_snapshot(market) for market in self._ledgers),
+            positions=tuple(_snapshot(leg) for leg in self._positions),
             funding_atoms=self.funding_atoms,
         )
+
+    def _leg(self, market: ConnectorPair, sign: int) -> MarketLedger:
+        """Return the position of *market* that *sign* is the side of."""
+        legs = self._legs[market]
+        return legs[0] if sign > 0 else legs[-1]
+
+    def _larger(self, market: ConnectorPair) -> MarketLedger:
+        return max(self._legs[market], key=lambda leg: abs(leg.net_lots))
+
+
+def _ledger_of(instrument: Instrument) -> MarketLedger | HedgedLedger:
+    return HedgedLedger(instrument) if instrument.is_hedged else MarketLedger(instrument)
+
+
+def _legs_of(ledger: MarketLedger | HedgedLedger) -> tuple[MarketLedger, ...]:
+    return (ledger.long, ledger.short) if isinstance(ledger, HedgedLedger) else (ledger,)
+
+
+def _snapshot(ledger: MarketLedger) -> PositionSnapshot:
+    return PositionSnapshot(
+        ledger.instrument,
+        ledger.net_lots,
+        ledger.cost_atoms,
+        ledger.realised_atoms,
+        ledger.fees_atoms,
+        ledger.mark_twice,
+        ledger.unrealised_twice,
+        ledger.funding_atoms,
+        ledger.side,
+    )

@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from engine.model.instruments import ConnectorPair, Instrument
+from engine.model.orders import PositionSide
 
 _DISPLAY_STEP: Final = Decimal("1e-9")
 
@@ -21,7 +22,10 @@ def money_of_twice(twice: int, money_precision: int) -> Decimal:
 
 @dataclass(frozen=True, slots=True)
 class PositionSnapshot:
-    """One market's net position at one instant; ``mark_twice`` is 0 while there is no mark."""
+    """One position at one instant; ``mark_twice`` is 0 while there is no mark.
+
+    It is a market's net position, or the LONG or SHORT one of a hedged market.
+    """
 
     instrument: Instrument
     net_lots: int
@@ -32,6 +36,7 @@ class PositionSnapshot:
     unrealised_twice: int
     funding_atoms: int = 0
     """Positive when more was received than paid."""
+    side: PositionSide = PositionSide.BOTH
 
     @property
     def market(self) -> ConnectorPair:
@@ -106,7 +111,7 @@ class AccountSnapshot:
     fees_atoms: int
     margin_used_atoms: int
     positions: tuple[PositionSnapshot, ...]
-    """In the order in which the markets were configured, flat ones included."""
+    """In the order of the configured markets, flat ones included; two of a hedged market."""
     funding_atoms: int = 0
 
     @property

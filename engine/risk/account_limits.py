@@ -109,7 +109,7 @@ class AccountLimits:
         if not self._settings.cooldown_bars:
             return
         for market in self._markets.markets:
-            if self._account.net_lots(market):
+            if any(self._account.side_lots(market)):
                 self._was_held.add(market)
             elif market in self._was_held:
                 self._was_held.discard(market)
@@ -178,7 +178,7 @@ class AccountLimits:
         busy = {
             market
             for market in self._markets.markets
-            if self._account.net_lots(market) or any(self._orders.working_lots(market))
+            if any(self._account.side_lots(market)) or any(self._orders.working_lots(market))
         }
         if request.market in busy or len(busy) < limit:
             return None
@@ -253,6 +253,9 @@ class AccountLimits:
         for market in self._markets.markets:
             if market != opening.market:
                 net += self._value(market, self._account.net_lots(market))
+            elif self._markets.instrument(market).is_hedged:
+                long, short = self._account.side_lots(market)
+                net += self._value(market, -short if opening.sign > 0 else long)
         limit = self._money("max_net_exposure", opening.market)
         return (limit - opening.sign * net) // opening.value
 
@@ -298,9 +301,16 @@ class AccountLimits:
         """Return the absolute values held and working, after the reducing part of the order."""
         total = opening.held * opening.value
         for market in self._markets.markets:
-            if market == opening.market:
-                continue
-            net = self._account.net_lots(market)
+            long, short = self._account.side_lots(market)
             buy, sell = self._orders.working_lots(market)
-            total += abs(self._value(market, max(abs(net + buy), abs(net - sell))))
+            if self._markets.instrument(market).is_hedged:
+                if market != opening.market:
+                    total += abs(self._value(market, long + buy + short + sell))
+                elif opening.sign > 0:
+                    total += abs(self._value(market, short + sell))
+                else:
+                    total += abs(self._value(market, long + buy))
+            elif market != opening.market:
+                net = long - short
+                total += abs(self._value(market, max(abs(net + buy), abs(net - sell))))
         return total

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from engine.model.orders import OrderRequest, PositionAction
+from engine.model.orders import OrderRequest
 from engine.risk.facts import AccountFacts, WorkingOrders
 
 EXIT_ROLES: Final = frozenset({"close", "partial_close", "take_profit"})
@@ -30,18 +30,28 @@ class Exposure:
     def is_reduction(self, request: OrderRequest) -> bool:
         """Whether *request* is an exit, or cannot make the position larger."""
         return (
-            request.reduce_only
-            or request.position_action is PositionAction.CLOSE
+            request.is_closing
             or request.role.partition(" ")[0] in EXIT_ROLES
             or request.lots <= self.reducible_lots
         )
 
 
-def exposure_of(request: OrderRequest, *, account: AccountFacts, orders: WorkingOrders) -> Exposure:
-    """Return the exposure that *request* meets."""
+def exposure_of(
+    request: OrderRequest,
+    *,
+    account: AccountFacts,
+    orders: WorkingOrders,
+    is_hedged: bool = False,
+) -> Exposure:
+    """Return the exposure that *request* meets.
+
+    In a hedged market (*is_hedged*) an order that opens adds to the position of its side and
+    reduces nothing on the other.
+    """
     sign = request.side.sign
     buy_lots, sell_lots = orders.working_lots(request.market)
-    return Exposure(
-        held_lots=sign * account.net_lots(request.market),
-        working_lots=buy_lots if sign > 0 else sell_lots,
-    )
+    held_lots = sign * account.net_lots(request.market)
+    if is_hedged:
+        long_lots, short_lots = account.side_lots(request.market)
+        held_lots = long_lots if sign > 0 else short_lots
+    return Exposure(held_lots=held_lots, working_lots=buy_lots if sign > 0 else sell_lots)

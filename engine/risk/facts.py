@@ -36,6 +36,10 @@ class AccountFacts(Protocol):
         """Return the signed position."""
         ...
 
+    def side_lots(self, market: ConnectorPair) -> tuple[int, int]:
+        """Return how many lots are long and short; both only in a hedged market."""
+        ...
+
 
 class WorkingOrders(Protocol):
     """Open orders."""

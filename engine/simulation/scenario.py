@@ -221,7 +221,7 @@ class Scenario(_Section):
             shutdown_poll_s=self.shutdown_poll_s,
             retry_backoff_base_s=self.retry_backoff_base_s,
             retry_backoff_max_s=self.retry_backoff_max_s,
-        ).settings(self.position_mode)
+        ).settings()
 
     @property
     def fixed_rates(self) -> dict[tuple[str, str], Decimal]:

@@ -153,10 +153,8 @@ class ScenarioVenue:
     def submit(self, request: OrderRequest) -> Order:
         """Take an order and queue the venue's answer."""
         now_ns = self.now_ns()
-        opening = self._budget.opening(request.market.base)
-        owned = self._instruments[request.market].floor_lots(opening)
         order = self.order_manager.admit(
-            request, now_ns=now_ns, net_lots=self._portfolio.net_lots(request.market) + owned
+            request, now_ns=now_ns, net_lots=self._lots_facing(request)
         )
         if not order.is_open:
             return order
@@ -172,6 +170,15 @@ class ScenarioVenue:
         else:
             self.reports.extend(self._broker.submit(request, now_ns=now_ns))
         return order
+
+    def _lots_facing(self, request: OrderRequest) -> int:
+        """Return the signed position that *request* meets, what was there before included."""
+        instrument = self._instruments[request.market]
+        if self._broker is None and instrument.is_perpetual and request.is_closing:
+            # A scripted venue takes every close: the scenario says what becomes of it.
+            return -request.side.sign * request.lots
+        opening = self._budget.opening(request.market.base)
+        return self._portfolio.lots_facing(request) + instrument.floor_lots(opening)
 
     def cancel(self, request: CancelRequest) -> Order | None:
         """Take a cancel and queue the venue's answer; return the order if it is still open."""
@@ -286,8 +293,12 @@ class ScenarioVenue:
             return False
         late[fill.fill_id] = fill
         order = self.order_manager.get_order(fill.client_order_id)
-        self._portfolio.apply_fill(fill, leverage=order.request.leverage)
+        self._book(fill, order)
         return True
+
+    def _book(self, fill: Fill, order: Order) -> None:
+        request = order.request
+        self._portfolio.apply_fill(fill, leverage=request.leverage, is_closing=request.is_closing)
 
     def take_over(self, market: ConnectorPair, lots: int) -> None:
         """Let the broker, if there is one, know a position that exists already."""
@@ -306,7 +317,7 @@ class ScenarioVenue:
     def book(self, fill: Fill, order: Order) -> None:
         """Book a fill in the account."""
         self._budget.consume(fill.client_order_id, fill.lots)
-        self._portfolio.apply_fill(fill, leverage=order.request.leverage)
+        self._book(fill, order)
 
     def find_order(self, reference: OrderReference, *, may_have_ended: bool = False) -> Order:
         """Return the order that a step means; by its role an ended one only if it may be one.

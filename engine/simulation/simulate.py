@@ -28,7 +28,7 @@ from engine.model.instruments import (
     OffGridError,
     Settlement,
 )
-from engine.model.orders import Fill, Order, OrderQuery, OrderRequest
+from engine.model.orders import Fill, Order, OrderQuery, OrderRequest, PositionMode
 from engine.model.quotes import QuoteTick
 from engine.portfolio.portfolio import Portfolio
 from engine.simulation.scenario import ActionStep, InstrumentSection, Scenario, Step
@@ -171,7 +171,7 @@ class _Play:
     def _take_quotes(self, step: Step) -> None:
         for quote in _quotes(step, self._instruments, self._clock.now_ns()):
             self._venue.take_quote(quote)
-            for market, lots in self._books.take_over_positions().items():
+            for market, lots in self._books.take_over_positions():
                 self._venue.take_over(market, lots)
             self._books.convert_fees()
             self._settle()
@@ -319,6 +319,7 @@ def _instrument(section: InstrumentSection, scenario: Scenario) -> Instrument:
             min_notional=section.min_notional,
             settlement=Settlement.SPOT if is_spot else Settlement.DERIVATIVE,
             shortable=not is_spot,
+            is_hedged=not is_spot and scenario.position_mode is PositionMode.HEDGE,
             maker_ppb=int(scenario.fees.maker * PPB),
             taker_ppb=int(scenario.fees.taker * PPB),
         )

@@ -15,7 +15,7 @@ from engine.store.errors import StoreError
 DATABASE_NAME: Final = "quarterdeck.db"
 APPLICATION_ID: Final = 0x51_44_43_4B
 """`QDCK` in the file's header says whose database it is."""
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """Number of the newest migration, kept in the file's header as `user_version`."""
 _OLDEST_SQLITE: Final = (3, 37)  # the first one with STRICT tables
 

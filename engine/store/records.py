@@ -175,11 +175,15 @@ class FillRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PositionRecord:
-    """Net position of one market. `held` is the signed part that no executor manages."""
+    """One position of a market: its net one (BOTH), or a hedged market's LONG or SHORT.
+
+    `held` is the signed part that no executor manages.
+    """
 
     session_id: str
     connector_name: str
     trading_pair: str
+    side: str = "BOTH"
     amount: Decimal
     entry_price: Decimal | None
     mark_price: Decimal | None

@@ -186,6 +186,7 @@ position: Final = Table(
     _session_key(),
     _key("connector_name"),
     _key("trading_pair"),
+    _key("side"),
     _decimal("amount"),
     _decimal("entry_price", optional=True),
     _decimal("mark_price", optional=True),

@@ -39,6 +39,8 @@ START_NS: Final = from_iso("2026-01-05T08:00:00Z")
 MARKET: Final = ConnectorPair("sim", "AAA-USDT")
 OTHER: Final = ConnectorPair("sim", "BBB-USDT")
 SPOT: Final = ConnectorPair("shop", "CCC-USDT")
+HEDGED: Final = ConnectorPair("hedge", "AAA-USDT")
+"""A perpetual that keeps a long and a short position side by side."""
 LEVELS: Final = {"stop_loss": "0.02", "take_profit": "0.03"}
 
 
@@ -52,6 +54,7 @@ def instrument_of(market: ConnectorPair) -> Instrument:
         min_qty=Decimal("0.002"),
         settlement=Settlement.SPOT if is_spot else Settlement.DERIVATIVE,
         shortable=not is_spot,
+        is_hedged=market == HEDGED,
         maker_ppb=int(Decimal("0.0002") * PPB),
         taker_ppb=int(Decimal("0.0005") * PPB),
     )

@@ -144,3 +144,29 @@ def test_a_grid_stops_at_its_limit_price() -> None:
     result = run(rows, stop_fill="barrier", executor=grid)
     assert ticks_of(result)[-1] == 9_700
     assert result.flags["close_types"] == {"STOP_LOSS": 1}
+
+
+@pytest.mark.parametrize("mode", ["ONEWAY", "HEDGE"])
+def test_a_long_and_a_short_of_one_market_end_by_themselves(mode: str) -> None:
+    def executor(side: str, amount: int) -> dict[str, Any]:
+        barriers = {"open_order_type": "MARKET", "take_profit": "0.02", "stop_loss": "0.04"}
+        market = {"connector_name": "backtest", "trading_pair": "ACME-USD", "side": side}
+        kind = {"type": "position_executor", "amount": amount}
+        return {**market, **kind, "triple_barrier_config": barriers}
+
+    entry = {"symbol": "ACME", "path": "ACME.csv", "settlement": "derivative"}
+    config = as_config(
+        {
+            "data": [{**entry, "position_mode": mode}],
+            "executors": [executor("BUY", 100), executor("SELL", 300)],
+        }
+    )
+    rising: Row = (10_000, 10_250, 10_000, 10_250)
+    higher: Row = (10_250, 10_450, 10_250, 10_450)
+    bars = bars_of([FLAT, rising, higher, higher])
+    derivative = replace(bars.instrument, settlement=Settlement.DERIVATIVE, shortable=True)
+    result = run_on(config, replace(bars, instrument=derivative))
+    assert ticks_of(result) == [10_000, 10_000, 10_250, 10_450]
+    assert result.flags["close_types"] == {"STOP_LOSS": 1, "TAKE_PROFIT": 1}
+    # 100 x 2.50 won, 300 x 4.50 lost, whichever way the account books it.
+    assert result.metrics["total_return"] == pytest.approx(-0.011)

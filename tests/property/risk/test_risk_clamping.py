@@ -36,6 +36,9 @@ class World:
     def net_lots(self, market: ConnectorPair) -> int:
         return self.net
 
+    def side_lots(self, market: ConnectorPair) -> tuple[int, int]:
+        return max(self.net, 0), max(-self.net, 0)
+
     def working_lots(self, market: ConnectorPair) -> tuple[int, int]:
         return self.working
 

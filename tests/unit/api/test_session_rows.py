@@ -14,6 +14,7 @@ from engine.api.session_views import market_row, performance_view, session_row
 from engine.live.published import PublishedSession
 from engine.model.clock import SECOND_NS
 from engine.model.funding import FundingRate
+from engine.model.orders import PositionSide
 from engine.strategies.signals import Signal, SignalKind
 from engine.strategies.strategy import Strategy
 from engine.testing.small_session import (
@@ -211,7 +212,7 @@ def test_fills_and_positions(session: SmallSession) -> None:
         False,
     )
     position = published.account.positions[0]
-    line = position_row(position, published.held_lots.get(MARKET, 0))
+    line = position_row(position, published.held_lots.get((MARKET, PositionSide.BOTH), 0))
     assert (line.amount, line.held) == (Decimal(-3), Decimal(-1))
     assert (line.entry_price, line.mark_price) == (Decimal("99.99"), Decimal("100.00"))
     assert line.unrealized_pnl == Decimal("-0.03")

@@ -14,13 +14,14 @@ from engine.backtest.planner import EngineRefusedError
 from engine.model.bar_columns import BarColumns
 from engine.testing.backtest_scenarios import long_columns
 
+DATA: dict[str, Any] = {"symbol": "X", "path": "none.csv", "bar": "1m"}
 POSITION = {"type": "position_executor", "side": "BUY", "amount": "1"}
 
 
 def config_of(engine: str = "compiled", **changes: Any) -> BacktestConfig:
     values: dict[str, Any] = {
         "engine": engine,
-        "data": [{"symbol": "X", "path": "none.csv", "bar": "1m"}],
+        "data": [DATA],
         "executors": [POSITION],
     }
     return BacktestConfig.model_validate(values | changes)
@@ -58,6 +59,10 @@ REASONS: dict[str, tuple[dict[str, Any], str]] = {
     "strategies": (
         {"components": {"strategy": {"class": "buy_and_hold"}}},
         "strategies beside executors",
+    ),
+    "hedge": (
+        {"data": [{**DATA, "settlement": "derivative", "position_mode": "HEDGE"}]},
+        "position_mode HEDGE is kept on the event path",
     ),
     "latency": ({"components": components(broker={"latency_ms": 5})}, "latency_ms: 5 is above 0"),
     "stops at barriers": (
@@ -98,6 +103,25 @@ def test_every_reason_is_told_at_once(bars: BarColumns) -> None:
     text = str(refused.value)
     for part in ("controllers", "2 markets", "latency_ms", "max_daily_loss", "overlap"):
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"data": [{**DATA, "position_mode": "HEDGE"}]}, "X is spot: it is an asset"),
+        (
+            {
+                "data": [{**DATA, "settlement": "derivative", "position_mode": "hedge"}],
+                "components": {"strategy": {"class": "buy_and_hold"}},
+            },
+            "a strategy holds one net position",
+        ),
+        ({"data": [{**DATA, "position_mode": "BOTH"}]}, "must be one of HEDGE, ONEWAY"),
+    ],
+)
+def test_hedging_is_for_executors_on_derivatives(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        config_of("auto", **changes)
 
 
 def test_no_bars_no_scan(bars: BarColumns) -> None:

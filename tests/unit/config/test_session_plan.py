@@ -248,6 +248,25 @@ def test_initial_positions_belong_to_main_or_to_a_controller(load: Load) -> None
     assert list(load(("executors:", owned)).initial_positions) == ["momentum"]
 
 
+HEDGE = ("  - name: paper_perpetual\n", "  - name: paper_perpetual\n    position_mode: hedge\n")
+NO_STRATEGY = (TEXT[TEXT.index("strategies:") : TEXT.index("controllers:")], "")
+
+
+def test_a_venue_that_hedges_may_begin_with_a_long_and_a_short(load: Load) -> None:
+    both = POSITION.replace("side: sell", f"side: sell\n  - {SECOND}")
+    plan = load(HEDGE, NO_STRATEGY, ("executors:", both))
+    assert [one.is_hedged for one in plan.instruments.values()] == [True]
+    sides = [position.side.name for position in plan.initial_positions["main"]]
+    assert sides == ["SELL", "BUY"]
+
+
+def test_a_strategy_needs_a_venue_that_nets(load: Load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(HEDGE)
+    (problem,) = caught.value.problems
+    assert ":22: strategies.0.connector_name: paper_perpetual has position_mode HEDGE" in problem
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

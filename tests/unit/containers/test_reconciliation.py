@@ -13,7 +13,7 @@ from engine.containers.reconciliation import (
     order_differences,
     position_differences,
 )
-from engine.model.orders import STRATEGY_ROLE
+from engine.model.orders import STRATEGY_ROLE, PositionSide
 from engine.testing.small_session import MARKET, OTHER, SmallSession, instrument_of
 
 BOOKS = MarketBooks(instrument_of(MARKET), account=5, broker=5, held=2, executors=3)
@@ -64,7 +64,7 @@ def test_a_kept_position_is_held_and_agrees() -> None:
     session = begin()
     session.act("stop", executor_id=session.create(), keep_position=True)
     session.quote(2, "9.99", "10.01")
-    assert session.published().held_lots[MARKET] == 2000
+    assert session.published().held_lots[MARKET, PositionSide.BOTH] == 2000
     assert session.container.differences() == ()
 
 

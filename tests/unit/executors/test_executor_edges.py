@@ -27,7 +27,6 @@ from engine.model.orders import (
     OrderState,
     OrderStatus,
     PositionAction,
-    PositionMode,
     TradeType,
 )
 from engine.testing.executor_bench import BENCH_MARKET, ExecutorBench, bench_instrument
@@ -210,8 +209,9 @@ class Closing:
     config: StubbornConfig
 
 
-def test_a_hedged_close_goes_to_the_bucket_of_what_it_closes(bench: ExecutorBench) -> None:
-    store = PositionStore(bench.venue, PositionMode.HEDGE)
+def test_a_hedged_close_goes_to_the_bucket_of_what_it_closes() -> None:
+    bench = ExecutorBench(bench_instrument(is_hedged=True))
+    store = PositionStore(bench.venue)
     order = HeldOrder("1", BENCH_MARKET, TradeType.BUY, 10, 100, 0)
     store.add(Closing(stubborn_config(bench)), "main", [order, order])
     (position,) = store.summaries("main")

@@ -7,10 +7,9 @@ from decimal import Decimal
 import pytest
 
 from engine.executors.position_info import PositionCustomInfo
-from engine.executors.settings import ExecutorSettings
 from engine.executors.status import CloseType, RunnableStatus
 from engine.model.instruments import Settlement
-from engine.model.orders import OrderState, OrderType, PositionAction, PositionMode, TradeType
+from engine.model.orders import OrderState, OrderType, PositionAction, TradeType
 from engine.testing.executor_bench import ExecutorBench, bench_instrument
 
 
@@ -136,19 +135,17 @@ def test_an_untradable_amount_is_not_stopped(manual_bench: ExecutorBench) -> Non
 
 
 @pytest.mark.parametrize(
-    ("settlement", "mode", "action"),
+    ("settlement", "is_hedged", "action"),
     [
-        (Settlement.DERIVATIVE, PositionMode.ONEWAY, PositionAction.OPEN),
-        (Settlement.DERIVATIVE, PositionMode.HEDGE, PositionAction.CLOSE),
-        (Settlement.SPOT, PositionMode.ONEWAY, PositionAction.CLOSE),
+        (Settlement.DERIVATIVE, False, PositionAction.OPEN),
+        (Settlement.DERIVATIVE, True, PositionAction.CLOSE),
+        (Settlement.SPOT, False, PositionAction.CLOSE),
     ],
 )
 def test_the_action_of_the_closing_order(
-    settlement: Settlement, mode: PositionMode, action: PositionAction
+    settlement: Settlement, *, is_hedged: bool, action: PositionAction
 ) -> None:
-    bench = ExecutorBench(
-        bench_instrument(settlement=settlement), settings=ExecutorSettings(position_mode=mode)
-    )
+    bench = ExecutorBench(bench_instrument(settlement=settlement, is_hedged=is_hedged))
     bench.stop(bench.create())
     assert bench.venue.last("close").request.position_action is action
 

@@ -10,9 +10,8 @@ import pytest
 from engine.executors.held_order import HeldOrder
 from engine.executors.position_hold import PositionHold, PositionKey
 from engine.executors.position_store import InitialPosition
-from engine.executors.settings import ExecutorSettings
 from engine.model.instruments import Settlement
-from engine.model.orders import PositionMode, TradeType
+from engine.model.orders import TradeType
 from engine.testing.executor_bench import BENCH_MARKET, ExecutorBench, bench_instrument
 
 ATOM = 10**8
@@ -144,19 +143,17 @@ def test_initial_positions_stay_pending_without_a_valid_mid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settlement", "mode", "sides"),
+    ("settlement", "is_hedged", "sides"),
     [
-        (Settlement.DERIVATIVE, PositionMode.ONEWAY, [None]),
-        (Settlement.DERIVATIVE, PositionMode.HEDGE, [TradeType.BUY, TradeType.SELL]),
-        (Settlement.SPOT, PositionMode.HEDGE, [None]),
+        (Settlement.DERIVATIVE, False, [None]),
+        (Settlement.DERIVATIVE, True, [TradeType.BUY, TradeType.SELL]),
+        (Settlement.SPOT, False, [None]),
     ],
 )
 def test_buckets_are_netted_unless_the_account_hedges(
-    settlement: Settlement, mode: PositionMode, sides: list[TradeType | None]
+    settlement: Settlement, *, is_hedged: bool, sides: list[TradeType | None]
 ) -> None:
-    bench = ExecutorBench(
-        bench_instrument(settlement=settlement), settings=ExecutorSettings(position_mode=mode)
-    )
+    bench = ExecutorBench(bench_instrument(settlement=settlement, is_hedged=is_hedged))
     for side in ("BUY", "SELL"):
         bench.stop(bench.create(side=side), keep=True)
     found = bench.orchestrator.get_positions_report()["main"]

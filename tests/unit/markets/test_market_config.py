@@ -175,7 +175,8 @@ def test_market_settings_outside_their_range(changes: dict[str, Any], said: str)
         ({"kind": "margin"}, "'perpetual' or 'spot'"),
         ({"maker_fee": "0.2"}, "less than or equal to 0.1"),
         ({"taker_fee": "0.00000000001"}, "must have at most nine decimals"),
-        ({"position_mode": "HEDGE"}, "'ONEWAY'"),
+        ({"position_mode": "BOTH"}, "must be one of HEDGE, ONEWAY, got 'BOTH'"),
+        ({"position_mode": "HEDGE", "kind": "spot"}, "paper_perpetual is a spot venue"),
     ],
 )
 def test_venue_settings_outside_their_range(changes: dict[str, Any], said: str) -> None:
@@ -222,6 +223,6 @@ markets:
 def test_every_setting_has_a_help_text() -> None:
     schema = Markets.model_json_schema()
     for name, section in schema["$defs"].items():
-        for key, field in section["properties"].items():
+        for key, field in section.get("properties", {}).items():
             if key != "kind" or name == "VenueConfig":
                 assert field.get("description"), f"{name}.{key}"

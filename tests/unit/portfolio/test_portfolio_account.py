@@ -80,7 +80,7 @@ def test_worked_example(settlement: Settlement) -> None:
     portfolio = account(settlement)
     for side, lots, price, fee, net, average, realised, fees, cash in STEPS:
         portfolio.apply_fill(fill(side, lots, price, fee=fee))
-        position = portfolio.position_snapshot(MARKET)
+        position = portfolio.position_snapshots(MARKET)[0]
         assert position.amount == net
         assert position.entry_price == Decimal(average)
         assert position.realised == Decimal(realised)
@@ -88,7 +88,7 @@ def test_worked_example(settlement: Settlement) -> None:
         if settlement is Settlement.SPOT:
             assert portfolio.account_snapshot().cash["USD"] == Decimal(cash)
     mark(portfolio, "8")
-    assert portfolio.position_snapshot(MARKET).unrealised == 50
+    assert portfolio.position_snapshots(MARKET)[0].unrealised == 50
     assert portfolio.equity == Decimal("100156.24")
 
 
@@ -124,7 +124,7 @@ def test_equity_at_a_mid_between_two_atoms_is_exact() -> None:
     assert portfolio.equity == Decimal("100.005")
     assert portfolio.account_snapshot().unrealised == Decimal("0.005")
     assert (portfolio.equity_atoms, portfolio.unrealised_atoms) == (10_000, 0)
-    assert portfolio.position_snapshot(MARKET).mark_price == Decimal("10.005")
+    assert portfolio.position_snapshots(MARKET)[0].mark_price == Decimal("10.005")
 
 
 def test_quote_assets_of_parity_share_one_equity_but_not_their_cash() -> None:
@@ -195,7 +195,7 @@ def test_broken_books_are_noticed() -> None:
 
 
 def test_flat_positions_have_no_entry_price_and_unmarked_ones_no_mark() -> None:
-    position = account().position_snapshot(MARKET)
+    position = account().position_snapshots(MARKET)[0]
     assert (position.entry_price, position.mark_price, position.market) == (None, None, MARKET)
     assert account().account_snapshot().positions == (position,)
 

@@ -42,9 +42,12 @@ class World:
     working: dict[ConnectorPair, tuple[int, int]] = field(default_factory=dict)
     markets: tuple[ConnectorPair, ...] = (ACME, BETA)
     open_count: int = 0
+    sides: dict[ConnectorPair, tuple[int, int]] = field(default_factory=dict)
+    """Long and short lots; a market that is here is hedged."""
 
     def instrument(self, market: ConnectorPair) -> Instrument:
-        return Instrument(market, tick=Decimal("0.01"), lot=Decimal(1))
+        hedged = market in self.sides
+        return Instrument(market, tick=Decimal("0.01"), lot=Decimal(1), is_hedged=hedged)
 
     def quote(self, market: ConnectorPair) -> QuoteTick | None:
         return QuoteTick(market, 0, 10_000, 10_000, 5, 5)
@@ -54,7 +57,14 @@ class World:
         return []
 
     def net_lots(self, market: ConnectorPair) -> int:
-        return self.net.get(market, 0)
+        long, short = self.sides.get(market, (self.net.get(market, 0), 0))
+        return long - short
+
+    def side_lots(self, market: ConnectorPair) -> tuple[int, int]:
+        if market in self.sides:
+            return self.sides[market]
+        net = self.net_lots(market)
+        return max(net, 0), max(-net, 0)
 
     def working_lots(self, market: ConnectorPair) -> tuple[int, int]:
         return self.working.get(market, (0, 0))
@@ -96,6 +106,12 @@ SIZES: list[tuple[dict[str, Any], dict[str, Any], int]] = [
     ({"max_portfolio_heat": "0.06"}, {"net": {BETA: 20}}, 40),
     ({"max_portfolio_heat": "0.06", "no_stop_risk": "0.5"}, {"net": {BETA: 40}}, 80),
     ({"max_leverage": "0.01"}, {"net": {ACME: -50}}, 60),
+    # Hedged: a long adds to the long beside the short, and to what is held and works in gross.
+    ({"max_position_pct": "0.05"}, {"sides": {ACME: (20, 50)}}, 30),
+    ({"max_gross_exposure": 9000}, {"sides": {ACME: (0, 40)}, "working": {ACME: (5, 10)}}, 35),
+    ({"max_gross_exposure": 9000}, {"sides": {BETA: (30, 30)}, "working": {BETA: (5, 5)}}, 20),
+    ({"max_net_exposure": 3000}, {"sides": {ACME: (10, 40)}}, 60),
+    ({"max_net_exposure": 3000}, {"sides": {BETA: (10, 50)}}, 70),
 ]
 
 
@@ -126,6 +142,15 @@ def test_reductions_pass_every_limit() -> None:
     world = World(net={ACME: 500})
     sell = replace(BUY, side=TradeType.SELL)
     assert lots_of(manager(world, **strict).review(sell, now_ns=0)) == 100
+
+
+def test_a_hedged_order_that_opens_is_no_reduction() -> None:
+    world = World(sides={ACME: (500, 0), BETA: (0, 0)})
+    sell = replace(BUY, side=TradeType.SELL)
+    verdict = manager(world, max_position_pct="0.05").review(sell, now_ns=0)
+    assert lots_of(verdict) == 50
+    close = replace(sell, position_action=PositionAction.CLOSE)
+    assert lots_of(manager(world, max_position_pct="0.05").review(close, now_ns=0)) == 100
 
 
 def test_counts_by_bar_and_day() -> None:

@@ -55,6 +55,10 @@ class World:
     def net_lots(self, market: ConnectorPair) -> int:
         return {MARKET: self.net}.get(market, 0)
 
+    def side_lots(self, market: ConnectorPair) -> tuple[int, int]:
+        net = self.net_lots(market)
+        return max(net, 0), max(-net, 0)
+
     def working_lots(self, market: ConnectorPair) -> tuple[int, int]:
         return self.working
 

@@ -37,6 +37,10 @@ class Account:
     def net_lots(self, market: ConnectorPair) -> int:
         return self._lots[market]
 
+    def side_lots(self, market: ConnectorPair) -> tuple[int, int]:
+        net = self.net_lots(market)
+        return max(net, 0), max(-net, 0)
+
 
 class NoOrders:
     open_count = 0
