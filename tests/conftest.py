@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from math import inf
 
@@ -20,6 +21,12 @@ _SOON_S = 0.05
 """As long as Textual holds back the first picture of another screen."""
 _FRAME_S = 0.004
 _WAITS = 8
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run half as many processes again as there are cores: many tests wait for others."""
+    cores = os.cpu_count() or 1
+    return cores + (cores + 1) // 2
 
 
 @pytest.fixture
