@@ -13,9 +13,11 @@ from itertools import count as counting
 from types import TracebackType
 from typing import Self, TypeVar
 
+from engine.backtest.column_watch import ColumnEndedError, ColumnWatch
 from engine.backtest.grid_axis import GridAxes
 from engine.backtest.grid_column import GridColumn, GridRequest
 from engine.backtest.grid_worker import LANES, GridWorker
+from engine.live.clock import SystemClock
 from engine.portfolio.account_settings import TradeMatching
 
 Result = TypeVar("Result")
@@ -34,6 +36,9 @@ class GridRunner:
         matching: how exits find their entries.
         has_fingerprints: compute the SHA-256 of each column.
         has_digests: compute the 64-bit digest of each column.
+        limit_ns: longest time of a column, None for any; a `ColumnTooLongError` takes the place of
+            one that needs more.
+        monotonic_ns: a clock that never goes back.
     """
 
     def __init__(
@@ -43,7 +48,11 @@ class GridRunner:
         matching: TradeMatching = TradeMatching.FIFO,
         has_fingerprints: bool = False,
         has_digests: bool = True,
+        limit_ns: int | None = None,
+        monotonic_ns: Callable[[], int] | None = None,
     ) -> None:
+        self._limit_ns = limit_ns
+        self._monotonic_ns = monotonic_ns or SystemClock().monotonic_ns
         self._block = LANES if has_digests else 1
         axes = GridAxes()
         self._workers = [
@@ -81,16 +90,19 @@ class GridRunner:
         blocks = counting(step=self._block)
 
         def work(worker: GridWorker) -> None:
+            watch = ColumnWatch(
+                is_cancelled, monotonic_ns=self._monotonic_ns, limit_ns=self._limit_ns
+            )
             for start in blocks:
                 if start >= columns or is_cancelled():
                     return
                 for number in range(start, min(columns, start + self._block)):
-                    try:
-                        request = request_of(number)
-                        worker.play(number, request, is_kept=number in keep)
-                    except Exception as error:  # noqa: BLE001 (boundary: strategies' code runs)
-                        results[number] = error
+                    results[number] = _played(
+                        worker, watch, number, request_of, is_kept=number in keep
+                    )
                 for column in worker.take():
+                    if results[column.number] is not None:
+                        continue  # it was played, but took too long
                     try:
                         results[column.number] = finish(column)
                     except Exception as error:  # noqa: BLE001 (as above)
@@ -120,3 +132,23 @@ class GridRunner:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _played(
+    worker: GridWorker,
+    watch: ColumnWatch,
+    number: int,
+    request_of: Callable[[int], GridRequest],
+    *,
+    is_kept: bool,
+) -> Exception | None:
+    """Let *worker* play a column; return why it has no result, None if it has or was cancelled."""
+    watch.begin()
+    try:
+        worker.play(number, request_of(number), is_kept=is_kept, look=watch.look)
+        watch.check()
+    except ColumnEndedError:
+        return None
+    except Exception as error:  # noqa: BLE001 (boundary: strategies' code runs)
+        return error
+    return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.backtest import kernel_layout as at
 from engine.backtest import metric_series as series
-from engine.backtest.compiled_run import CompiledRun, LedgerOverflowError, run_compiled
+from engine.backtest.compiled_run import SLICE, CompiledRun, LedgerOverflowError, run_compiled
 from engine.backtest.curve_facts import CurveFacts
 from engine.backtest.grid_axis import GridAxes, GridAxis, read_only
 from engine.backtest.grid_column import GridColumn, GridRequest
@@ -45,6 +46,10 @@ _FILL_COLUMNS: Final = (
     ("ticks", at.X_TICKS),
     ("fee_atoms", at.X_FEE),
 )
+
+
+def _go_on() -> None:
+    """Nobody ends a column."""
 
 
 class InconsistentColumnError(OperationError):
@@ -174,8 +179,17 @@ class GridWorker:
             self._cash = np.zeros(samples, dtype=np.int64)
             self._exposed = np.zeros(samples, dtype=np.uint8)
 
-    def play(self, number: int, request: GridRequest, *, is_kept: bool) -> None:
+    def play(
+        self,
+        number: int,
+        request: GridRequest,
+        *,
+        is_kept: bool,
+        look: Callable[[], None] = _go_on,
+    ) -> None:
         """Run one column; `take` gives it.
+
+        *look* is called between two slices of bars; what it raises ends the column.
 
         Raises:
             LedgerOverflowError: it belongs on the event path.
@@ -183,9 +197,9 @@ class GridWorker:
         """
         axis = self._axes.of(request.kernel)
         setup = axis.setup(request.kernel)
-        played = None if is_kept else self._play_market(request.kernel, axis, setup)
+        played = None if is_kept else self._play_market(request.kernel, axis, setup, look)
         if played is None:
-            played = self._play_whole(request.kernel, axis, setup)
+            played = self._play_whole(request.kernel, axis, setup, look)
         column = self._summary(number, request, axis, played, is_kept=is_kept)
         fill_state, order_states = 0, played.order_rows[:0, at.O_STATE]
         if self._has_digests:
@@ -198,7 +212,7 @@ class GridWorker:
         self._waiting.append(_Played(column, axis, played.stamps, fill_state, order_states))
 
     def _play_market(
-        self, request: KernelRequest, axis: GridAxis, setup: KernelSetup
+        self, request: KernelRequest, axis: GridAxis, setup: KernelSetup, look: Callable[[], None]
     ) -> _Tables | None:
         """Run *request* on the small kernel; None if it needs the whole ones."""
         if not is_market_only(request, setup):
@@ -213,10 +227,16 @@ class GridWorker:
         self._fit(steps)
         e, cash, exposed = self._equity[len(self._waiting)], self._cash, self._exposed
         waiting = np.zeros((2, 1), dtype=np.int64)
-        run_market(
-            q, s, orders, fills, waiting, inputs.bars, inputs.decisions, e, cash, exposed, steps, 1
-        )
-        self._used = (int(q[at.A_ORDERS]), int(q[at.A_FILLS]))
+        bars, decisions = inputs.bars, inputs.decisions
+        for stop in (*range(SLICE, steps, SLICE), steps):
+            last = int(stop == steps)
+            run_market(
+                q, s, orders, fills, waiting, bars, decisions, e, cash, exposed, stop, last
+            )  # fmt: skip
+            self._used = (int(q[at.A_ORDERS]), int(q[at.A_FILLS]))
+            if last or q[at.A_STATUS] != at.STATUS_RUNNING:
+                break
+            look()
         if q[at.A_STATUS] == at.STATUS_OVERFLOW:
             raise LedgerOverflowError("a position or the cash came near 2**62 (UNIT-7)")
         if q[at.A_STATUS] == at.STATUS_WHOLE:
@@ -235,8 +255,14 @@ class GridWorker:
             final_equity_atoms=int(q[at.A_EQUITY]),
         )
 
-    def _play_whole(self, request: KernelRequest, axis: GridAxis, setup: KernelSetup) -> _Tables:
-        run = run_compiled(request, setup=setup)
+    def _play_whole(
+        self, request: KernelRequest, axis: GridAxis, setup: KernelSetup, look: Callable[[], None]
+    ) -> _Tables:
+        def watch(*_: int) -> bool:
+            look()
+            return True
+
+        run = run_compiled(request, watch, setup=setup)
         samples = len(run.stamps)
         stamps = axis.single[:samples] if request.is_single else read_only(run.stamps)
         fills = run.fills

@@ -31,7 +31,7 @@ def save_bar_cache(bars: BarColumns, folder: pathlib.Path) -> None:
     (folder / INDEX_FILE).unlink(missing_ok=True)
     names = [
         name
-        for name in (*INTEGER_COLUMNS, *FLAG_COLUMNS, *OPTIONAL_COLUMNS)
+        for name in (*INTEGER_COLUMNS, *FLAG_COLUMNS, *OPTIONAL_COLUMNS, "is_closed")
         if getattr(bars, name) is not None
     ]
     for name in names:

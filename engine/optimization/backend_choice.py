@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from engine.flow.errors import ConfigurationError
@@ -33,15 +34,20 @@ def chosen_parallelism(config: OptimizationConfig, refusals: Sequence[str]) -> P
     """Return where the trials of *config* run; ``auto`` is decided here (MODE-1).
 
     Compiled passes, if nothing is said against them in *refusals*; else threads, if this Python
-    runs them at the same time; else processes. Only processes can keep limits of time and memory.
+    runs them at the same time; else processes. Only processes can keep limits of time and memory;
+    with such limits the passes run in processes too.
     """
     if config.parallelism is not Parallelism.AUTO:
         return config.parallelism
-    if config.timeout_s is not None or config.memory_limit_per_container is not None:
-        return Parallelism.PROCESS
     if not refusals:
         return Parallelism.KERNEL
-    return Parallelism.PROCESS if has_one_thread_at_a_time() else Parallelism.THREAD
+    is_thread = not has_limits(config) and not has_one_thread_at_a_time()
+    return Parallelism.THREAD if is_thread else Parallelism.PROCESS
+
+
+def has_limits(config: OptimizationConfig) -> bool:
+    """Return whether a trial may be ended because of its time or memory."""
+    return config.timeout_s is not None or config.memory_limit_per_container is not None
 
 
 def has_one_thread_at_a_time() -> bool:
@@ -57,7 +63,8 @@ def check_memory(config: OptimizationConfig) -> None:
         ConfigurationError: the workers' limits add up to more than four fifths of the memory.
     """
     limit = config.memory_limit_per_container
-    if limit is None or config.parallelism is not Parallelism.PROCESS:
+    in_processes = config.parallelism in (Parallelism.PROCESS, Parallelism.KERNEL)
+    if limit is None or not in_processes:
         return
     import psutil
 
@@ -83,7 +90,7 @@ def open_backend(
             return SerialBackend(task, monotonic_ns=monotonic_ns)
         case Parallelism.THREAD:
             return ThreadBackend(task, workers=worker_count(config), monotonic_ns=monotonic_ns)
-        case Parallelism.KERNEL:
+        case Parallelism.KERNEL if not has_limits(config):
             return KernelBackend(task, threads=worker_count(config), monotonic_ns=monotonic_ns)
         case Parallelism.DISTRIBUTED:
             from engine.optimization.dask_backend import DaskBackend
@@ -92,8 +99,10 @@ def open_backend(
         case _:
             from engine.optimization.process_backend import ProcessBackend
 
+            # A pass on a thread cannot be ended by force: with limits it gets a process.
+            is_together = config.parallelism is Parallelism.KERNEL
             return ProcessBackend(
-                task,
+                replace(task, is_together=is_together),
                 workers=worker_count(config),
                 memory_limit=config.memory_limit_per_container,
                 max_tasks=config.max_tasks_per_worker,

@@ -28,13 +28,14 @@ from engine.optimization.trial_runner import (
     Alone,
     IsCancelled,
     StudyTask,
+    TooLong,
     Trial,
     TrialCancelledError,
     TrialOutcome,
     TrialPrunedError,
     never,
 )
-from engine.optimization.trials import StudyIdentity
+from engine.optimization.trials import StudyIdentity, parameters_of
 
 if TYPE_CHECKING:
     from engine.backtest.grid_column import GridColumn
@@ -99,17 +100,25 @@ class BacktestTrials:
         settings = task.settings
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         places = [Path(place) for place in settings["bars"]]
+        fine = [None if place is None else Path(place) for place in settings.get("finer_bars", ())]
         if BARS in task.attachments:
             self._folder = tempfile.TemporaryDirectory(prefix="quarterdeck-bars-")
-            places = _unpacked(task.attachments[BARS], Path(self._folder.name), places)
+            folder = Path(self._folder.name)
+            _unpack(task.attachments[BARS], folder)
+            places = [folder / place.name for place in places]
+            fine = [None if place is None else folder / place.name for place in fine]
         bars = tuple(load_bar_cache(place) for place in places)
+        execution = tuple(None if place is None else load_bar_cache(place) for place in fine)
         config = BacktestConfig.model_validate(settings["backtest"])
-        data = MarketData(bars, settings["report"])
-        self._base = BaseRun(config, Path(settings["base_dir"]), data)
+        data = MarketData(bars, settings["report"], execution)
+        example = parameters_of(settings.get("example", {}))
+        self._base = BaseRun(config, Path(settings["base_dir"]), data, example)
         self._seed_per_trial = bool(settings["seed_per_trial"])
         self._cut_ns: int | None = settings["cut_ns"]
         self._deepest: float | None = settings.get("deepest")
         self._clock = SystemClock()
+        self._timeout_s = task.timeout_s
+        self._is_together = task.is_together
         # With a seed of its own each trial has another configuration.
         size = 0 if self._seed_per_trial else int(settings.get("pool_size", 0))
         self._pools = TrialPools(size)
@@ -184,13 +193,17 @@ class BacktestTrials:
 
     def run_together(
         self, trials: Sequence[Trial], *, workers: int, is_cancelled: IsCancelled
-    ) -> Sequence[TrialOutcome | Alone]:
+    ) -> Sequence[TrialOutcome | Alone | TooLong]:
         """Run *trials* in one compiled pass; those that it cannot do say why."""
         if self._grid is None:
             from engine.optimization.grid_trials import GridTrials
 
             self._grid = GridTrials(
-                self._base, workers=workers, seed_of=self._seed_of, outcome_of=self._of_column
+                self._base,
+                workers=workers,
+                seed_of=self._seed_of,
+                outcome_of=self._of_column,
+                timeout_s=self._timeout_s,
             )
         return self._grid.run(trials, is_cancelled=is_cancelled)
 
@@ -212,6 +225,12 @@ class BacktestTrials:
     def source_hash(self) -> str:
         """Return the SHA-256 of the source of the strategy, as this worker has it."""
         return self._base.source_hash()
+
+    def prepare(self) -> None:
+        """Load code, kernels and bars."""
+        from engine.optimization.warm_up import warm_up
+
+        warm_up(self._base, is_together=self._is_together)
 
     def close(self) -> None:
         """Tear down the containers that are ready, remove the bars that came as bytes."""
@@ -236,7 +255,6 @@ def _outcome(metrics: Metrics, final_equity: Decimal, fingerprint: str) -> Trial
     return TrialOutcome({**metrics.to_json(), "final_equity": str(final_equity)}, fingerprint)
 
 
-def _unpacked(packed: bytes, folder: Path, places: Sequence[Path]) -> list[Path]:
+def _unpack(packed: bytes, folder: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(folder, filter="data")
-    return [folder / place.name for place in places]

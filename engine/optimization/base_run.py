@@ -6,7 +6,7 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from engine.optimization.constraint import ParameterValue
 from engine.optimization.trial_runner import (
     StudyTask,
 )
-from engine.optimization.trials import StudyIdentity
+from engine.optimization.trials import StudyIdentity, plain_parameters
 from engine.optimization.windows import Span
 
 RUNNER = "engine.optimization.backtest_trials:BacktestTrials"
@@ -31,11 +31,16 @@ BARS = "bars.tar"
 
 @dataclass(frozen=True, slots=True)
 class BaseRun:
-    """A backtest that is to be varied, with its bars."""
+    """A backtest that is to be varied, with its bars.
+
+    ``example`` is a combination that the strategy can be made with: its own parameters may lack
+    those that are varied.
+    """
 
     config: BacktestConfig
     base_dir: Path
     data: MarketData
+    example: Mapping[str, ParameterValue] = field(default_factory=dict)
 
     def with_parameters(
         self, parameters: Mapping[str, ParameterValue], *, seed: int | None = None
@@ -82,7 +87,8 @@ class BaseRun:
                 "base.data: windows need one symbol; leave out_of_sample and walk_forward away"
             )
         columns = tuple(one.slice(0, window.stop) for one in self.data.columns)
-        data = MarketData(columns, self.data.report)
+        # Finer bars that are matched end with the last bar of the window by themselves.
+        data = MarketData(columns, self.data.report, self.data.execution)
         config = config.model_copy(update={"close_positions_at_end": True})
         if window.start == 0:
             return RunRequest(config, self.base_dir, data)
@@ -113,7 +119,8 @@ class BaseRun:
 
     def source_hash(self) -> str:
         """Return the SHA-256 of the source of the strategy."""
-        strategies = make_strategies(RunRequest(self.config, self.base_dir, self.data))
+        config = self.with_parameters(self.example) if self.example else self.config
+        strategies = make_strategies(RunRequest(config, self.base_dir, self.data))
         return source_hash([seated.strategy for seated in strategies])
 
     def identity(self) -> StudyIdentity:
@@ -143,18 +150,27 @@ class BaseRun:
             place = folder / f"bars-{number}"
             save_bar_cache(bars, place)
             places.append(place)
+        fine: list[Path | None] = []
+        for number, bars_within in enumerate(self.data.execution):
+            place = folder / f"finer-bars-{number}"
+            fine.append(None if bars_within is None else place)
+            if bars_within is not None:
+                save_bar_cache(bars_within, place)
         settings = {
             "backtest": effective_config(self.config),
             "base_dir": str(self.base_dir.resolve()),
             "bars": [str(place.resolve()) for place in places],
+            "finer_bars": [None if place is None else str(place.resolve()) for place in fine],
             "report": dict(self.data.report),
             "seed_per_trial": seed_per_trial,
             "cut_ns": cut_ns,
             "pool_size": pool_size,
             "deepest": deepest,
             "source_hash": self.source_hash(),
+            "example": plain_parameters(self.example),
         }
-        attachments = {BARS: _packed(places)} if is_remote else {}
+        files = [*places, *(place for place in fine if place is not None)]
+        attachments = {BARS: _packed(files)} if is_remote else {}
         return StudyTask(RUNNER, self.identity(), settings, attachments, timeout_s)
 
 

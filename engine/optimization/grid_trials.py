@@ -8,6 +8,7 @@ from typing import Final
 
 from engine.backtest.assembly import RunRequest, data_handler_of, make_strategies
 from engine.backtest.column_memo import IndicatorMemo
+from engine.backtest.column_watch import ColumnTooLongError
 from engine.backtest.grid import GridRunner
 from engine.backtest.grid_column import GridColumn, GridRequest
 from engine.backtest.metrics import Metrics, MetricSettings, metrics_of
@@ -15,8 +16,9 @@ from engine.backtest.outcome import metric_settings
 from engine.backtest.planner import PlannedStrategy, Window, plan_column, standing_refusals
 from engine.flow.errors import EngineError
 from engine.model.bar_columns import BarColumns
+from engine.model.clock import SECOND_NS
 from engine.optimization.base_run import BaseRun
-from engine.optimization.trial_runner import Alone, IsCancelled, Trial, TrialOutcome
+from engine.optimization.trial_runner import Alone, IsCancelled, TooLong, Trial, TrialOutcome
 from engine.optimization.windows import Span
 from engine.strategies.catalogue import strategy_types
 
@@ -50,6 +52,7 @@ class GridTrials:
         workers: threads.
         seed_of: the seed of a trial, None for that of the base.
         outcome_of: what is kept of a column; called on the threads.
+        timeout_s: longest time of a trial, None for any.
     """
 
     def __init__(
@@ -59,7 +62,9 @@ class GridTrials:
         workers: int,
         seed_of: Callable[[Trial], int | None],
         outcome_of: OutcomeOf,
+        timeout_s: float | None = None,
     ) -> None:
+        self._limit_ns = None if timeout_s is None else int(timeout_s * SECOND_NS)
         self._base = base
         self._seed_of = seed_of
         self._outcome_of = outcome_of
@@ -69,8 +74,8 @@ class GridTrials:
 
     def run(
         self, trials: Sequence[Trial], *, is_cancelled: IsCancelled
-    ) -> list[TrialOutcome | Alone]:
-        """Return the outcome of each trial, or why it must be run alone."""
+    ) -> list[TrialOutcome | Alone | TooLong]:
+        """Return the outcome of each trial, or why it has none or must be run alone."""
         plans = [self._plan(trial) for trial in trials]
         if all(plan.refusals for plan in plans):
             return [Alone("; ".join(plan.refusals)) for plan in plans]
@@ -99,6 +104,7 @@ class GridTrials:
                 matching=account.trade_matching,
                 has_fingerprints=True,
                 has_digests=False,
+                limit_ns=self._limit_ns,
             )
         return self._runner
 
@@ -161,9 +167,11 @@ class GridTrials:
         ]
 
 
-def _outcome(found: TrialOutcome | Alone | Exception | None) -> TrialOutcome | Alone:
+def _outcome(found: TrialOutcome | Alone | Exception | None) -> TrialOutcome | Alone | TooLong:
     if found is None:
         return _CANCELLED
+    if isinstance(found, ColumnTooLongError):
+        return TooLong()
     if isinstance(found, Exception):
         # Whatever went wrong, the trial alone says it in its own words.
         return Alone(str(found) or type(found).__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +33,7 @@ from engine.optimization.config import (
     RandomMethod,
     WalkForwardMethod,
 )
+from engine.optimization.constraint import ParameterValue
 from engine.optimization.honesty import Honesty, luck_of, monte_carlo_of, overfitting_of
 from engine.optimization.journal import TrialJournal
 from engine.optimization.objective import Objective, is_function, number
@@ -43,7 +44,7 @@ from engine.optimization.sample_split import IN_SAMPLE, OUT_OF_SAMPLE, SPLIT_MET
 from engine.optimization.search import HalvingSearch, ListSearch, Search, random_indices
 from engine.optimization.space import ParameterSpace
 from engine.optimization.study_result import Judgement, StudyResult
-from engine.optimization.trial_runner import StudyTask, Trial
+from engine.optimization.trial_runner import StudyTask, Trial, TrialCancelledError
 from engine.optimization.trials import StudyIdentity, TrialError, TrialRecord, TrialStatus
 from engine.optimization.walk_forward import FoldResult, metric, training_span
 from engine.optimization.windows import Fold, Span, parse_walk_forward
@@ -103,6 +104,7 @@ class Study:
         self._window: Span | None = None
         self._raised: dict[str, str] = {}
         self._decision = ""
+        self._second = ""
         self.collector = OptimizationResultsCollector(self.space, self._objectives[0])
         """The table, filled while the study runs; to be read from other threads with care."""
 
@@ -132,6 +134,7 @@ class Study:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="quarterdeck-")))
             is_remote = self._config.parallelism is Parallelism.DISTRIBUTED
             config = self._config
+            self._base = replace(self._base, example=self._example())
             task = self._base.task(
                 folder,
                 seed_per_trial=config.seed_per_trial,
@@ -141,7 +144,6 @@ class Study:
                 deepest=self._deepest,
                 timeout_s=None if config.timeout_s is None else float(config.timeout_s),
             )
-            self._check_parameters()
             self._config = self._decided()
             journal = None
             if self._journal_path is not None:
@@ -305,9 +307,16 @@ class Study:
         best = self.collector.best
         if best is None or self._cancelled.is_set():
             return Honesty()
-        result = local.result(
-            Trial(best.index, best.parameters, self._window), is_cancelled=lambda: False
-        )
+        try:
+            result = local.result(
+                Trial(best.index, best.parameters, self._window),
+                is_cancelled=self._cancelled.is_set,
+            )
+        except TrialCancelledError:
+            return Honesty()
+        except Exception as error:  # noqa: BLE001 (boundary: a strategy runs here)
+            self._second = f"{type(error).__name__}: {error}"
+            return Honesty(reproduced=False, overfitting=overfitting_of(self.collector.records))
         bar_ns = min(one.duration_ns for one in self._base.data.columns)
         trials = self.collector.records
         return Honesty(
@@ -382,26 +391,35 @@ class Study:
             self._decision += f", not kernel: {'; '.join(refusals)}"
         return self._config.model_copy(update={"parallelism": chosen})
 
-    def _check_parameters(self) -> None:
-        """Refuse parameters that the strategy does not have, before anything is run.
+    def _example(self) -> Mapping[str, ParameterValue]:
+        """Return the first combination that the strategy takes, before anything is run.
 
         A combination that it cannot take is only a failed trial, unless all of them are.
+
+        Raises:
+            ConfigurationError: it takes none, for example because it has no such parameter.
         """
         step = max(1, len(self.space) // _CHECKED)
         first: ConfigurationError | None = None
         for index in range(0, len(self.space), step):
+            values = self.space.at(index)
             try:
-                self._base.check(self.space.at(index))
+                self._base.check(values)
             except ConfigurationError as error:
                 first = first or error
             else:
-                return
-        if first is not None:
-            raise ConfigurationError(f"space: {first.message}", cause=first)
+                return values
+        text = "is empty" if first is None else first.message
+        raise ConfigurationError(f"space: {text}", cause=first)
 
     def _notes(self, honesty: Honesty) -> list[str]:
         notes = [f"{len(self.collector)} trials were compared: the best of many is partly luck"]
-        if honesty.reproduced is False:
+        if self._second:
+            notes.append(
+                f"the best trial alone raised {self._second}; it gave a result before, do not "
+                "trust this table"
+            )
+        elif honesty.reproduced is False:
             notes.append(
                 "the best trial alone gave ANOTHER fingerprint: its strategy is not deterministic, "
                 "do not trust this table"
@@ -418,6 +436,7 @@ class Study:
                 "threads take turns in this Python: processes are faster unless the strategy runs "
                 "compiled"
             )
+        notes += self._unkept_limits()
         notes += [
             f"objective {name} raised, first in {text}" for name, text in self._raised.items()
         ]
@@ -429,6 +448,22 @@ class Study:
         if self._config.out_of_sample is None and self._config.walk_forward is None:
             notes.append("nothing was judged out of sample")
         return notes
+
+    def _unkept_limits(self) -> Iterator[str]:
+        """Yield which limits cannot be kept where the trials share this process."""
+        config = self._config
+        if config.parallelism not in (Parallelism.SERIAL, Parallelism.THREAD):
+            return
+        if config.memory_limit_per_container is not None:
+            yield (
+                "memory_limit_per_container was not watched: serial and thread trials share this "
+                "process; process and kernel keep it"
+            )
+        if config.timeout_s is not None:
+            yield (
+                "timeout_s ends serial and thread trials at their next bar; one that never gets "
+                "there is ended by process and kernel only"
+            )
 
     def _journal(self, path: Path, identity: StudyIdentity) -> TrialJournal:
         config = self._config.model_dump(

@@ -60,6 +60,11 @@ class Alone:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """A trial that was ended in a compiled pass because it took longer than `timeout_s`."""
+
+
 class TrialRunner(Protocol):
     """Runs trials of one study, one after another; made once in each worker."""
 
@@ -74,12 +79,16 @@ class TrialRunner(Protocol):
 
     def run_together(
         self, trials: Sequence[Trial], *, workers: int, is_cancelled: IsCancelled
-    ) -> Sequence[TrialOutcome | Alone] | None:
+    ) -> Sequence[TrialOutcome | Alone | TooLong] | None:
         """Run *trials* in one compiled pass on *workers* threads.
 
         An entry says that its trial must be run alone, or was not reached before the cancellation.
         None if this study cannot be run so.
         """
+        ...
+
+    def prepare(self) -> None:
+        """Load what every trial needs, so that no trial's limits of time and memory pay for it."""
         ...
 
     def close(self) -> None:
@@ -93,7 +102,8 @@ class StudyTask:
 
     ``runner`` is ``module:name`` of a callable of this package that makes a `TrialRunner` of this
     task. ``attachments`` are files that a worker on another machine cannot read. ``timeout_s`` is
-    the longest time of a trial.
+    the longest time of a trial. ``is_together``: a worker process runs its batches in compiled
+    passes.
     """
 
     runner: str
@@ -101,6 +111,7 @@ class StudyTask:
     settings: Mapping[str, Any] = field(default_factory=dict)
     attachments: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     timeout_s: float | None = None
+    is_together: bool = False
 
     def make_runner(self) -> TrialRunner:
         """Return a new runner.
@@ -149,11 +160,26 @@ class TrialLoop:
         together = sum(isinstance(one, TrialOutcome) for one in found)
         each_s = (self.monotonic_ns() - started_ns) / SECOND_NS / max(1, together)
         return [
-            self._alone(trial, one, is_cancelled)
-            if isinstance(one, Alone)
-            else self._record(trial, TrialStatus.DONE, each_s, outcome=one)
+            self._of_pass(trial, one, each_s, is_cancelled)
             for trial, one in zip(trials, found, strict=True)
         ]
+
+    def _of_pass(
+        self,
+        trial: Trial,
+        found: TrialOutcome | Alone | TooLong,
+        each_s: float,
+        is_cancelled: IsCancelled,
+    ) -> TrialRecord:
+        match found:
+            case Alone():
+                return self._alone(trial, found, is_cancelled)
+            case TooLong():
+                error = timeout_error(self.timeout_s)
+                spent_s = self.timeout_s or 0.0
+                return self._record(trial, TrialStatus.TIMEOUT, spent_s, error=error)
+            case _:
+                return self._record(trial, TrialStatus.DONE, each_s, outcome=found)
 
     def _alone(self, trial: Trial, why: Alone, is_cancelled: IsCancelled) -> TrialRecord:
         record = self._run(trial, is_cancelled)

@@ -12,6 +12,7 @@ import signal
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import psutil
@@ -35,6 +36,10 @@ _ADDRESS_SPACE_FACTOR: Final = 4
 """Address space is reserved far more freely than memory is used."""
 
 
+_CLEAR_PEAK: Final = Path("/proc/self/clear_refs")
+_STATUS: Final = Path("/proc/self/status")
+
+
 @dataclass(slots=True)
 class _Worker:
     """``failure`` is why there is no loop."""
@@ -42,6 +47,7 @@ class _Worker:
     loop: TrialLoop | None = None
     watch: _MemoryWatch | None = None
     failure: Exception | None = None
+    is_together: bool = False
 
 
 _state: list[_Worker] = []
@@ -50,15 +56,20 @@ _state: list[_Worker] = []
 def start_worker(task: StudyTask, memory_limit: int | None) -> None:
     """Make this process's runner; *memory_limit* is in bytes that a batch may take.
 
-    It is made before the first batch comes, so that the time of no trial pays for it.
+    It is made before the first batch comes, so that no trial pays for it with its time or memory.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl+c is the parent's to handle
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
     worker = _Worker()
     try:
         runner = task.make_runner()
+        if memory_limit is not None or task.timeout_s is not None:
+            runner.prepare()
+        # Whoever is alone in this process is ended with it; in a pass the others shall go on.
+        timeout_s = task.timeout_s if task.is_together else None
         name = f"p{os.getpid()}"
-        worker.loop = TrialLoop(runner, task.identity, name, SystemClock().monotonic_ns)
+        worker.loop = TrialLoop(runner, task.identity, name, SystemClock().monotonic_ns, timeout_s)
+        worker.is_together = task.is_together
         if memory_limit is not None:
             worker.watch = _MemoryWatch(memory_limit)
     except Exception as error:  # noqa: BLE001 (boundary: told by the first batch, in its rows)
@@ -75,10 +86,11 @@ def run_batch(trials: Sequence[Trial]) -> list[TrialRecord]:
     (worker,) = _state
     if worker.loop is None:
         raise worker.failure or RuntimeError("this process was not started as a worker")
+    run = worker.loop.run_together if worker.is_together else worker.loop.run
     if worker.watch is None:
-        return worker.loop.run(trials, never)
+        return run(trials, never)
     with worker.watch:
-        return worker.loop.run(trials, never)
+        return run(trials, never)
 
 
 def _end_with_parent() -> None:
@@ -102,7 +114,7 @@ class _MemoryWatch:
         memory = self._process.memory_info()
         self._recycle_above = int(_BASELINE_FACTOR * memory.rss) + limit
         self._most = memory.rss + limit
-        self._is_running = False
+        self._is_running = self._has_peak = False
         growth = self._recycle_above - memory.rss
         _limit_address_space(memory.vms + growth + _ADDRESS_SPACE_FACTOR * limit)
         threading.Thread(target=self._watch, name="memory", daemon=True).start()
@@ -112,16 +124,38 @@ class _MemoryWatch:
         if rss > self._recycle_above:
             os._exit(RECYCLE_EXIT_CODE)
         self._most = rss + self._limit
+        self._has_peak = _forget_peak()
         self._is_running = True
 
     def __exit__(self, *_: object) -> None:
         self._is_running = False
+        # What was taken and given back between two samples counts too.
+        if self._has_peak and _peak_bytes() > self._most:
+            os._exit(OOM_EXIT_CODE)
 
     def _watch(self) -> None:
         pause = threading.Event()
         while not pause.wait(_SAMPLE_S):
             if self._is_running and self._process.memory_info().rss > self._most:
                 os._exit(OOM_EXIT_CODE)
+
+
+def _forget_peak() -> bool:
+    """Let the highest memory of this process begin anew; return whether the system can."""
+    try:
+        _CLEAR_PEAK.write_text("5", encoding="ascii")
+    except OSError:  # not on every system
+        return False
+    return True
+
+
+def _peak_bytes() -> int:
+    """Return the most memory that this process held since `_forget_peak`, 0 if unknown."""
+    for line in _STATUS.read_text(encoding="ascii", errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        if name == "VmHWM":
+            return int(value.split()[0]) * 1024
+    return 0
 
 
 def _limit_address_space(size: int) -> None:

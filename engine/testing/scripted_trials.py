@@ -59,6 +59,9 @@ class ScriptedTrials:
             Alone("it acts") if trial.parameters.get("act") else _outcome(trial) for trial in trials
         ]
 
+    def prepare(self) -> None:
+        """Have nothing to load."""
+
     def close(self) -> None:
         """Have nothing to give back."""
 

@@ -32,6 +32,28 @@ def test_a_trial_equals_a_plain_backtest(write: Write) -> None:
     assert result.best_reproduced is True
 
 
+HOURS: dict[str, Any] = {
+    "symbol": "EURUSD",
+    "path": str(SAMPLES / "data/eurusd-1h.csv"),
+    "bar": "1h",
+}
+FINE = {name: HOURS[name] for name in ("path", "bar")}
+DATA: dict[str, dict[str, Any]] = {
+    "finer bars": HOURS | {"resample": "4h", "execution_bars": FINE},
+    "closed bars": HOURS | {"session": {"opens": "08:00", "closes": "17:00", "days": [0, 1, 2]}},
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_a_trial_has_all_of_the_data_that_a_plain_backtest_has(write: Write, name: str) -> None:
+    data = [DATA[name]]
+    result = run(write(base=BASE | {"data": data}, space={"fast": [5], "slow": [40]}))
+    strategy = {"class": "sma_cross", "params": {"fast": 5, "slow": 40}}
+    plain = BASE | {"components": BASE["components"] | {"strategy": strategy}, "data": data}
+    alone = BacktestCoordinator().run_backtest(plain)
+    assert result.collector.records[0].fingerprint == alone.fingerprint
+
+
 @pytest.mark.parametrize("parallelism", ["thread", "process", "kernel"])
 def test_the_table_is_the_same_wherever_it_is_computed(write: Write, parallelism: str) -> None:
     serial = run(write(out_of_sample=None))
@@ -217,12 +239,54 @@ def test_the_report_says_how_far_to_believe_the_best(write: Write) -> None:
     assert [name for name, _ in plain["marginals"].items()] == ["fast", "slow"]
 
 
+MOODY = """
+from engine.strategies.signals import Signal, SignalKind
+from engine.strategies.strategy import Strategy
+
+RUNS = []
+
+
+class Moody(Strategy):
+    def __init__(self, level):
+        super().__init__()
+        self._level = level
+
+    def on_start(self):
+        RUNS.append(self._level)
+
+    def on_bar(self, bar):
+        if len(RUNS) > 2:
+            raise ValueError("in another mood")
+        index = self.ctx.bar_index()
+        if index % self._level == 0:
+            value = 1 if index % (2 * self._level) else 0
+            self.ctx.signal(Signal(self.ctx.market, SignalKind.DIRECTION, value))
+"""
+
+
+def test_a_best_trial_that_raises_when_it_is_run_again_is_told(
+    write: Write, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "moody.py").write_text(MOODY)
+    components = BASE["components"] | {"strategy": {"class": "moody.Moody", "params": {}}}
+    base = BASE | {"components": components, "allow_imports": ["moody"]}
+    result = run(write(base=base, space={"level": [5, 20]}, timeout_s=60))
+    assert result.collector.counts()[TrialStatus.DONE] == 2
+    assert result.best_reproduced is False
+    assert any("in another mood" in note and "do not trust" in note for note in result.notes)
+    assert any(note.startswith("timeout_s ends serial") for note in result.notes)
+
+
 def test_auto_takes_what_is_fastest_and_says_so(write: Write) -> None:
     compiled = run(write(parallelism="auto"))
     assert compiled.manifest["parallelism"] == "kernel"
     assert "parallelism auto: kernel" in compiled.notes
     limited = run(write(parallelism="auto", timeout_s=60, max_workers=1))
-    assert limited.manifest["parallelism"] == "process"
+    assert limited.manifest["parallelism"] == "kernel"
+    assert {record.worker[0] for record in limited.collector.records} == {"p"}
+    base = BASE | {"engine": "events"}
+    slow = run(write(base=base, parallelism="auto", memory_limit_per_container="300MB"))
+    assert slow.manifest["parallelism"] == "process"
     assert compiled.collector.table_hash() == limited.collector.table_hash()
 
 

@@ -181,3 +181,82 @@ def test_a_study_that_is_cancelled_keeps_what_was_done(write: Write) -> None:
     assert counts[TrialStatus.DONE] > 0
     assert counts[TrialStatus.CANCELLED] > 0
     assert sum(counts.values()) == 600
+
+
+# --- limits of a compiled pass -----------------------------------------------------------------
+
+OWN = """
+import time
+import numpy as np
+from engine.strategies.signal_codes import KindCode
+from engine.strategies.signal_table import signal_table
+from engine.strategies.strategy import Strategy
+
+
+class Greedy(Strategy):
+    \"\"\"Takes memory or time when it makes its signals, and gives the memory back.\"\"\"
+
+    def __init__(self, megabytes=0, sleeps=0):
+        self._megabytes, self._sleeps = int(megabytes), float(sleeps)
+
+    def on_bar(self, bar):
+        raise RuntimeError("only signals() is for this test")
+
+    def signals(self, bars, *, start=0):
+        taken = np.ones(self._megabytes * 125_000)
+        del taken
+        end = time.monotonic() + self._sleeps
+        while time.monotonic() < end:
+            pass
+        return signal_table({"bar": [start + 1], "kind": [KindCode.DIRECTION], "value": [1]})
+"""
+
+
+@pytest.mark.parametrize("backend", ["kernel", "process"])
+def test_limits_hold_for_compiled_trials_and_are_not_paid_for_by_what_all_share(
+    write: Write, backend: str
+) -> None:
+    # The kernels' compiler alone takes ten times this memory: it is loaded before the first trial.
+    base = based("sma_cross", engine="compiled")
+    free = run(write(base=base, parallelism="kernel"))
+    bound = run(
+        write(
+            base=base,
+            parallelism=backend,
+            max_workers=1,
+            timeout_s="5",
+            memory_limit_per_container="10MB",
+        )
+    )
+    assert bound.collector.table_hash() == free.collector.table_hash()
+    assert bound.collector.counts()[TrialStatus.DONE] == 4
+
+
+def test_a_trial_of_a_pass_that_takes_too_much_ends_and_the_others_go_on(
+    write: Write, tmp_path: pathlib.Path
+) -> None:
+    (tmp_path / "greedy.py").write_text(OWN)
+    base = based("greedy.Greedy", engine="compiled") | {"allow_imports": ["greedy"]}
+    study = {
+        "base": base,
+        "space": {"megabytes": [0, 200, 1]},
+        "parallelism": "kernel",
+        "max_workers": 1,
+        "out_of_sample": None,
+    }
+    memory = run(write(**study, memory_limit_per_container="100MB"))
+    assert [record.status for record in memory.collector.records] == [
+        TrialStatus.DONE,
+        TrialStatus.OOM,
+        TrialStatus.DONE,
+    ]
+    study["space"] = {"sleeps": [0, "60", "0.001"]}
+    time = run(write(**study, timeout_s="1"))
+    assert [record.status for record in time.collector.records] == [
+        TrialStatus.DONE,
+        TrialStatus.TIMEOUT,
+        TrialStatus.DONE,
+    ]
+    error = time.collector.records[1].error
+    assert error is not None
+    assert error.message == "longer than timeout_s: 1 s"
