@@ -161,13 +161,11 @@ def _write(
 def make_report(result: BacktestResult, files: tuple[str, ...] = ()) -> BacktestReport:
     """Return *result* as plain values."""
     from engine.backtest.results import ResultStatus
-    from engine.backtest.sampling import min_max_buckets
 
-    stamps = result.equity["ts"]
-    curves = [
-        min_max_buckets(stamps, values, CURVE_POINTS // 2)
-        for values in (result.equity_curve, result.drawdown)
-    ]
+    curves = (
+        result.equity_sample(CURVE_POINTS // 2),
+        result.drawdown_sample(CURVE_POINTS // 2),
+    )
     equity, drawdown = (
         tuple(zip(ts.tolist(), values.tolist(), strict=True)) for ts, values in curves
     )

@@ -92,7 +92,8 @@ class BarRun:
         self._has_strict_grid = has_strict_grid
         self._fills_this_close = fills_this_close
         self._symbols: Sequence[int] = reader(timeline.symbol)
-        self._bars: Sequence[int] = reader(timeline.bar)
+        bars = timeline.bars
+        self._bars: Sequence[int] = bars if isinstance(bars, range) else reader(bars)
         self._timeline = timeline
         self._tags = TagIndex()
         self._position = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.model.bar_columns import BarColumns, FloatArray, IntArray
+from engine.model.bar_columns import BarColumns, FloatArray, IntArray, picked
 
 
 class BenchmarkPrices:
@@ -19,4 +19,6 @@ class BenchmarkPrices:
 
     def __getitem__(self, place: int | IntArray) -> FloatArray:
         """Return the prices at *place*, the same bits as those of the whole column."""
-        return np.multiply(self._ticks[place], self._tick, dtype=np.float64)
+        ticks = self._ticks[place] if isinstance(place, int) else picked(self._ticks, place)
+        prices: FloatArray = np.multiply(ticks, self._tick, dtype=np.float64)
+        return prices

@@ -6,6 +6,7 @@ bars, so that a run can be cancelled and watched, and grow their tables between 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -22,7 +23,8 @@ from engine.backtest.kernel_inputs import (
     is_market_only,
     kernel_inputs,
 )
-from engine.model.bar_columns import IntArray
+from engine.markets.mapped_columns import column_like, table_like
+from engine.model.bar_columns import IntArray, blocks, release_pages
 from engine.model.orders import OrderStatus
 from engine.model.run_tables import EQUITY_DTYPE, FILL_DTYPE, ORDER_DTYPE, Table
 
@@ -75,22 +77,23 @@ class CompiledRun:
     @property
     def equity(self) -> Table:
         """Return the samples as a table, a new one each time."""
-        samples = np.empty(len(self.stamps), dtype=EQUITY_DTYPE)
-        samples["ts"] = self.stamps
-        samples["equity_atoms"] = self.equity_atoms
-        self._write_cash(samples["cash_atoms"])
-        samples["exposed"] = self.exposed
+        samples = column_like(self.stamps, dtype=EQUITY_DTYPE)
+        columns = (samples, self.stamps, self.equity_atoms, self.cash_atoms, self.exposed)
+        for rows in blocks(len(samples), *columns, rows=_PIECE):
+            part = samples[rows]
+            part["ts"] = self.stamps[rows]
+            part["equity_atoms"] = self.equity_atoms[rows]
+            part["cash_atoms"] = self._cash(rows)
+            part["exposed"] = self.exposed[rows]
         return samples
 
-    def _write_cash(self, samples: IntArray) -> None:
+    def _cash(self, rows: slice) -> IntArray:
         if self.cash_steps is None:
-            samples[:] = self.cash_atoms
-            return
-        for start in range(0, len(samples), _PIECE):
-            stop = min(len(samples), start + _PIECE)
-            places = np.arange(start, stop)
-            last = np.searchsorted(self.cash_steps, places, side="right") - 1
-            samples[start:stop] = self.cash_atoms[last]
+            return self.cash_atoms[rows]
+        places = np.arange(rows.start, rows.stop)
+        last = np.searchsorted(self.cash_steps, places, side="right") - 1
+        found: IntArray = self.cash_atoms[last]
+        return found
 
     @property
     def orders(self) -> Table:
@@ -104,38 +107,44 @@ class CompiledRun:
     @property
     def rejections(self) -> dict[str, int]:
         """Return how many signals and orders were refused, by reason (ORD-7)."""
-        counts = dict(self.reasons)
-        for reason, count in self._endings(self.order_rows[:, at.O_STATE] == _REJECTED).items():
-            counts[reason] = counts.get(reason, 0) + count
+        counts = Counter(self.reasons)
+        for (state, reason), count in self._endings().items():
+            if state == _REJECTED:
+                counts[at.REASONS[reason]] += count
         return dict(sorted(counts.items()))
 
     @property
     def cancellations(self) -> dict[str, int]:
         """Return how many orders expired or were cancelled, by reason, but for the own wishes."""
-        states, reasons = self.order_rows[:, at.O_STATE], self.order_rows[:, at.O_REASON]
-        is_cut = (states > _FILLED) & (states != _REJECTED) & (reasons != at.USER)
-        return dict(sorted(self._endings(is_cut).items()))
+        counts: Counter[str] = Counter()
+        for (state, reason), count in self._endings().items():
+            if state > _FILLED and state != _REJECTED and reason != at.USER:
+                counts[at.REASONS[reason]] += count
+        return dict(sorted(counts.items()))
 
-    def _endings(self, chosen: NDArray[np.bool_]) -> dict[str, int]:
-        reasons = self.order_rows[chosen, at.O_REASON]
-        return {
-            at.REASONS[int(code)]: int(count)
-            for code, count in zip(*np.unique(reasons, return_counts=True), strict=True)
-        }
+    def _endings(self) -> Counter[tuple[int, int]]:
+        """Return how many orders there are by state and number of the reason."""
+        rows, counts = self.order_rows, Counter[tuple[int, int]]()
+        width = len(at.REASONS)
+        for some in blocks(len(rows), rows, rows=_PIECE):
+            codes = rows[some, at.O_STATE] * width + rows[some, at.O_REASON]
+            for code, count in zip(*np.unique(codes, return_counts=True), strict=True):
+                counts[divmod(int(code), width)] += int(count)
+        return counts
 
 
 class _Tables:
     """The tables that a run grows: orders, fills, lists of working orders, copies."""
 
-    def __init__(self, inputs: KernelInputs, *, zeroed: bool = False) -> None:
+    def __init__(self, inputs: KernelInputs) -> None:
         signals = len(inputs.decisions)
         symbols = len(inputs.symbols)
         burst = int(inputs.numbers[at.A_BURST])
-        make = np.zeros if zeroed else np.empty
+        close = inputs.bars[at.B_C]
         # One order for each signal and its exits: a run that needs more grows the tables.
         rows = signals + inputs.exits + 64 + 8 * burst + 4 * symbols
-        self.orders = make((rows, at.O_COUNT), dtype=np.int64)
-        self.fills = make((rows, at.X_COUNT), dtype=np.int64)
+        self.orders = table_like(close, (rows, at.O_COUNT))
+        self.fills = table_like(close, (rows, at.X_COUNT))
         width = max(64 + 5 * burst, inputs.groups)
         self.working = np.zeros((symbols + 1, width), dtype=np.int64)
         self.copies = np.zeros((512 + 8 * burst, _COPY_WIDTH), dtype=np.int64)
@@ -154,7 +163,7 @@ _COPY_WIDTH: Final = max(at.Q_COUNT, at.S_COUNT, at.O_COUNT + 1)
 
 
 def _doubled(table: NDArray[np.int64]) -> NDArray[np.int64]:
-    larger = np.empty((2 * table.shape[0], table.shape[1]), dtype=np.int64)
+    larger = table_like(table, (2 * table.shape[0], table.shape[1]))
     larger[: table.shape[0]] = table
     return larger
 
@@ -219,9 +228,9 @@ def _run_small(
 
     inputs = kernel_inputs(request, market_only=not brackets, brackets=brackets, setup=setup)
     q, s, steps = inputs.numbers, inputs.symbols, inputs.steps
-    tables = _Tables(inputs, zeroed=True)
-    equity, cash = np.empty(steps, dtype=np.int64), np.empty(0, dtype=np.int64)
-    exposed = np.zeros(steps, dtype=np.uint8)
+    tables = _Tables(inputs)
+    equity, exposed = _samples(inputs, steps)
+    cash = np.empty(0, dtype=np.int64)
     is_cancelled = False
     while q[at.A_STEP] < steps:
         stop = min(steps, int(q[at.A_STEP]) + slice_bars)
@@ -239,6 +248,7 @@ def _run_small(
             stop,
             int(stop == steps),
         )
+        release_pages(*inputs.bars, tables.orders, tables.fills, equity, exposed)
         _check(q)
         if q[at.A_STATUS] == at.STATUS_WHOLE:
             return None
@@ -268,8 +278,8 @@ def _run_whole(
     tables = _Tables(inputs)
     steps = inputs.steps
     samples = len(inputs.timeline_ts) if len(inputs.timeline) else steps
-    equity, cash = np.empty(samples, dtype=np.int64), np.empty(samples, dtype=np.int64)
-    exposed = np.zeros(samples, dtype=np.uint8)
+    equity, exposed = _samples(inputs, samples)
+    cash = column_like(equity)
     stop = 0
     is_cancelled = False
     while q[at.A_STEP] < steps and q[at.A_STATUS] != at.STATUS_BANKRUPT:
@@ -290,6 +300,7 @@ def _run_whole(
             exposed,
             stop,
         )
+        release_pages(*inputs.bars, tables.orders, tables.fills, equity, cash, exposed)
         _check(q)
         if q[at.A_STATUS] == at.STATUS_FULL:
             tables.grow()
@@ -315,6 +326,15 @@ def _run_whole(
         )
         _check(q)
     return _result(request, inputs, tables, equity, cash, exposed, is_cancelled=is_cancelled)
+
+
+def _samples(inputs: KernelInputs, count: int) -> tuple[IntArray, NDArray[np.uint8]]:
+    """Return where equity and exposure go: into files if the bars are in files."""
+    close = inputs.bars[at.B_C]
+    return (
+        column_like(close, dtype=np.dtype(np.int64), length=count),
+        column_like(close, dtype=np.dtype(np.uint8), length=count),
+    )
 
 
 def _instant_end(inputs: KernelInputs, step: int) -> int:
@@ -413,46 +433,54 @@ def _exposure(stamps: IntArray, fills: Table, request: KernelRequest) -> NDArray
     return np.cumsum(changes[:-1]) > 0
 
 
+_FILL_COLUMNS: Final = {
+    "ts": at.X_TS,
+    "bar": at.X_BAR,
+    "order_seq": at.X_ORDER,
+    "symbol": at.X_SYMBOL,
+    "side": at.X_SIDE,
+    "liquidity": at.X_LIQUIDITY,
+    "lots": at.X_LOTS,
+    "ticks": at.X_TICKS,
+    "fee_atoms": at.X_FEE,
+    "ambiguous": at.X_AMBIGUOUS,
+    "reason": at.X_REASON,
+}
+_ORDER_COLUMNS: Final = {
+    "symbol": at.O_SYMBOL,
+    "side": at.O_SIDE,
+    "type": at.O_KIND,
+    "tif": at.O_TIF,
+    "state": at.O_STATE,
+    "lots": at.O_LOTS,
+    "filled_lots": at.O_FILLED,
+    "filled_atoms": at.O_NOTIONAL,
+    "limit": at.O_LIMIT,
+    "stop": at.O_STOP,
+    "bar_created": at.O_BAR,
+    "ts_created": at.O_CREATED,
+    "ts_updated": at.O_UPDATED,
+}
+
+
 def _fills(rows: IntArray, s: IntArray) -> Table:
-    table = np.empty(len(rows), dtype=FILL_DTYPE)
-    for name, column in (
-        ("ts", at.X_TS),
-        ("bar", at.X_BAR),
-        ("order_seq", at.X_ORDER),
-        ("symbol", at.X_SYMBOL),
-        ("side", at.X_SIDE),
-        ("liquidity", at.X_LIQUIDITY),
-        ("lots", at.X_LOTS),
-        ("ticks", at.X_TICKS),
-        ("fee_atoms", at.X_FEE),
-        ("ambiguous", at.X_AMBIGUOUS),
-        ("reason", at.X_REASON),
-    ):
-        table[name] = rows[:, column]
-    worse = rows[:, at.X_SIDE] * (rows[:, at.X_TICKS] - rows[:, at.X_RAW])
-    scale = s[rows[:, at.X_SYMBOL], at.S_SCALE]
-    table["slippage_atoms"] = np.maximum(worse, 0) * rows[:, at.X_LOTS] * scale
+    table = column_like(rows, dtype=FILL_DTYPE)
+    for some in blocks(len(rows), rows, table, rows=_PIECE):
+        part, taken = table[some], rows[some]
+        for name, column in _FILL_COLUMNS.items():
+            part[name] = taken[:, column]
+        worse = taken[:, at.X_SIDE] * (taken[:, at.X_TICKS] - taken[:, at.X_RAW])
+        scale = s[taken[:, at.X_SYMBOL], at.S_SCALE]
+        part["slippage_atoms"] = np.maximum(worse, 0) * taken[:, at.X_LOTS] * scale
     return table
 
 
 def _orders(rows: IntArray) -> Table:
-    table = np.empty(len(rows), dtype=ORDER_DTYPE)
-    table["seq"] = np.arange(len(rows))
-    for name, column in (
-        ("symbol", at.O_SYMBOL),
-        ("side", at.O_SIDE),
-        ("type", at.O_KIND),
-        ("tif", at.O_TIF),
-        ("state", at.O_STATE),
-        ("lots", at.O_LOTS),
-        ("filled_lots", at.O_FILLED),
-        ("filled_atoms", at.O_NOTIONAL),
-        ("limit", at.O_LIMIT),
-        ("stop", at.O_STOP),
-        ("bar_created", at.O_BAR),
-        ("ts_created", at.O_CREATED),
-        ("ts_updated", at.O_UPDATED),
-    ):
-        table[name] = rows[:, column]
-    table["fee_atoms"] = rows[:, at.O_FEE] + rows[:, at.O_EXTRA]
+    table = column_like(rows, dtype=ORDER_DTYPE)
+    for some in blocks(len(rows), rows, table, rows=_PIECE):
+        part, taken = table[some], rows[some]
+        part["seq"] = np.arange(some.start, some.stop)
+        for name, column in _ORDER_COLUMNS.items():
+            part[name] = taken[:, column]
+        part["fee_atoms"] = taken[:, at.O_FEE] + taken[:, at.O_EXTRA]
     return table

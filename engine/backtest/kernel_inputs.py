@@ -51,6 +51,7 @@ from engine.execution.slippage import (
     VolatilitySlippage,
     VolumeShareSlippage,
 )
+from engine.markets.mapped_columns import table_like
 from engine.model.bar_columns import BarColumns, IntArray
 from engine.model.instruments import PPB, Instrument, Settlement
 from engine.model.rates import to_ppb
@@ -169,7 +170,7 @@ def _is_market_account(request: KernelRequest) -> bool:
         and all(limit is None for limit in limits)
         and not isinstance(risk.sizer, PercentRiskSizer)
         and not bars.instrument.min_notional_atoms
-        and not bars.blocks_fills.any()
+        and not bars.has_blocked
     )
 
 
@@ -635,7 +636,7 @@ def _decisions(
         table, symbol = one.table, one.symbol
         bar = table["bar"].astype(np.int64)
         kept = np.flatnonzero((bar >= request.starts[symbol]) & (bar < request.stops[symbol]))
-        part = np.zeros((len(kept), width), dtype=np.int64)
+        part = table_like(request.columns[symbol].close, (len(kept), width))
         is_whole = len(kept) == len(bar)
         for column, name in wanted.items():
             part[:, column] = table[name] if is_whole else table[name][kept]
@@ -649,7 +650,7 @@ def _decisions(
             _freeze_atr(part, table, kept, bar[kept], request.columns[symbol])
         parts.append(part)
         owners.append(np.full(len(kept), one.number, dtype=np.int64))
-    rows = np.concatenate(parts) if parts else np.zeros((0, width), dtype=np.int64)
+    rows = parts[0] if len(parts) == 1 else np.concatenate([_no_rows(width), *parts])
     owner = np.concatenate(owners) if owners else np.zeros(0, dtype=np.int64)
     if len(parts) > 1:
         order = np.argsort(rows[:, at.D_STEP], kind="stable")
@@ -662,6 +663,10 @@ def _decisions(
     groups = np.unique(given[given != 0])
     rows[:, at.D_GROUP] = np.where(given == 0, 0, np.searchsorted(groups, given) + 1)
     return rows, owner, tuple(tags), len(groups) + 1
+
+
+def _no_rows(width: int) -> IntArray:
+    return np.zeros((0, width), dtype=np.int64)
 
 
 def _is_strict(request: KernelRequest) -> bool:

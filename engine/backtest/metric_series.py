@@ -12,12 +12,13 @@ from typing import Final
 
 import numpy as np
 
-from engine.model.bar_columns import DAY_NS, FloatArray, IntArray
+from engine.model.bar_columns import DAY_NS, FloatArray, IntArray, blocks
 from engine.model.calendar import SessionCalendar
 
 YEAR_NS: Final = 365.25 * DAY_NS
 COMMON_PERIODS: Final = (1, 4, 12, 52, 252, 260, 312, 365)
-_ROWS_AT_ONCE: Final = 1 << 15
+ROWS_AT_ONCE: Final = 1 << 15
+"""Samples that are worked on at once; what is computed on the way stays in the cache."""
 _PERIOD_TOLERANCE: Final = 0.03
 _LEAST_YEARS: Final = 0.25
 _WEEKEND_SHARE: Final = 0.17
@@ -25,23 +26,23 @@ _LONGEST: Final = ((1, 252), (7, 52), (31, 12))
 """Days of a bar and its periods a year, for short samples."""
 
 
-def running_sum(values: FloatArray) -> float:
-    """Return the sum from left to right, without pairwise summation; 0 for none."""
-    if 0 < len(values) <= _ROWS_AT_ONCE:
+def running_sum(values: FloatArray, before: float = 0.0) -> float:
+    """Return *before* and the sum from left to right, without pairwise summation."""
+    if not before and 0 < len(values) <= ROWS_AT_ONCE:
         return float(np.add.accumulate(values)[-1])
-    total = 0.0
-    for start in range(0, len(values), _ROWS_AT_ONCE):
-        part = values[start : start + _ROWS_AT_ONCE].copy()
+    total = before
+    for start in range(0, len(values), ROWS_AT_ONCE):
+        part = values[start : start + ROWS_AT_ONCE].copy()
         part[0] += total
         total = float(np.add.accumulate(part, out=part)[-1])
     return total
 
 
-def running_square_sum(values: FloatArray) -> float:
-    """Return the sum of the squares from left to right; 0 for none."""
-    total = 0.0
-    for start in range(0, len(values), _ROWS_AT_ONCE):
-        part = np.square(values[start : start + _ROWS_AT_ONCE])
+def running_square_sum(values: FloatArray, before: float = 0.0) -> float:
+    """Return *before* and the sum of the squares from left to right."""
+    total = before
+    for start in range(0, len(values), ROWS_AT_ONCE):
+        part = np.square(values[start : start + ROWS_AT_ONCE])
         part[0] += total
         total = float(np.add.accumulate(part, out=part)[-1])
     return total
@@ -71,10 +72,10 @@ def period_ends(
     if bar_ns > DAY_NS or not count:
         return np.arange(count, dtype=np.int64)
     ends = []
-    for start in range(0, count - 1, _ROWS_AT_ONCE):
-        part = ts_close[start : start + _ROWS_AT_ONCE + 1]
+    for rows in blocks(count - 1, ts_close, rows=ROWS_AT_ONCE):
+        part = ts_close[rows.start : rows.stop + 1]
         day = (part - 1) // DAY_NS if calendar is None else calendar.bar_sessions(part)
-        ends.append(np.flatnonzero(day[1:] != day[:-1]) + start)
+        ends.append(np.flatnonzero(day[1:] != day[:-1]) + rows.start)
     return np.concatenate([*ends, [count - 1]]).astype(np.int64)
 
 
@@ -108,17 +109,30 @@ def periods_per_year(returns: int, years: float, *, sample_days: IntArray, bar_n
     return 365 if is_weekend else periods
 
 
+class DepthWalk:
+    """Drawdowns of a curve that comes in blocks."""
+
+    def __init__(self) -> None:
+        self._peak = -math.inf
+
+    def take(self, equity: FloatArray) -> FloatArray:
+        """Return ``1 - E / cummax(E)`` of the next samples; 0 where the peak is not above 0."""
+        depth = np.maximum.accumulate(equity)
+        if not len(depth):
+            return depth
+        np.maximum(depth, self._peak, out=depth)
+        self._peak = float(depth[-1])
+        has_no_peak = depth <= 0
+        depth[has_no_peak] = 1.0
+        np.divide(equity, depth, out=depth)
+        np.subtract(1.0, depth, out=depth)
+        depth[has_no_peak] = 0.0
+        return depth
+
+
 def drawdowns(equity: FloatArray) -> FloatArray:
     """Return ``1 - E / cummax(E)``; 0 where the peak is not above 0."""
-    if not len(equity):
-        return np.zeros(0)
-    depth = np.maximum.accumulate(equity)
-    has_no_peak = depth <= 0
-    depth[has_no_peak] = 1.0
-    np.divide(equity, depth, out=depth)
-    np.subtract(1.0, depth, out=depth)
-    depth[has_no_peak] = 0.0
-    return depth
+    return DepthWalk().take(equity)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from engine.backtest.overfitting import (
 )
 from engine.backtest.trade_log import TRADE_DTYPE
 from engine.backtest.trade_metrics import trade_metrics
-from engine.model.bar_columns import DAY_NS, FloatArray, IntArray
+from engine.model.bar_columns import DAY_NS, FloatArray, IntArray, placed, release_pages
 from engine.model.calendar import SessionCalendar
 from engine.model.run_tables import Table
 
@@ -331,7 +331,7 @@ def _put_benchmark(draft: MetricDraft, curve: CurveFacts, run: RunFacts, risk_fr
         draft.put("alpha", None, "NO_BENCHMARK")
         draft.put("beta", None, "NO_BENCHMARK")
         return
-    place = np.searchsorted(stamps, curve.period_ns, side="right") - 1
+    place = placed(stamps, curve.period_ns, "right") - 1
     values, marks = curve.period_values[place >= 0], prices[place[place >= 0]]
     if len(values) < 3 or bool((values <= 0).any()) or bool((marks <= 0).any()):
         reason = "TOO_FEW_RETURNS" if len(values) < 3 else "NOT_POSITIVE"
@@ -347,6 +347,7 @@ def _put_benchmark(draft: MetricDraft, curve: CurveFacts, run: RunFacts, risk_fr
         draft.put("alpha", None, ZERO_VARIANCE)
         return
     held = float(prices[last]) / float(prices[first]) - 1.0
+    release_pages(stamps)
     draft.put("alpha", float(total) - risk_free - beta * (held - risk_free))
 
 

@@ -33,7 +33,7 @@ from engine.execution.cost_settings import (
 from engine.execution.cost_text import FREE_WARNING, cost_banner, is_free
 from engine.execution.reasons import ReasonCode
 from engine.flow.errors import OperationError
-from engine.model.bar_columns import BarColumns, IntArray
+from engine.model.bar_columns import BarColumns, IntArray, blocks
 from engine.model.orders import OrderStatus
 from engine.model.run_tables import Table, fingerprint
 from engine.portfolio.fx_account import FxAccount
@@ -294,12 +294,17 @@ def metric_inputs(
         slippage_atoms=int(fills["slippage_atoms"].sum()),
         funding_atoms=raw.funding_atoms,
         bars=len(raw.equity),
-        exposed_bars=int(np.count_nonzero(raw.equity["exposed"])),
+        exposed_bars=_exposed_bars(raw.equity),
         bar_ns=min(one.duration_ns for one in columns),
         benchmark_ts=first.ts_close,
         benchmark_close=BenchmarkPrices(first),
         decision_ns=int(first.ts_close[decision]) if len(first) else None,
     )
+
+
+def _exposed_bars(equity: Table) -> int:
+    parts = blocks(len(equity), equity)
+    return sum(int(np.count_nonzero(equity["exposed"][part])) for part in parts)
 
 
 def metric_settings(config: BacktestConfig) -> MetricSettings:

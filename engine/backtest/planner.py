@@ -16,7 +16,7 @@ from engine.backtest.config import BacktestConfig, EngineChoice, SimulatedBroker
 from engine.backtest.kernel_inputs import LARGEST, KernelRequest, SymbolSignals, safe_lots
 from engine.execution.bar_settings import BarBrokerSettings
 from engine.flow.errors import ConfigurationError
-from engine.model.bar_columns import BarColumns
+from engine.model.bar_columns import BarColumns, blocks
 from engine.portfolio.account_settings import AccountSettings
 from engine.risk.bar_limits import BarRiskSettings, HaltResume
 from engine.strategies.signal_codes import BracketBasis, KindCode
@@ -197,7 +197,7 @@ def _static_refusals(
     for bars in columns:
         if not len(bars):
             yield f"{bars.symbol} has no bars"
-        elif int(bars.low.min()) <= 0:
+        elif bars.lowest <= 0:
             yield f"{bars.symbol} has prices at or below zero"
     yield from _timeline_refusals(columns)
 
@@ -255,7 +255,7 @@ def _risk_refusals(risk: BarRiskSettings) -> Iterator[str]:
 def _timeline_refusals(columns: Sequence[BarColumns]) -> Iterator[str]:
     """Orders must not be able to arrive inside a bar."""
     for bars in columns:
-        if len(bars) > 1 and bool(np.any(bars.ts_open[1:] < bars.ts_close[:-1])):
+        if _overlap(bars):
             yield f"{bars.symbol} has bars that overlap"
     if len(columns) < 2 or any(not len(one) for one in columns):
         return
@@ -266,6 +266,13 @@ def _timeline_refusals(columns: Sequence[BarColumns]) -> Iterator[str]:
         )
         if bool(np.any(inside > 0)):
             yield f"bars of other symbols end inside those of {bars.symbol}"
+
+
+def _overlap(bars: BarColumns) -> bool:
+    """Whether a bar starts before the one before it ends."""
+    opens, closes = bars.ts_open[1:], bars.ts_close[:-1]
+    parts = blocks(len(closes), bars.ts_open, bars.ts_close)
+    return any(bool((opens[part] < closes[part]).any()) for part in parts)
 
 
 def _signals(

@@ -70,7 +70,7 @@ def trade_frame(result: BacktestResult) -> pl.DataFrame:
     """Return the round trips: symbol, side, quantity, entry, exit, gross, fees, pnl, return, ..."""
     table = result.trades
     lots = [one.lot for one in result.instruments]
-    tags = _entry_tags(result)
+    tags = _entry_tags(result, table)
     return pl.DataFrame(
         [
             _symbols(result, table),
@@ -167,13 +167,14 @@ def _prices(table: Table, name: str, instruments: Sequence[InstrumentFacts]) -> 
     return prices
 
 
-def _entry_tags(result: BacktestResult) -> dict[int, str]:
+def _entry_tags(result: BacktestResult, trades: Table) -> dict[int, str]:
+    """Return the tags of the orders that entered *trades*, by their seq."""
     if not result.order_notes:
         return {}
-    seqs = result.orders["seq"].tolist()
-    return {
-        seq: str(note.get("tag") or "") for seq, note in zip(seqs, result.order_notes, strict=True)
-    }
+    seqs = np.unique(trades["entry_seq"])
+    places = np.searchsorted(result.orders["seq"], seqs)
+    pairs = zip(seqs.tolist(), places.tolist(), strict=True)
+    return {seq: str(result.order_notes[place].get("tag") or "") for seq, place in pairs}
 
 
 def _times(name: str, stamps: Any) -> pl.Series:  # noqa: ANN401 (an integer array)

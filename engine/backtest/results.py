@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum, unique
@@ -12,11 +12,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from engine.backtest.metric_series import drawdowns, equity_values
+from engine.backtest.metric_series import DepthWalk, drawdowns, equity_values
 from engine.backtest.metrics import Metrics
+from engine.backtest.sampling import min_max_places
 from engine.backtest.trade_log import TRADE_DTYPE
 from engine.containers.container_metrics import ContainerMetrics
-from engine.model.bar_columns import BarColumns, FloatArray
+from engine.model.bar_columns import BarColumns, FloatArray, IntArray, picked, release_pages
 from engine.model.run_tables import EQUITY_DTYPE, FILL_DTYPE, ORDER_DTYPE, Table
 
 
@@ -146,6 +147,26 @@ class BacktestResult:
     def drawdown(self) -> FloatArray:
         """Return the drawdown at each equity sample as a positive fraction."""
         return drawdowns(self.equity_curve)
+
+    def equity_sample(self, buckets: int) -> tuple[IntArray, FloatArray]:
+        """Return (stamps, equity): at most ``2 * buckets`` samples, the extremes among them."""
+        return self._sampled(lambda equity: equity, buckets)
+
+    def drawdown_sample(self, buckets: int) -> tuple[IntArray, FloatArray]:
+        """Return (stamps, drawdown as a positive fraction), chosen in the same way."""
+        return self._sampled(DepthWalk().take, buckets)
+
+    def _sampled(
+        self, made_of: Callable[[FloatArray], FloatArray], buckets: int
+    ) -> tuple[IntArray, FloatArray]:
+        samples = self.equity
+
+        def values(rows: slice) -> FloatArray:
+            release_pages(samples)
+            return made_of(equity_values(samples["equity_atoms"][rows], self.money_precision))
+
+        places, kept = min_max_places(len(samples), values, buckets)
+        return picked(samples["ts"], places), kept
 
     @property
     def ambiguous_fills(self) -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from engine.model.bar_columns import FloatArray, IntArray
+
+SAMPLES_AT_ONCE: Final = 1 << 16
 
 
 def bucket_edges(count: int, buckets: int) -> IntArray:
@@ -20,15 +24,37 @@ def min_max_buckets(ts: IntArray, values: FloatArray, buckets: int) -> tuple[Int
 
     O(n); short curves come back whole. First and last sample are always among them.
     """
-    count = len(values)
-    if count <= 2 * buckets:
+    if len(values) <= 2 * buckets:
         return ts, values
-    edges = bucket_edges(count, buckets)
-    lengths = np.diff(np.append(edges, count))
-    low = _argmin_of(values, edges, lengths)
-    high = _argmin_of(-values, edges, lengths)
-    chosen = np.unique(np.concatenate(([0], low, high, [count - 1])))
-    return ts[chosen], values[chosen]
+    places, kept = min_max_places(len(values), values.__getitem__, buckets)
+    return ts[places], kept
+
+
+def min_max_places(
+    count: int, values: Callable[[slice], FloatArray], buckets: int
+) -> tuple[IntArray, FloatArray]:
+    """Return the places of the same samples of a curve, and their values.
+
+    *values* gives samples of the curve; it is asked for all of them, in order, a few buckets at a
+    time, so a curve that is computed on the way need never exist as a whole.
+    """
+    if count <= 2 * buckets:
+        return np.arange(count, dtype=np.int64), values(slice(0, count))
+    edges = np.append(bucket_edges(count, buckets), count)
+    together = max(1, SAMPLES_AT_ONCE * (len(edges) - 1) // count)
+    places: list[IntArray] = []
+    kept: list[FloatArray] = []
+    for first in range(0, len(edges) - 1, together):
+        some = edges[first : first + together + 1]
+        start, stop = int(some[0]), int(some[-1])
+        part = values(slice(start, stop))
+        lengths = np.diff(some)
+        chosen = [_argmin_of(one, some[:-1] - start, lengths) for one in (part, np.negative(part))]
+        ends = [place for place in (0, count - 1) if start <= place < stop]
+        found = np.unique(np.concatenate([*chosen, np.array(ends, dtype=np.int64) - start]))
+        places.append(found + start)
+        kept.append(part[found])
+    return np.concatenate(places), np.concatenate(kept)
 
 
 def _argmin_of(values: FloatArray, edges: IntArray, lengths: IntArray) -> IntArray:

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from engine.model.bar_columns import BarColumns, FloatArray, IntArray
+from engine.model.bar_columns import BarColumns, FloatArray, IntArray, blocks
 from engine.model.market_events import CorporateAction, CorporateActionKind
 from engine.model.rounding import half_even_div
 from engine.model.run_tables import Table
@@ -51,6 +51,7 @@ point to their end. ``exit_reason`` counts in `FILL_REASONS`."""
 _NAMES: Final = TRADE_DTYPE.names or ()
 _WIDTH: Final = len(_NAMES)
 _FILLS_AT_ONCE: Final = 4096
+_TRADES_AT_ONCE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,9 +365,12 @@ def build_trades(
         chosen = np.flatnonzero(trades["symbol"] == symbol)
         if len(chosen):
             rates = np.array(books[symbol].rates) if values is not None else None
-            trades["mae_atoms"][chosen], trades["mfe_atoms"][chosen] = _excursions(
-                trades[chosen], one, splits[symbol].bars, rates
-            )
+            columns = (one.ts_open, one.ts_close, one.low, one.high)
+            for part in blocks(len(chosen), *columns, rows=_TRADES_AT_ONCE):
+                at = chosen[part]
+                trades["mae_atoms"][at], trades["mfe_atoms"][at] = _excursions(
+                    trades[at], one, splits[symbol].bars, None if rates is None else rates[part]
+                )
         splits[symbol].apply_until(len(one), books[symbol])
     opened = tuple(left for book in books if (left := book.open_lots()).lots)
     return TradeLog(trades, opened, sum(book.cashed for book in books))
@@ -384,7 +388,7 @@ def _table(books: Sequence[_Book], symbols: IntArray) -> Table:
     """Return the rows of all *books* in the order of exits, of which *symbols* are the books."""
     trades = np.zeros(len(symbols), dtype=TRADE_DTYPE)
     for symbol, book in enumerate(books):
-        rows = np.array(book.trades, dtype=np.int64).reshape(-1, _WIDTH)
+        rows = np.frombuffer(book.trades, dtype=np.int64).reshape(-1, _WIDTH)
         places = np.flatnonzero(symbols == symbol)
         for column, name in enumerate(_NAMES):
             trades[name][places] = rows[:, column]
@@ -462,6 +466,7 @@ def _range_reduce(
     if len(used):
         # `reduceat` takes pairs of indices that exist: the odd results, between the ranges, are
         # thrown away, and ranges up to the end get their last value afterwards.
+        values = values[: int(stop[used].max()) + 1]
         last = len(values) - 1
         pairs = np.column_stack((first[used], np.minimum(stop[used], last))).ravel()
         found = reduce.reduceat(values, pairs)[::2]

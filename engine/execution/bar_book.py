@@ -100,7 +100,7 @@ class SymbolBook:
         self.ends = as_ints(columns.ends_session)
         self.vwap = None if columns.vwap is None else as_ints(columns.vwap)
         self.spread = None if columns.spread is None else as_ints(columns.spread)
-        self.allow_nonpositive = bool(self.size) and int(columns.low.min()) <= 0
+        self.allow_nonpositive = bool(self.size) and columns.lowest <= 0
         self.cursor = first_bar
         self.orders: list[BarOrder] = []
         self.groups: list[BracketGroup] = []

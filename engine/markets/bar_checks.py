@@ -11,9 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.markets.data_report import CHECKS, GAPS_KEPT, Gap, MarketDataError, Policy
-from engine.markets.mapped_columns import CHUNK_ROWS, chunks, gathered, kept
+from engine.markets.mapped_columns import gathered, kept
 from engine.markets.stamps import BarDuration
-from engine.model.bar_columns import UNKNOWN_VOLUME, BoolArray, IntArray, release_pages
+from engine.model.bar_columns import (
+    BLOCK_ROWS,
+    UNKNOWN_VOLUME,
+    BoolArray,
+    IntArray,
+    blocks,
+    release_pages,
+)
 from engine.model.clock import SECOND_NS, to_iso
 
 Columns: TypeAlias = dict[str, NDArray[Any]]
@@ -146,8 +153,8 @@ def _where_adjacent(
     values: IntArray, compare: Callable[[Any, Any], Any]
 ) -> Iterator[Sequence[int]]:
     """Yield the indices i, in parts, with ``compare(values[i], values[i - 1])``."""
-    for start in range(1, len(values), CHUNK_ROWS):
-        part = values[start - 1 : start + CHUNK_ROWS]
+    for start in range(1, len(values), BLOCK_ROWS):
+        part = values[start - 1 : start + BLOCK_ROWS]
         found = np.flatnonzero(compare(part[1:], part[:-1]))
         release_pages(values)
         if len(found):
@@ -201,7 +208,7 @@ def settle_values(columns: Columns, findings: Findings, *, allow_nonpositive: bo
     keep = np.ones(len(state), dtype=np.bool_)
     previous = -1
     seen = 0
-    for part in chunks(len(state), *columns.values()):
+    for part in blocks(len(state), *columns.values()):
         for index in (np.flatnonzero(state[part] & look_at) + part.start).tolist():
             if index > seen:
                 previous = index - 1  # nothing is wrong with the rows in between
@@ -212,7 +219,7 @@ def settle_values(columns: Columns, findings: Findings, *, allow_nonpositive: bo
     columns = compressed(columns, keep)
     if findings.policy("V2") == "fix":
         state, volume = columns["state"], columns["volume"]
-        for part in chunks(len(state), state, volume):
+        for part in blocks(len(state), state, volume):
             blank = np.flatnonzero(state[part] & VOLUME_BLANK) + part.start
             findings.counts["V2"] += len(blank)
             volume[blank] = UNKNOWN_VOLUME
@@ -296,7 +303,7 @@ def settle_grid(columns: Columns, findings: Findings, tick: Decimal) -> Columns:
     """Return the rows whose prices may be rounded to the configured *tick* (V12)."""
     state = columns["state"]
     off_grid = np.zeros(len(state), dtype=np.bool_)
-    for part in chunks(len(state), state):
+    for part in blocks(len(state), state):
         off_grid[part] = state[part] & sum(OFF_GRID) != 0
     count = int(np.count_nonzero(off_grid))
     if not count:
@@ -336,8 +343,8 @@ def settle_overlaps(columns: Columns, findings: Findings) -> Columns:
 
 
 def _first_overlap(opens: IntArray, closes: IntArray) -> int | None:
-    for start in range(1, len(opens), CHUNK_ROWS):
-        part = opens[start : start + CHUNK_ROWS]
+    for start in range(1, len(opens), BLOCK_ROWS):
+        part = opens[start : start + BLOCK_ROWS]
         found = np.flatnonzero(part < closes[start - 1 : start - 1 + len(part)])
         release_pages(opens, closes)
         if len(found):
@@ -348,8 +355,8 @@ def _first_overlap(opens: IntArray, closes: IntArray) -> int | None:
 def check_gaps(columns: Columns, sessions: IntArray | None, findings: Findings) -> None:
     """Count the gaps of more than half a bar (V9), with *sessions* only those inside of one."""
     opens, closes = columns["ts_open"], columns["ts_close"]
-    for start in range(1, len(opens), CHUNK_ROWS):
-        stop = min(len(opens), start + CHUNK_ROWS)
+    for start in range(1, len(opens), BLOCK_ROWS):
+        stop = min(len(opens), start + BLOCK_ROWS)
         now, before = slice(start, stop), slice(start - 1, stop - 1)
         is_gap = 2 * (opens[now] - opens[before]) > 3 * (closes[now] - opens[now])
         if sessions is not None:
@@ -370,8 +377,8 @@ def check_jumps(columns: Columns, tick: Decimal, limit: Decimal, findings: Findi
     """Count closes that differ from the one before by more than the fraction *limit* (V10)."""
     closes = columns["close"]
     ratio = Fraction(limit)
-    for start in range(1, len(closes), CHUNK_ROWS):
-        part = closes[start - 1 : start + CHUNK_ROWS]
+    for start in range(1, len(closes), BLOCK_ROWS):
+        part = closes[start - 1 : start + BLOCK_ROWS]
         moves, before = np.abs(part[1:] - part[:-1]), np.abs(part[:-1])
         # float64 finds the candidates with room to spare, integers decide.
         near = moves.astype(np.float64) > float(ratio) * before.astype(np.float64) * (1 - 1e-9)

@@ -18,7 +18,7 @@ from engine.markets.bar_options import ADJUSTED, ALIASES, REQUIRED, BarFileOptio
 from engine.markets.column_spool import ColumnSpool
 from engine.markets.data_report import CHECKS, DataReport, MarketDataError
 from engine.markets.gap_filling import fill_gaps_flat
-from engine.markets.mapped_columns import chunks, column_like
+from engine.markets.mapped_columns import column_like
 from engine.markets.number_columns import (
     ABSENT,
     INFINITE,
@@ -43,13 +43,14 @@ from engine.model.bar_columns import (
     BarColumns,
     BoolArray,
     IntArray,
+    blocks,
     day_sessions,
     release_pages,
     session_edges,
 )
 from engine.model.instruments import NonIntegralScaleError, OffGridError
 
-LARGE_FILE_BYTES: Final = 256 * 2**20
+LARGE_FILE_BYTES: Final = 32 * 2**20
 """From this size on the columns are kept in temporary files and memory-mapped."""
 
 _NAME_OF: Final = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
@@ -377,7 +378,7 @@ class _BarReader:
         is_open = self._options.timestamp_is == "open"
         other = column_like(stamps)
         move = duration.end_of if is_open else duration.start_of
-        for part in chunks(len(stamps), stamps, other):
+        for part in blocks(len(stamps), stamps, other):
             if duration.fixed_ns:
                 step = duration.fixed_ns if is_open else -duration.fixed_ns
                 other[part] = stamps[part] + step
@@ -476,7 +477,7 @@ class _BarReader:
 
 def _unknown_volumes(bars: BarColumns) -> int:
     return sum(
-        int(np.count_nonzero(bars.volume[part] < 0)) for part in chunks(len(bars), bars.volume)
+        int(np.count_nonzero(bars.volume[part] < 0)) for part in blocks(len(bars), bars.volume)
     )
 
 
@@ -531,11 +532,11 @@ def _floats(series: pl.Series) -> NDArray[np.float64] | None:
 def _session_flags(
     columns: checks.Columns, sessions: IntArray | None
 ) -> tuple[BoolArray, BoolArray]:
-    """Return which bars start and which end a session, chunk by chunk with their neighbours."""
+    """Return which bars start and which end a session, block by block with their neighbours."""
     opens, closes = columns["ts_open"], columns["ts_close"]
     count = len(opens)
     starts, ends = (column_like(opens, dtype=np.dtype(np.bool_)) for _ in range(2))
-    for part in chunks(count, opens, closes, starts, ends):
+    for part in blocks(count, opens, closes, starts, ends):
         wide = slice(max(0, part.start - 1), min(count, part.stop + 1))
         if sessions is None:
             edges = day_sessions(opens[wide], closes[wide])

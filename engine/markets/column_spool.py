@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from engine.markets.mapped_columns import no_room, open_temporary
 
 
 class ColumnSpool:
@@ -30,7 +31,11 @@ class ColumnSpool:
         """Rows of each batch."""
 
     def append(self, columns: Mapping[str, NDArray[Any]]) -> None:
-        """Add one batch; every batch has the same columns, or fewer than the first."""
+        """Add one batch; every batch has the same columns, or fewer than the first.
+
+        Raises:
+            NoRoomError: the disk is full.
+        """
         length = len(next(iter(columns.values())))
         end = self.rows + length
         if end > self._capacity:
@@ -45,8 +50,11 @@ class ColumnSpool:
 
     def _write(self, name: str, values: NDArray[Any]) -> None:
         if name not in self._files:
-            self._files[name] = (tempfile.TemporaryFile(), values.dtype)  # noqa: SIM115 (closed by `take`)
-        self._files[name][0].write(np.ascontiguousarray(values).data)
+            self._files[name] = (open_temporary(), values.dtype)  # closed by `take`
+        try:
+            self._files[name][0].write(np.ascontiguousarray(values).data)
+        except OSError as error:
+            raise no_room(values.nbytes, error) from error
 
     def _column(self, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
         column = self._columns.get(name)
@@ -61,15 +69,27 @@ class ColumnSpool:
         """Forget the column *name*."""
         self._columns.pop(name, None)
         if name in self._files:
-            self._files.pop(name)[0].close()
+            file, _ = self._files.pop(name)
+            try:
+                file.close()
+            except OSError as error:  # what was buffered: nobody wants it any more
+                if no_room(0, error) is error:
+                    raise
 
     def take(self, name: str) -> NDArray[Any]:
-        """Return the whole column *name*, writable, and forget it here."""
+        """Return the whole column *name*, writable, and forget it here.
+
+        Raises:
+            NoRoomError: the disk is full.
+        """
         if not self._on_disk:
             return self._columns.pop(name)[: self.rows]
         file, dtype = self._files.pop(name)
         with file:
-            file.flush()
+            try:
+                file.flush()
+            except OSError as error:
+                raise no_room(0, error) from error
             return np.memmap(file, dtype=dtype, mode="r+", shape=(self.rows,))
 
     def close(self) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,9 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 MISSING: Final = -(2**63)
 """A `vwap`, `trades` or `spread` that the source does not give for a bar."""
 UNKNOWN_VOLUME: Final = -1
-_HASHED_AT_ONCE: Final = 1 << 18
+BLOCK_ROWS: Final = 1 << 18
+"""Rows of a column that are worked on at once, so that long columns need not be in memory."""
+_PICKED_AT_ONCE: Final = 1 << 9
 DAY_NS: Final = 86_400_000_000_000
 
 INTEGER_COLUMNS: Final = ("ts_open", "ts_close", "open", "high", "low", "close", "volume")
@@ -74,7 +76,7 @@ class BarColumns:
     is_closed: BoolArray | None = None
     memo: ColumnMemo | None = field(default=None, repr=False)
     _hash: list[str] = field(init=False, repr=False, default_factory=list)
-    _highest: list[int] = field(init=False, repr=False, default_factory=list)
+    _extremes: list[tuple[int, int]] = field(init=False, repr=False, default_factory=list)
 
     def __post_init__(self) -> None:
         features = {name: _frozen(values) for name, values in self.features.items()}
@@ -142,6 +144,14 @@ class BarColumns:
         blocked: BoolArray = self.is_synthetic | self.is_closed
         return blocked
 
+    @property
+    def has_blocked(self) -> bool:
+        """Whether nothing may fill on any of the bars."""
+        flags = (
+            [self.is_synthetic] if self.is_closed is None else [self.is_synthetic, self.is_closed]
+        )
+        return any(bool(one[part].any()) for one in flags for part in blocks(len(one), one))
+
     def close_prices(self) -> FloatArray:
         """Return the closes as float64 prices, for indicators and metrics."""
         return np.multiply(self.close, float(self.instrument.tick), dtype=np.float64)
@@ -153,9 +163,26 @@ class BarColumns:
         Raises:
             ValueError: there are no bars.
         """
-        if not self._highest:
-            self._highest.append(int(self.high.max()))
-        return self._highest[0]
+        return self._lowest_highest()[1]
+
+    @property
+    def lowest(self) -> int:
+        """Return the lowest price in ticks; computed once.
+
+        Raises:
+            ValueError: there are no bars.
+        """
+        return self._lowest_highest()[0]
+
+    def _lowest_highest(self) -> tuple[int, int]:
+        if not self._extremes:
+            low, high = self.low, self.high
+            parts = [
+                (int(low[part].min()), int(high[part].max()))
+                for part in blocks(len(self), low, high)
+            ]
+            self._extremes.append((min(one for one, _ in parts), max(one for _, one in parts)))
+        return self._extremes[0]
 
     @property
     def data_hash(self) -> str:
@@ -206,10 +233,9 @@ def hash_columns(columns: BarColumns) -> str:
             continue
         digest.update(f"{name}\n".encode())
         dtype = "|u1" if values.dtype == np.bool_ else "<i8"
-        for start in range(0, len(values), _HASHED_AT_ONCE):
-            part = values[start : start + _HASHED_AT_ONCE].astype(dtype, copy=False)
+        for rows in blocks(len(values), values):
+            part = values[rows].astype(dtype, copy=False)
             digest.update(np.ascontiguousarray(part).data)
-            release_pages(values)
     return digest.hexdigest()
 
 
@@ -217,12 +243,48 @@ def _plain(step: Any) -> str:  # noqa: ANN401 (a Decimal; normalised so that 0.1
     return f"{step.normalize():f}"
 
 
+def blocks(length: int, *columns: NDArray[Any], rows: int = BLOCK_ROWS) -> Iterator[slice]:
+    """Yield slices of *rows* that cover *length*; the mapped pages of *columns* go after each."""
+    for start in range(0, length, rows):
+        yield slice(start, min(length, start + rows))
+        release_pages(*columns)
+
+
 def release_pages(*columns: NDArray[Any]) -> None:
     """Let go of the pages of memory-mapped *columns*; they come back when touched."""
     for values in columns:
-        mapped = getattr(values, "_mmap", None)
+        mapped = map_of(values)
         if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
             mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def picked(values: NDArray[Any], places: IntArray) -> NDArray[Any]:
+    """Return ``values[places]``; of mapped *values* few pages are in memory at a time."""
+    if map_of(values) is None:
+        return values[places]
+    found = np.empty(len(places), dtype=values.dtype)
+    for rows in blocks(len(places), values, rows=_PICKED_AT_ONCE):
+        found[rows] = values[places[rows]]
+    return found
+
+
+def placed(values: NDArray[Any], wanted: NDArray[Any], side: Literal["left", "right"]) -> IntArray:
+    """Return ``np.searchsorted(values, wanted, side)``, as `picked` does."""
+    found = np.empty(len(wanted), dtype=np.int64)
+    for rows in blocks(len(wanted), values, rows=_PICKED_AT_ONCE):
+        found[rows] = np.searchsorted(values, wanted[rows], side=side)
+    return found
+
+
+def map_of(values: NDArray[Any]) -> mmap.mmap | None:
+    """Return the map that *values* are in, or a view of; None if they are in memory."""
+    owner: Any = values
+    while isinstance(owner, np.ndarray | memoryview):
+        found = getattr(owner, "_mmap", None)
+        if found is not None:
+            return cast("mmap.mmap", found)
+        owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
+    return owner if isinstance(owner, mmap.mmap) else None
 
 
 def day_sessions(ts_open: IntArray, ts_close: IntArray) -> tuple[BoolArray, BoolArray]:

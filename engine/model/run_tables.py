@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.model.bar_columns import blocks
 from engine.model.draws import mix
 
 Table: TypeAlias = NDArray[np.void]
@@ -99,8 +100,8 @@ def fingerprint(fills: Table, equity: Table, orders: Table) -> str:
     """Return the SHA-256 that identifies a result, hexadecimal (DET-4)."""
     digest = hashlib.sha256(HEADER)
     for table, dtype in ((fills, FILL_BYTES), (equity, EQUITY_BYTES), (orders, ORDER_BYTES)):
-        for start in range(0, len(table), _HASHED_AT_ONCE):
-            digest.update(_only(table[start : start + _HASHED_AT_ONCE], dtype).tobytes())
+        for rows in blocks(len(table), table, rows=_HASHED_AT_ONCE):
+            digest.update(_only(table[rows], dtype).data)
     return digest.hexdigest()
 
 

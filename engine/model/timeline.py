@@ -15,17 +15,28 @@ class Timeline:
     """Bars of all symbols in the order of their ends.
 
     Entry i is bar ``bar[i]`` of the columns ``symbol[i]``, known at ``ts_close[i]``. Equal stamps
-    are one instant; ``starts_instant[i]`` says that entry i is the first of its instant.
+    are one instant. ``bars`` are the same numbers as ``bar``, without an array if there is one
+    symbol: they are consecutive then.
     """
 
     ts_close: IntArray
     symbol: IntArray
-    bar: IntArray
+    bars: IntArray | range
 
     def __post_init__(self) -> None:
         """Let nobody write: the arrays are shared with every copy of the run."""
-        for one in (self.ts_close, self.symbol, self.bar):
-            one.flags.writeable = False
+        for one in (self.ts_close, self.symbol, self.bars):
+            if not isinstance(one, range):
+                one.flags.writeable = False
+
+    @property
+    def bar(self) -> IntArray:
+        """Return the number of the bar of each entry."""
+        if not isinstance(self.bars, range):
+            return self.bars
+        found = np.arange(self.bars.start, self.bars.stop, dtype=np.int64)
+        found.flags.writeable = False
+        return found
 
     def __len__(self) -> int:
         return len(self.ts_close)
@@ -56,16 +67,16 @@ def merge_timeline(
     stops = stops or [len(one) for one in columns]
     by_fineness = sorted(range(len(columns)), key=lambda index: columns[index].duration_ns)
     stamps = [columns[index].ts_close[starts[index] : stops[index]] for index in by_fineness]
-    bars = [np.arange(starts[index], stops[index], dtype=np.int64) for index in by_fineness]
     symbols = [
         np.broadcast_to(np.int64(index), len(part))  # one number, as often as it is needed
         for index, part in zip(by_fineness, stamps, strict=True)
     ]
     if len(columns) == 1:
-        return Timeline(stamps[0], symbols[0], bars[0])
+        return Timeline(stamps[0], symbols[0], range(starts[0], starts[0] + len(stamps[0])))
     if not columns:
         empty = np.zeros(0, dtype=np.int64)
         return Timeline(empty, empty, empty)
+    bars = [np.arange(starts[index], stops[index], dtype=np.int64) for index in by_fineness]
     ts_close = np.concatenate(stamps)
     order = np.argsort(ts_close, kind="stable")
     return Timeline(ts_close[order], np.concatenate(symbols)[order], np.concatenate(bars)[order])

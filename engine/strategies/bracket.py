@@ -9,11 +9,12 @@ from typing import ClassVar, Final, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from engine.model.bar_columns import BarColumns
+from engine.model.bar_columns import BarColumns, IntArray
 from engine.model.bar_view import AnyBar
 from engine.model.instruments import PPB
 from engine.model.rates import read_units
-from engine.strategies.indicators import Column, IndicatorType
+from engine.strategies.column_blocks import marked_rows
+from engine.strategies.indicators import IndicatorType
 from engine.strategies.signal_codes import OffsetUnit
 from engine.strategies.signal_table import NO_PRICE, SignalTable, signal_table
 from engine.strategies.signals import Bracket, Offset, Signal, SignalKind
@@ -118,16 +119,7 @@ class BracketEntries(Strategy):
     def signals(self, bars: BarColumns, *, start: int = 0) -> SignalTable:
         """Return the entries."""
         params = self._params
-        side: Column
-        if params.every:
-            side = (np.arange(len(bars)) % params.every == 0).astype(np.int8)
-        else:
-            side = crosses(bars, {"fast": params.fast, "slow": params.slow})
-        if params.direction is SmaCrossDirection.LONG:
-            side[side < 0] = 0
-        side[: max(start, self.warmup)] = 0
-        rows = np.flatnonzero(side)
-        value = side[rows].astype(np.int64)
+        rows, value = self._entries(bars, max(start, self.warmup))
         count = len(rows)
         return signal_table(
             {
@@ -147,6 +139,20 @@ class BracketEntries(Strategy):
             },
             tags=("", _TAGS[1], _TAGS[-1]),
         )
+
+    def _entries(self, bars: BarColumns, start: int) -> tuple[IntArray, IntArray]:
+        """Return the bars from *start* on at which to enter, and the sides."""
+        params = self._params
+        if params.every:
+            rows = np.arange(-(-start // params.every) * params.every, len(bars), params.every)
+            return rows, np.ones(len(rows), dtype=np.int64)
+        means = {"fast": params.fast, "slow": params.slow}
+        rows, side = marked_rows(
+            bars, lambda part: crosses(part, means), lookback=params.slow, start=start
+        )
+        if params.direction is SmaCrossDirection.LONG:
+            rows, side = rows[side > 0], side[side > 0]
+        return rows, side.astype(np.int64)
 
 
 def _distance(fraction: Decimal | None) -> Offset | None:

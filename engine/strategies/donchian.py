@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from engine.model.bar_columns import BarColumns
 from engine.model.bar_view import AnyBar
 from engine.strategies.indicators import Column, rolling_extreme
-from engine.strategies.regime import regime_column, regime_signal, regime_signals
+from engine.strategies.regime import Edges, regime_signal, regime_signals
 from engine.strategies.signal_table import SignalTable
 from engine.strategies.sma_cross import SmaCrossDirection
 from engine.strategies.strategy import Strategy
@@ -80,17 +80,20 @@ class Donchian(Strategy):
 
     def signals(self, bars: BarColumns, *, start: int = 0) -> SignalTable:
         """Return the signals at all changes of the regime."""
-        params = self._params
         first = max(start, self.warmup)
-        is_open = np.arange(len(bars)) >= first
-        above_entry = is_open & (bars.close > _before(bars, params.entry, highest=True))
-        below_exit = is_open & (bars.close < _before(bars, params.exit, highest=False))
-        regime = regime_column(above_entry, below_exit & ~above_entry, 1)
+        return regime_signals(bars, self.edges, lookback=self._params.entry, start=first)
+
+    def edges(self, bars: BarColumns) -> list[Edges]:
+        """Return where *bars* enter and leave the regimes, whatever came before them."""
+        params = self._params
+        above_entry = bars.close > _before(bars, params.entry, highest=True)
+        below_exit = bars.close < _before(bars, params.exit, highest=False)
+        found: list[Edges] = [(above_entry, below_exit & ~above_entry, 1)]
         if params.direction is SmaCrossDirection.BOTH:
-            below_entry = is_open & (bars.close < _before(bars, params.entry, highest=False))
-            above_exit = is_open & (bars.close > _before(bars, params.exit, highest=True))
-            regime += regime_column(below_entry, above_exit & ~below_entry, -1)
-        return regime_signals(regime)
+            below_entry = bars.close < _before(bars, params.entry, highest=False)
+            above_exit = bars.close > _before(bars, params.exit, highest=True)
+            found.append((below_entry, above_exit & ~below_entry, -1))
+        return found
 
 
 def _before(bars: BarColumns, length: int, *, highest: bool) -> Column:

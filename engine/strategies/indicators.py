@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from engine.flow.errors import ConfigurationError
-from engine.model.bar_columns import BarColumns
+from engine.model.bar_columns import BarColumns, blocks
 
 Column: TypeAlias = NDArray[Any]
 """One value for each bar; the first ``lookback`` - 1 entries are not meaningful."""
@@ -144,11 +144,14 @@ def _ema(bars: BarColumns, params: Mapping[str, Any]) -> Column:
 
 
 def _recursion(values: Column, alpha: float) -> Column:
-    smoothed, state = [], 0.0
-    for index, value in enumerate(values.tolist()):
-        state = value if index == 0 else state + alpha * (value - state)
-        smoothed.append(state)
-    return np.asarray(smoothed, dtype=np.float64)
+    smoothed, state = np.empty(len(values)), 0.0
+    for rows in blocks(len(values)):
+        part = []
+        for index, value in enumerate(values[rows].tolist(), rows.start):
+            state = state + alpha * (value - state) if index else value
+            part.append(state)
+        smoothed[rows] = part
+    return smoothed
 
 
 def _rsi(bars: BarColumns, params: Mapping[str, Any]) -> Column:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from engine.model.bar_columns import BarColumns
 from engine.model.bar_view import AnyBar
 from engine.strategies.indicators import Column, indicator_types
-from engine.strategies.regime import regime_column, regime_signal, regime_signals
+from engine.strategies.regime import Edges, regime_signal, regime_signals
 from engine.strategies.signal_table import SignalTable
 from engine.strategies.sma_cross import SmaCrossDirection
 from engine.strategies.strategy import Strategy
@@ -86,18 +86,21 @@ class RsiReversion(Strategy):
 
     def signals(self, bars: BarColumns, *, start: int = 0) -> SignalTable:
         """Return the signals at all changes of the regime."""
+        first = max(start, self.warmup)
+        return regime_signals(bars, self.edges, lookback=self._params.length, start=first)
+
+    def edges(self, bars: BarColumns) -> list[Edges]:
+        """Return where *bars* enter and leave the regimes, whatever came before them."""
         params = self._params
         gains, losses = (_moves(bars, name, params.length) for name in ("gains", "losses"))
         still = (gains == 0) & (losses == 0)
         level = 100 * np.where(still, 1, gains)
         moved = np.where(still, 2, gains + losses)
-        is_open = np.arange(len(bars)) >= max(start, self.warmup)
-        weak = is_open & (level < params.oversold * moved)
-        regime = regime_column(weak, is_open & (level >= params.exit * moved), 1)
+        found: list[Edges] = [(level < params.oversold * moved, level >= params.exit * moved, 1)]
         if params.direction is SmaCrossDirection.BOTH:
-            strong = is_open & (level > params.overbought * moved)
-            regime += regime_column(strong, is_open & (level <= params.exit * moved), -1)
-        return regime_signals(regime)
+            is_strong = level > params.overbought * moved
+            found.append((is_strong, level <= params.exit * moved, -1))
+        return found
 
 
 def _moves(bars: BarColumns, name: str, length: int) -> Column:

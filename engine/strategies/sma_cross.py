@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from engine.model.bar_columns import BarColumns
 from engine.model.bar_view import AnyBar
+from engine.strategies.column_blocks import marked_rows
 from engine.strategies.indicators import Column, IndicatorType, rolling_sum
 from engine.strategies.signal_codes import KindCode
 from engine.strategies.signal_table import SignalTable, signal_table
@@ -123,10 +124,11 @@ class SmaCross(Strategy):
 
     def signals(self, bars: BarColumns, *, start: int = 0) -> SignalTable:
         """Return the signals at all crosses."""
-        cross = crosses(bars, {"fast": self._params.fast, "slow": self._params.slow})
-        cross[:start] = 0
-        rows = np.flatnonzero(cross)
-        side = cross[rows].astype(np.int64)
+        params = {"fast": self._params.fast, "slow": self._params.slow}
+        rows, cross = marked_rows(
+            bars, lambda part: crosses(part, params), lookback=self._params.slow, start=start
+        )
+        side = cross.astype(np.int64)
         reverses = self._params.direction is SmaCrossDirection.BOTH
         leaves = (side < 0) & (not reverses)
         return signal_table(
