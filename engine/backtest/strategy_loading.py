@@ -161,6 +161,7 @@ def type_of_class(cls: type[Strategy], name: str = "") -> StrategyType:
         (cls.__doc__ or "").partition("\n")[0],
         AnyParams,
         lambda params: _from_keywords(cls, params),
+        cls,
     )
 
 

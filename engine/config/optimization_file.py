@@ -16,6 +16,7 @@ from engine.config.backtest_file import load_backtest_file
 from engine.config.document import ConfigError, Document, load_document, validate
 from engine.config.overlays import layer
 from engine.config.study_checks import SECTION, Problem, space_problems, study_problems
+from engine.config.whole_ranges import with_whole_ranges
 from engine.config.yaml_tree import Path
 from engine.optimization.base_run import BaseRun
 from engine.optimization.config import OptimizationConfig, OptimizationDocument
@@ -102,6 +103,8 @@ def load_optimization_file(
     else:
         backtest = validate(_inline(document), BacktestDocument).backtest
         file = OptimizationFile(path, config, backtest, document.base_dir, lines)
+    config = with_whole_ranges(config, file.backtest, file.base_dir)
+    file = replace(file, config=config)
     _raise(document, study_problems(config, file.backtest, file.base_dir))
     return file
 

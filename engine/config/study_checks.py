@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -10,7 +11,6 @@ from typing import Any, Final
 from engine.backtest.config import BacktestConfig
 from engine.backtest.metrics import METRIC_NAMES
 from engine.backtest.strategy_loading import (
-    AnyParams,
     StrategyLoadError,
     build_strategy,
     find_strategy_type,
@@ -29,6 +29,7 @@ from engine.optimization.objective import is_function
 from engine.optimization.objective_loading import find_function
 from engine.optimization.sample_split import IN_SAMPLE, OUT_OF_SAMPLE, SPLIT_METRICS
 from engine.optimization.space import Parameter, ParameterSpace, parse_values
+from engine.strategies.catalogue import StrategyType
 
 SECTION: Final = "optimization"
 MADE_METRICS: Final = ("final_equity",)
@@ -171,7 +172,7 @@ def _parameter_problems(
         kind = find_strategy_type(section, base_dir=base_dir, allow_imports=backtest.allow_imports)
     except StrategyLoadError as error:
         return [((SECTION, "base"), error.message)]
-    known = _known_parameters(kind.params_model)
+    known = _known_parameters(kind)
     unknown = [name for name in space.names if known and name not in known]
     if unknown:
         return [
@@ -182,10 +183,16 @@ def _parameter_problems(
     return [((SECTION, "space"), refusal)] if refusal else []
 
 
-def _known_parameters(model: Any) -> Sequence[str]:  # noqa: ANN401 (a pydantic model class)
-    if model is AnyParams or model.model_config.get("extra") == "allow":
+def _known_parameters(kind: StrategyType) -> Sequence[str]:
+    """Return the names of the parameters of *kind*; empty if it may take any."""
+    if kind.keywords is not None:
+        keywords = inspect.signature(kind.keywords).parameters.values()
+        if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in keywords):
+            return ()
+        return tuple(one.name for one in keywords)
+    if kind.params_model.model_config.get("extra") == "allow":
         return ()
-    fields: Mapping[str, Any] = model.model_fields
+    fields: Mapping[str, Any] = kind.params_model.model_fields
     return tuple(field.alias or name for name, field in fields.items())
 
 

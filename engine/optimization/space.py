@@ -18,6 +18,9 @@ MAX_COMBINATIONS: Final = 10_000_000
 
 _LOG_DIGITS: Final = 12
 """Significant digits of the points of a log range."""
+LOG_FORMS: Final = ("log", "log_range")
+"""Keys of a log range."""
+
 _FORMS: Final = (
     "a list of values, {range: [start, stop, step]}, {choice: [...]} or {log: [low, high, count]}"
 )

@@ -23,13 +23,15 @@ class StrategyType:
     """A strategy that can be configured by name.
 
     ``build`` validates the parameters by ``params_model`` and raises pydantic's
-    ``ValidationError`` for bad ones.
+    ``ValidationError`` for bad ones. ``keywords`` is the class that takes them as keyword arguments
+    where there is no model.
     """
 
     name: str
     summary: str
     params_model: type[BaseModel]
     build: Callable[[Mapping[str, object]], Strategy]
+    keywords: type[Strategy] | None = None
 
 
 @dataclass(frozen=True, slots=True)
