@@ -23,6 +23,7 @@ _FRAME_S = 0.004
 _WAITS = 8
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Run half as many processes again as there are cores: many tests wait for others."""
     cores = os.cpu_count() or 1
