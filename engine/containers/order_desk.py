@@ -97,6 +97,7 @@ class OrderDesk:
         request, bus = event.payload, self._bus
         if not isinstance(request, OrderRequest) or bus is None:
             raise TypeError(f"ORDER carries {type(request).__name__}, an OrderRequest is needed")
+        self._risk_manager.on_arrival(request.client_order_id)
         order = self._admit(request)
         bus.publish(BusKind.ORDER_UPDATE, order, market=request.market)
         if order.is_open:

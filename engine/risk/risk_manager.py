@@ -20,6 +20,7 @@ from engine.risk.order_rate import OrderRate
 from engine.risk.signal_terms import UnsupportedSignalError, check_supported, terms_of
 from engine.risk.size_limits import SizeAnswer, SizeGrant, cut_size, limit_size, number
 from engine.risk.sizers import sized_lots, weighted_lots
+from engine.risk.underway import UnderwayOrders
 from engine.risk.value_at_risk import BarFacts, ValueAtRisk
 from engine.risk.verdicts import (
     Approved,
@@ -65,7 +66,7 @@ class RiskManager:
         self._settings = settings
         self._markets = markets
         self._account = account
-        self._orders = orders
+        self._orders = UnderwayOrders(orders)
         self._next_order_id = next_order_id
         self._rate = OrderRate(window_ns=_MINUTE_NS)
         self.kill_switch: Final = KillSwitch(
@@ -80,13 +81,17 @@ class RiskManager:
             None
             if bars is None or not settings.looks_at_account
             else AccountLimits(
-                settings=settings, markets=bars, account=account, orders=orders, bar_ns=bar_ns
+                settings=settings,
+                markets=bars,
+                account=account,
+                orders=self._orders,
+                bar_ns=bar_ns,
             )
         )
         self._entry_checks = EntryChecks(
             settings=settings,
             markets=markets,
-            orders=orders,
+            orders=self._orders,
             kill_switch=self.kill_switch,
             rate=self._rate,
         )
@@ -100,11 +105,21 @@ class RiskManager:
         return None
 
     def review(self, request: OrderRequest, *, now_ns: int) -> Verdict:
-        """Approve *request*, perhaps smaller, or deny it."""
+        """Approve *request*, perhaps smaller, or deny it.
+
+        An approved order counts as working until `on_arrival` says that the book has it.
+        """
+        self._orders.discard(request.client_order_id)  # asked again, it is still one order
         verdict = self._judge(request, now_ns)
         if isinstance(verdict, Approved):
             self._rate.record(now_ns)
+            instrument = self._markets.instrument(request.market)
+            self._orders.add(verdict.request, is_hedged=instrument.is_hedged)
         return verdict
+
+    def on_arrival(self, client_order_id: str) -> None:
+        """Take note that an approved order has come to the book of record, or was refused there."""
+        self._orders.discard(client_order_id)
 
     def on_signal(
         self, signal: Signal, *, owner_id: str, now_ns: int

@@ -221,3 +221,29 @@ def test_a_protective_stop_of_a_strategy_waits_for_its_price(diary: Diary) -> No
     session.quote(3, "9.49", "9.51")
     # Five were asked for, and a reduction never opens the other side.
     assert portfolio.net_lots(MARKET) == 0
+
+
+class Twice(Strategy):
+    """Wants the same position twice, with the first quote."""
+
+    def on_quote(self, quote: QuoteTick) -> None:
+        for _ in range(2):
+            self.ctx.signal(Signal(MARKET, SignalKind.TARGET_QTY, Decimal(2)))
+
+
+def test_two_signals_of_one_instant_see_each_others_orders_risk_5() -> None:
+    for sections in ({}, {"risk": {"max_position_size": "3"}}):
+        session = session_with(Twice(), **sections)
+        session.quote(1, "9.99", "10.01")
+        assert session.container.portfolio.net_lots(MARKET) == 2000
+
+
+def test_a_limit_sees_what_was_ordered_at_the_same_instant() -> None:
+    class Piles(Strategy):
+        def on_quote(self, quote: QuoteTick) -> None:
+            for _ in range(3):
+                self.ctx.signal(Signal(MARKET, SignalKind.ORDER, Decimal(2)))
+
+    session = session_with(Piles(), risk={"max_position_size": "5"})
+    session.quote(1, "9.99", "10.01")
+    assert session.container.portfolio.net_lots(MARKET) == 5000
