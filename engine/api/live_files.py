@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from engine.config.live_file import LiveFile
     from engine.live.event_log import EventLog
     from engine.live.health import HealthCheck
+    from engine.live.live_config import LiveConfig
     from engine.live.live_runner import LiveRunner
     from engine.live.live_strategy import LiveStatus
     from engine.live.live_trading_manager import LiveTradingManager, RetiredStrategy
     from engine.markets.source import MarketSource
     from engine.model.instruments import ConnectorPair, Instrument
+    from engine.strategies.catalogue import StrategyType
 
 
 LISTENER_INTERVAL_NS: Final = 5_000_000_000
@@ -78,7 +80,7 @@ class LiveJob:
         from engine.live.live_config import LIVE
 
         self._files = _read(paths, profile, overrides)
-        self._ids = _names(self._files)
+        self._parts = _parts(self._files)
         self._on_end = on_end
         self._record = record
         self._listener = listener
@@ -112,6 +114,7 @@ class LiveJob:
             LiveFileError: a strategy or a market cannot be made.
         """
         from engine.live.clock import SystemClock
+        from engine.live.event_log import RecordingError
         from engine.live.live_runner import LiveRunner
         from engine.live.live_trading_manager import LiveTradingManager
         from engine.live.pace import Pace
@@ -158,11 +161,12 @@ class LiveJob:
             finally:
                 if log is not None:
                     log.close()
-        except OSError as error:
+        except RecordingError as error:
             manager.close()
-            raise LiveFileError(
-                f"{self._record}: the recording cannot be written ({error.strerror})", cause=error
-            ) from error
+            raise LiveFileError(error.message, cause=error) from error
+        except BaseException:
+            manager.close()
+            raise
         checks = manager.check_health()
         states = {one.id: one.state.value for one in manager.status()}
         for name in list(manager.strategies):
@@ -183,24 +187,20 @@ class LiveJob:
     ) -> EventLog | None:
         if self._record is None:
             return None
-        from engine.live.event_log import EventLog
+        from engine.live.event_log import EventLog, RecordingError
 
         try:
             log = EventLog(
                 self._record,
-                strategies=[
-                    (name, file.config) for name, file in zip(self._ids, self._files, strict=True)
-                ],
+                strategies=[(one.id, one.config) for one in self._parts],
                 instruments=instruments,
                 account_equity=self._equity(),
                 start_ns=start_ns,
                 base_dir=self._files[0].base_dir,
             )
-        except OSError as error:
+        except RecordingError as error:
             manager.close()
-            raise LiveFileError(
-                f"{self._record}: cannot be written ({error.strerror})", cause=error
-            ) from error
+            raise LiveFileError(error.message, cause=error) from error
         for live in manager.strategies.values():
             log.watch(live)
         return log
@@ -210,17 +210,17 @@ class LiveJob:
         if account.equity is not None:
             return account.equity
         wanted = sum(
-            (one.config.components.portfolio.allocated_capital for one in self._files), Decimal(0)
+            (one.config.components.portfolio.allocated_capital for one in self._parts), Decimal(0)
         )
         return (wanted / (1 - account.reserve)).quantize(Decimal("0.01"), ROUND_CEILING)
 
     def _add_all(self, manager: LiveTradingManager) -> None:
         problems = []
-        for name, file in zip(self._ids, self._files, strict=True):
+        for one in self._parts:
             try:
-                manager.add_strategy(name, file.config, kind=file.kind)
+                manager.add_strategy(one.id, one.config, kind=one.kinds)
             except (EngineError, ValueError) as error:
-                problems.append(f"{file.path}: {error}")
+                problems.append(f"{one.path}: {error}")
         if problems:
             manager.close()
             raise LiveFileError("\n".join(problems))
@@ -265,15 +265,27 @@ def _read(
     return tuple(files)
 
 
-def _names(files: Sequence[LiveFile]) -> tuple[str, ...]:
-    """Return a name for each strategy: the file's, numbered where two are the same."""
-    names: list[str] = []
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One container of a run: the strategies of a file, or one of them."""
+
+    id: str
+    path: Path
+    config: LiveConfig
+    kinds: tuple[StrategyType, ...]
+
+
+def _parts(files: Sequence[LiveFile]) -> tuple[_Part, ...]:
+    """Return the containers, named after file and strategy, numbered where two are the same."""
+    parts: dict[str, _Part] = {}
     for file in files:
-        name, count = file.path.stem, 2
-        while name in names:
-            name, count = f"{file.path.stem}-{count}", count + 1
-        names.append(name)
-    return tuple(names)
+        for own, config, kinds in file.containers():
+            wish = f"{file.path.stem}-{own}" if own else file.path.stem
+            name, count = wish, 2
+            while name in parts:
+                name, count = f"{wish}-{count}", count + 1
+            parts[name] = _Part(name, file.path, config, kinds)
+    return tuple(parts.values())
 
 
 def _sources(file: LiveFile) -> tuple[MarketSource, ...]:

@@ -136,15 +136,15 @@ class PaperReplay(Player):
             rows = EventRows()
             for entry in header["strategies"]:
                 config = LiveConfig.model_validate(entry["config"])
-                section = config.components.strategy
-                kind = find_strategy_type(
-                    StrategySection.model_validate(
-                        {"class": section.kind, "params": section.params}
-                    ),
-                    base_dir=self._base_dir,
-                    allow_imports=config.allow_imports,
-                )
-                rows.watch(manager.add_strategy(entry["id"], config, kind=kind))
+                kinds = [
+                    find_strategy_type(
+                        StrategySection.model_validate({"class": one.kind, "params": one.params}),
+                        base_dir=self._base_dir,
+                        allow_imports=config.allow_imports,
+                    )
+                    for one in config.components.all_strategies
+                ]
+                rows.watch(manager.add_strategy(entry["id"], config, kind=kinds))
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise ValidationError(
                 f"{self._path}:1: recording: is damaged ({error!r})", cause=error

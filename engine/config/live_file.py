@@ -15,7 +15,13 @@ from engine.config.overlays import Layered, layer
 from engine.config.problems import describe_all
 from engine.config.yaml_tree import Path, Plain
 from engine.flow.errors import ConfigurationError
-from engine.live.live_config import LIVE, PAPER, LiveConfig, LiveDocument
+from engine.live.live_config import (
+    LIVE,
+    PAPER,
+    LiveConfig,
+    LiveDocument,
+    LiveStrategySection,
+)
 from engine.strategies.catalogue import StrategyType, strategy_types
 
 SECTION: Final = "live_trading"
@@ -30,8 +36,22 @@ class LiveFile:
     path: pathlib.Path
     config: LiveConfig
     layered: Layered
-    kind: StrategyType
-    """How its strategy is made."""
+    kinds: tuple[StrategyType, ...]
+    """How its strategies are made."""
+
+    @property
+    def kind(self) -> StrategyType:
+        """Return how its only strategy is made, the first of several."""
+        return self.kinds[0]
+
+    def containers(self) -> tuple[tuple[str, LiveConfig, tuple[StrategyType, ...]], ...]:
+        """Return (name, configuration, how its strategies are made) of each container."""
+        found = self.config.containers()
+        if len(found) == 1:
+            return ((*found[0], self.kinds),)
+        return tuple(
+            (name, config, (kind,)) for (name, config), kind in zip(found, self.kinds, strict=True)
+        )
 
     @property
     def base_dir(self) -> pathlib.Path:
@@ -69,7 +89,17 @@ def read_live_file(
     document = layered.document
     _check_broker(document)
     config = validate(document, LiveDocument).live_trading
-    return LiveFile(path, config, layered, _check_strategy(document, config))
+    places: list[Path] = [(*_COMPONENTS, "strategy")]
+    if config.components.strategy is None:
+        places = [
+            (*_COMPONENTS, "strategies", index)
+            for index in range(len(config.components.strategies))
+        ]
+    kinds = tuple(
+        _check_strategy(document, config, section, place)
+        for section, place in zip(config.components.all_strategies, places, strict=True)
+    )
+    return LiveFile(path, config, layered, kinds)
 
 
 def effective_live_config(config: LiveConfig) -> dict[str, Any]:
@@ -101,10 +131,10 @@ def _check_broker(document: Document) -> None:
         )
 
 
-def _check_strategy(document: Document, config: LiveConfig) -> StrategyType:
-    place: Path = (*_COMPONENTS, "strategy")
-    section = config.components.strategy
-    kind = _find_type(document, config, place)
+def _check_strategy(
+    document: Document, config: LiveConfig, section: LiveStrategySection, place: Path
+) -> StrategyType:
+    kind = _find_type(document, config, section, place)
     try:
         kind.params_model.model_validate(section.params)
     except ValidationError as error:
@@ -115,8 +145,10 @@ def _check_strategy(document: Document, config: LiveConfig) -> StrategyType:
     return kind
 
 
-def _find_type(document: Document, config: LiveConfig, place: Path) -> StrategyType:
-    section, known = config.components.strategy, strategy_types()
+def _find_type(
+    document: Document, config: LiveConfig, section: LiveStrategySection, place: Path
+) -> StrategyType:
+    known = strategy_types()
     if section.kind in known:
         return known[section.kind]
     from engine.backtest.strategy_loading import find_strategy_type, is_beside

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from decimal import Decimal
 from enum import Enum
@@ -19,6 +20,7 @@ from typing import Any, Final, TextIO
 from engine.containers.bus import BusEvent, BusKind
 from engine.containers.inputs import TimerInput, encode
 from engine.execution.reports import OrderFilled
+from engine.flow.errors import OperationError
 from engine.live.live_config import LiveConfig
 from engine.live.live_strategy import LiveStrategyContainer
 from engine.live.order_codec import report_to_json, request_to_json
@@ -30,6 +32,10 @@ from engine.strategies.signals import Signal
 FORMAT: Final = "quarterdeck-events-1"
 PAPER: Final = "paper"
 RECORDED: Final = (BusKind.SIGNAL, BusKind.ORDER, BusKind.FILL)
+
+
+class RecordingError(OperationError):
+    """A recording cannot be written; the message names the file and why."""
 
 
 class EventRows:
@@ -65,10 +71,10 @@ class EventRows:
 
 
 class EventLog:
-    """The file of a running account.
+    """The file of a running account; every method writes.
 
     Raises:
-        OSError: it cannot be written.
+        RecordingError: it cannot be written.
     """
 
     def __init__(
@@ -83,7 +89,9 @@ class EventLog:
     ) -> None:
         self._rows = EventRows()
         self._inputs = 0
-        self._file: TextIO = path.open("w", encoding="utf-8")
+        self._path = path
+        with self._writing():
+            self._file: TextIO = path.open("w", encoding="utf-8")
         self._write(
             {
                 "format": FORMAT,
@@ -116,7 +124,8 @@ class EventLog:
         self._write_events()
         end = {"inputs": self._inputs, "fingerprint": self._rows.fingerprint}
         self._write({"end": end})
-        self._file.close()
+        with self._writing():
+            self._file.close()
 
     def _write_events(self) -> None:
         for row in self._rows.rows:
@@ -124,7 +133,18 @@ class EventLog:
         self._rows.rows.clear()
 
     def _write(self, row: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(row) + "\n")
+        text = json.dumps(row) + "\n"
+        with self._writing():
+            self._file.write(text)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RecordingError(
+                f"{self._path}: the recording cannot be written ({error.strerror})", cause=error
+            ) from error
 
 
 def instrument_to_json(instrument: Instrument) -> dict[str, Any]:

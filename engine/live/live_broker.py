@@ -6,7 +6,7 @@ ids, and never invents a fill.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Final
@@ -51,6 +51,7 @@ class LiveBroker:
         intents: where orders are written down before they are sent.
         instruments: the markets.
         ack_timeout_ns: how long an order may stay without an answer.
+        is_alone: whether the account's position of a market is this strategy's alone.
 
     Attributes:
         needs_reconciliation: the outcome of a request is unknown.
@@ -64,6 +65,7 @@ class LiveBroker:
         intents: IntentLog,
         instruments: Mapping[ConnectorPair, Instrument],
         ack_timeout_ns: int = ACK_TIMEOUT_NS,
+        is_alone: Callable[[ConnectorPair], bool] = lambda _: False,
     ) -> None:
         self.strategy_id = strategy_id
         self.router = router
@@ -71,6 +73,7 @@ class LiveBroker:
         self._intents = intents
         self._instruments = instruments
         self._ack_timeout_ns = ack_timeout_ns
+        self._is_alone = is_alone
         self._requests: dict[str, OrderRequest] = {}
         self._left: dict[str, int] = {}
         self._unanswered: dict[str, int] = {}
@@ -101,11 +104,8 @@ class LiveBroker:
         self._sent.add(client_order_id)
         self._unanswered[client_order_id] = now_ns
         self.last_sent_ns[request.market] = now_ns
-        # Reduce-only is about the strategy's own position; the venue knows the account's, which
-        # other strategies share: it would refuse exits. The container has seen to it already.
-        sent = replace(request, reduce_only=False, position_action=PositionAction.NIL)
         try:
-            self.router.submit(sent, strategy_id=self.strategy_id, now_ns=now_ns)
+            self.router.submit(self._as_sent(request), strategy_id=self.strategy_id, now_ns=now_ns)
         except VenueError as error:
             self._unanswered.pop(client_order_id, None)
             return self.record(
@@ -282,6 +282,19 @@ class LiveBroker:
                 "are not emulated here"
             )
         return ""
+
+    def _as_sent(self, request: OrderRequest) -> OrderRequest:
+        """Return *request* as the venue gets it.
+
+        Reduce-only is about the strategy's own position, and the container has seen to it. The
+        venue knows the account's only: where other strategies share that it would refuse exits,
+        so it is told only of a position that is this strategy's alone.
+        """
+        if not request.is_closing:
+            return replace(request, position_action=PositionAction.NIL)
+        can_reduce = bool(self.router.capabilities().get("reduce_only", False))
+        is_told = can_reduce and self._is_alone(request.market)
+        return replace(request, reduce_only=is_told, position_action=PositionAction.NIL)
 
     def _know(self, request: OrderRequest) -> None:
         self._requests[request.client_order_id] = request

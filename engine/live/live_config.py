@@ -22,6 +22,10 @@ LIVE: Final = "LIVE_TRADING"
 PAPER: Final = "PAPER_TRADING"
 
 
+ErrorHandling: TypeAlias = Literal["graceful", "strict", "halt"]
+_STRICTNESS: Final[tuple[ErrorHandling, ...]] = ("graceful", "strict", "halt")
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
@@ -42,10 +46,15 @@ class LiveStrategySection(_Section):
 
     kind: str = Field(
         alias="class",
-        description="name of a strategy, or package.module.Class (beside the file, or allow_imports)",
+        description="name of a strategy, or package.module.Class beside the file or in "
+        "allow_imports",
+    )
+    id: str = Field(default="", max_length=40, description="its name beside other strategies")
+    market: str | None = Field(
+        default=None, description="what it trades instead of live_trading.market"
     )
     params: dict[str, Any] = Field(default_factory=dict, description="its parameters")
-    error_handling: Literal["graceful", "strict", "halt"] = Field(
+    error_handling: ErrorHandling = Field(
         default="graceful", description="what an error of the strategy does"
     )
 
@@ -178,12 +187,33 @@ BrokerSection: TypeAlias = Annotated[
 class LiveComponents(_Section):
     """The components of a live strategy's container."""
 
-    strategy: LiveStrategySection
+    strategy: LiveStrategySection | None = Field(default=None, description="what decides")
+    strategies: tuple[LiveStrategySection, ...] = Field(
+        default=(), description="several strategies instead of one, see isolation_level"
+    )
     portfolio: LivePortfolioSection = LivePortfolioSection()
     risk_manager: LiveRiskSection = LiveRiskSection()
     broker: BrokerSection = Field(
         default_factory=PaperBrokerSection, description="SimulatedBroker or LiveBroker"
     )
+
+    @model_validator(mode="after")
+    def _one_or_several(self) -> LiveComponents:
+        if self.strategy is not None and self.strategies:
+            raise ValueError("strategy and strategies are given: give one of them")
+        if self.strategy is None and not self.strategies:
+            raise ValueError("strategy is missing: name what decides")
+        return self
+
+    @property
+    def all_strategies(self) -> tuple[LiveStrategySection, ...]:
+        """Return the strategies, one or several."""
+        return (self.strategy,) if self.strategy is not None else self.strategies
+
+    @property
+    def error_handling(self) -> ErrorHandling:
+        """Return what an error of any of them does: the strictest of their wishes."""
+        return max((one.error_handling for one in self.all_strategies), key=_STRICTNESS.index)
 
 
 class LiveAccountSection(_Section):
@@ -253,8 +283,10 @@ class LiveConfig(_Section):
     mode: Literal["LIVE_TRADING", "PAPER_TRADING"] = Field(
         default=PAPER, description="LIVE_TRADING: orders go to a venue; PAPER_TRADING: none does"
     )
-    isolation_level: Literal["full"] = Field(
-        default="full", description="every strategy has a broker, a portfolio, a bus of its own"
+    isolation_level: Literal["full", "portfolio"] = Field(
+        default="full",
+        description="full: every strategy has a broker, a portfolio, a bus of its own; portfolio: "
+        "those of a file share them, as one account",
     )
     monitoring_enabled: bool = Field(default=True, description="whether health is checked")
     health_check_interval: int = Field(default=60, ge=1, description="seconds")
@@ -293,6 +325,29 @@ class LiveConfig(_Section):
         if not self.monitoring_enabled:
             found.append("monitoring_enabled is false: nobody checks the health")
         return tuple(found)
+
+    def containers(self) -> tuple[tuple[str, LiveConfig], ...]:
+        """Return (name, configuration) of each container that the strategies need.
+
+        With isolation full each strategy has one, named after its id or class; the name is empty
+        where there is one container.
+        """
+        several = self.components.strategies
+        if self.isolation_level == "portfolio" or len(several) < 2:
+            return (("", self),)
+        return tuple(
+            (
+                one.id or one.kind.rpartition(".")[2],
+                self.model_copy(
+                    update={
+                        "components": self.components.model_copy(
+                            update={"strategy": one, "strategies": ()}
+                        )
+                    }
+                ),
+            )
+            for one in several
+        )
 
     @model_validator(mode="after")
     def _broker_fits_mode(self) -> LiveConfig:

@@ -120,8 +120,9 @@ class LiveStrategyContainer:
     Args:
         strategy_id: unique among the account's strategies.
         config: its configuration.
-        kind: how its strategy is made.
-        market: what it trades.
+        kinds: how its strategies are made, in the order of the configuration; several share
+            broker and portfolio (isolation_level portfolio).
+        markets: what each of them trades.
         instruments: the account's markets.
         currency: of the account.
         parity: quote assets that count 1:1.
@@ -135,8 +136,8 @@ class LiveStrategyContainer:
         strategy_id: str,
         config: LiveConfig,
         *,
-        kind: StrategyType,
-        market: ConnectorPair,
+        kinds: Sequence[StrategyType],
+        markets: Sequence[ConnectorPair],
         instruments: Mapping[ConnectorPair, Instrument],
         currency: str,
         parity: Sequence[str],
@@ -146,7 +147,7 @@ class LiveStrategyContainer:
     ) -> None:
         self.id = strategy_id
         self.config = config
-        self.market = market
+        self.markets = tuple(dict.fromkeys(markets))
         self.state = LiveState.STARTING
         self.reasons: tuple[str, ...] = ()
         self.alerts: deque[str] = deque(maxlen=ALERTS_KEPT)
@@ -184,7 +185,10 @@ class LiveStrategyContainer:
             parity=parity,
             broker=_paper_settings(config),
             risk=parts.risk_manager.limits(),
-            strategies=((market, kind.build(parts.strategy.params)),),
+            strategies=tuple(
+                (market, kind.build(section.params))
+                for market, kind, section in zip(markets, kinds, parts.all_strategies, strict=True)
+            ),
             outside=OutsideParts(self.outbox, self._next_order_id, self._take_error),
         )
         self.guards = TradingGuards(
@@ -590,7 +594,7 @@ class LiveStrategyContainer:
         self.breaker.record_failure(now_ns)
         text = f"{hook}: {type(error).__name__}: {error}"
         self.alert(f"error in {self.container.id}, {text}")
-        match self.config.components.strategy.error_handling:
+        match self.config.components.error_handling:
             case "strict":
                 self._pause_for(text)
             case "halt":

@@ -136,15 +136,15 @@ class LiveTradingManager:
         config: LiveConfig | Mapping[str, Any],
         *,
         market: ConnectorPair | None = None,
-        kind: StrategyType | None = None,
+        kind: StrategyType | Sequence[StrategyType] | None = None,
     ) -> LiveStrategyContainer:
-        """Start a strategy.
+        """Start a strategy; several of one configuration share a container and its portfolio.
 
         Args:
             strategy_id: unique in the account.
             config: its configuration, or the values of one.
             market: what it trades instead of the configuration's market; by default the only one.
-            kind: how its strategy is made, for one that is not among the manager's types.
+            kind: how its strategies are made, for those that are not among the manager's types.
 
         Raises:
             ExistsError: the id is taken.
@@ -152,8 +152,12 @@ class LiveTradingManager:
                 or it is to trade live without a router or a log of its orders.
         """
         checked = config if isinstance(config, LiveConfig) else LiveConfig.model_validate(config)
-        kind = kind or self._kind(checked)
-        traded = market or self._market(strategy_id, checked)
+        _check_isolation(strategy_id, checked)
+        kinds = self._kinds(checked, kind)
+        traded = [
+            market or self._market(strategy_id, section.market or checked.market)
+            for section in checked.components.all_strategies
+        ]
         broker = self._live_broker(strategy_id, checked)
         capital = checked.components.portfolio.allocated_capital
         with self._lock:
@@ -165,14 +169,14 @@ class LiveTradingManager:
             live = LiveStrategyContainer(
                 strategy_id,
                 checked,
-                kind=kind,
-                market=traded,
+                kinds=kinds,
+                markets=traded,
                 instruments=self._instruments,
                 currency=self._currency,
                 parity=self._parity,
                 broker=broker,
                 first_number=0 if self._intents is None else self._intents.next_number(strategy_id),
-                venue_breaker=self._venue_breaker(traded.connector_name, checked),
+                venue_breaker=self._venue_breaker(traded[0].connector_name, checked),
             )
             for text in checked.warnings:
                 live.alert(text)
@@ -365,18 +369,22 @@ class LiveTradingManager:
         with self._lock:
             return list(self._strategies.values())
 
-    def _kind(self, config: LiveConfig) -> StrategyType:
-        section = config.components.strategy
-        kind = self._types.get(section.kind)
-        if kind is not None:
-            return kind
-        raise flow.ConfigurationError(
-            f"strategy {section.kind!r} is not known, allowed: {', '.join(sorted(self._types))}"
-        )
+    def _kinds(
+        self, config: LiveConfig, given: StrategyType | Sequence[StrategyType] | None
+    ) -> Sequence[StrategyType]:
+        if given is not None:
+            return (given,) if isinstance(given, StrategyType) else given
+        names = [one.kind for one in config.components.all_strategies]
+        for name in names:
+            if name not in self._types:
+                raise flow.ConfigurationError(
+                    f"strategy {name!r} is not known, allowed: {', '.join(sorted(self._types))}"
+                )
+        return [self._types[name] for name in names]
 
-    def _market(self, strategy_id: str, config: LiveConfig) -> ConnectorPair:
+    def _market(self, strategy_id: str, wanted: str | None) -> ConnectorPair:
         known = list(self._instruments)
-        if config.market is None:
+        if wanted is None:
             if len(known) == 1:
                 return known[0]
             listed = ", ".join(map(str, known)) or "none"
@@ -384,10 +392,10 @@ class LiveTradingManager:
                 f"strategy {strategy_id}: market is missing, the account trades: {listed}"
             )
         for market in known:
-            if config.market in (str(market), market.trading_pair):
+            if wanted in (str(market), market.trading_pair):
                 return market
         raise flow.ConfigurationError(
-            f"strategy {strategy_id}: market {config.market!r} is not known, allowed: "
+            f"strategy {strategy_id}: market {wanted!r} is not known, allowed: "
             f"{', '.join(map(str, known))}"
         )
 
@@ -420,6 +428,16 @@ class LiveTradingManager:
             intents=self._intents,
             instruments=self._instruments,
             ack_timeout_ns=section.ack_timeout_s * SECOND_NS,
+            is_alone=lambda market: self._is_alone(strategy_id, market),
+        )
+
+    def _is_alone(self, strategy_id: str, market: ConnectorPair) -> bool:
+        """Whether the account's position of *market* is this strategy's and nobody else's."""
+        return not self.book.unattributed(market) and not any(
+            one.container.portfolio.net_lots(market)
+            or one.container.order_manager.open_count_of(market)
+            for one in self._all()
+            if one.id != strategy_id
         )
 
     def _venue_breaker(self, name: str, config: LiveConfig) -> CircuitBreaker:
@@ -518,8 +536,10 @@ class LiveTradingManager:
                 differences += live.container.differences()
             live.reconciled_ns = now_ns
             book = self.book.portfolios.get(live.id)
-            held = live.container.portfolio.net_lots(live.market)
-            if book is not None and book.net_lots(live.market) != held:
+            held = live.container.portfolio.net_lots
+            if book is not None and any(
+                book.net_lots(market) != held(market) for market in live.markets
+            ):
                 differences.append(f"the virtual portfolio of {live.id} is not its container's")
             if differences:
                 live.degrade("position", "; ".join(map(str, differences)))
@@ -644,3 +664,13 @@ class LiveTradingManager:
             known = ", ".join(self._strategies) or "none"
             raise flow.NotFoundError(f"there is no strategy {strategy_id}, known: {known}")
         return found
+
+
+def _check_isolation(strategy_id: str, config: LiveConfig) -> None:
+    """Refuse several strategies that are to have a container each in one container."""
+    if len(config.containers()) > 1:
+        raise flow.ConfigurationError(
+            f"strategy {strategy_id}: isolation_level full gives each of the "
+            f"{len(config.components.strategies)} strategies a container of its own: add them one "
+            "by one (LiveConfig.containers), or set isolation_level to portfolio"
+        )

@@ -328,13 +328,13 @@ class Reconciliation:
         drifting = {one.market for one in self.actions if one.kind is ActionKind.BLOCK_ENTRIES}
         is_off = any(one.kind is ActionKind.DEGRADE for one in self.actions)
         for live in self._account.strategies.values():
-            if live.market not in drifting:
+            if drifting.isdisjoint(live.markets):
                 live.recover(POSITION)
             if not is_off:
                 live.recover(BALANCE)
 
     def _traders(self, market: ConnectorPair | None) -> Sequence[LiveStrategyContainer]:
-        return [one for one in self._account.strategies.values() if one.market == market]
+        return [one for one in self._account.strategies.values() if market in one.markets]
 
     def _tell_all(self, text: str) -> None:
         for live in self._account.strategies.values():

@@ -107,6 +107,7 @@ class FakeVenue:
         self.placed: Counter[str] = Counter()
         """How often each client order id was accepted."""
         self.sent: list[tuple[str, str]] = []
+        self.submitted: list[OrderRequest] = []
         """(client order id, strategy) of every request that came in."""
         self.trades: list[VenueFill] = []
         self._instruments = dict(instruments)
@@ -194,6 +195,7 @@ class FakeVenue:
         del now_ns
         self._check()
         self.sent.append((order.client_order_id, strategy_id))
+        self.submitted.append(order)
         fault = self.submit_faults.popleft() if self.submit_faults else SubmitFault.NONE
         match fault:
             case SubmitFault.NONE:
@@ -266,7 +268,7 @@ class FakeVenue:
 
     def capabilities(self) -> Mapping[str, tuple[str, ...] | bool]:
         """Return what it can do."""
-        return {"types": ("MARKET", "LIMIT", "LIMIT_MAKER"), "replace": False}
+        return {"types": ("MARKET", "LIMIT", "LIMIT_MAKER"), "replace": False, "reduce_only": True}
 
     def connect(self) -> None:
         """Connect again."""

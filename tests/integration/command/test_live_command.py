@@ -145,6 +145,34 @@ def test_mistakes_are_told(
     assert expected in err
 
 
+def test_several_strategies_of_a_file_have_an_account_each_or_share_one(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    one = "    strategy: {class: sma_cross, params: {fast: 3, slow: 8, direction: both}}\n"
+    two = (
+        "    strategies:\n"
+        "      - {class: sma_cross, id: quick, params: {fast: 2, slow: 6}}\n"
+        "      - {class: donchian, params: {entry: 6, exit: 3}}\n"
+    )
+    path = write(tmp_path / "two.yaml", PAPER.replace(one, two))
+    log = tmp_path / "two.events"
+    code, out, _ = said(capsys, "live", path, "--json")
+    assert code == 0
+    assert [part["id"] for part in json.loads(out)["strategies"]] == ["two-quick", "two-donchian"]
+    arguments = ["live", path, "--set", "isolation_level=portfolio", "--record", log, "--json"]
+    code, out, _ = said(capsys, *arguments)
+    assert code == 0
+    (shared,) = json.loads(out)["strategies"]
+    assert shared["id"] == "two"
+    assert shared["fills"] > 0
+    code, out, _ = said(capsys, "replay", log, "--json")
+    assert (code, json.loads(out)["verified"]) == (0, True)
+    write(path, PAPER.replace(one, two.replace("entry: 6", "entry: six")))
+    code, _, err = said(capsys, "validate", path)
+    assert code != 0
+    assert f"{path}:9: live_trading.components.strategies.1.params.entry" in err
+
+
 def test_the_text_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     code, out, _ = said(capsys, "live", write(tmp_path / "a.yaml", PAPER), "--for", "60")
     assert code == 0
@@ -309,7 +337,7 @@ def test_a_recording_that_cannot_be_written_is_told(
     path = write(tmp_path / "a.yaml", PAPER)
     code, out, err = said(capsys, "live", path, "--record", tmp_path / "no" / "day.events")
     assert (code, out) == (2, "")
-    assert "day.events: cannot be written" in err
+    assert "day.events: the recording cannot be written" in err
 
 
 def test_a_run_of_executors_is_replayed_as_a_whole(

@@ -772,3 +772,27 @@ def test_paper_has_no_router_and_the_same_path(world: World) -> None:
     assert world.venue.sent == []
     assert live.shadow.report().mean_bps == 0
     paper.close()
+
+
+def test_the_venue_hears_of_reduce_only_where_the_position_is_of_one_strategy(
+    world: World,
+) -> None:
+    world.add("a")
+    world.wishes["a"].append(position(10))
+    world.quote()
+    world.quote()
+    world.wishes["a"].append(Signal(MARKET, SignalKind.EXIT))
+    world.quote()
+    assert [one.reduce_only for one in world.venue.submitted] == [False, True]
+    world.quote()
+    world.add("b")
+    world.wishes["a"].append(position(10))
+    world.wishes["b"].append(position(-4))
+    world.quote()
+    world.quote()
+    # The account has 6: told that the order may only reduce, a venue would sell 6 of the 10.
+    world.wishes["a"].append(Signal(MARKET, SignalKind.EXIT))
+    world.quote()
+    world.quote()
+    assert not world.venue.submitted[-1].reduce_only
+    assert world.manager.book.account_lots(MARKET) == -4

@@ -419,3 +419,59 @@ def test_without_monitoring_nobody_checks(clock: Clock, manager: LiveTradingMana
     manager.work()
     assert live.health.last is None
     assert any("monitoring_enabled is false" in text for text in live.alerts)
+
+
+def several(level: str, *, handling: str = "graceful") -> dict[str, Any]:
+    values = config(isolation_level=level)
+    del values["components"]["strategy"]
+    values["components"]["strategies"] = [
+        {"class": "buys", "id": "first"},
+        {"class": "buys", "params": {"breaks_from": 3}, "error_handling": handling},
+    ]
+    return values
+
+
+def test_strategies_of_a_portfolio_share_a_container_and_its_account(
+    manager: LiveTradingManager, clock: Clock
+) -> None:
+    live = manager.add_strategy("both", several("portfolio"), market=MARKET)
+    feed(manager, clock, 10_000, count=2)
+    (status,) = manager.status()
+    # Both want ten of one account: the second sees what the first has ordered.
+    assert dict(status.positions) == {MARKET: 10}
+    assert live.markets == (MARKET,)
+    assert manager.book.account_lots(MARKET) == 10
+    feed(manager, clock, 10_000)
+    assert live.counters.errors == 1
+
+
+def test_the_strictest_handling_counts_for_all_of_a_portfolio(
+    manager: LiveTradingManager, clock: Clock
+) -> None:
+    live = manager.add_strategy("both", several("portfolio", handling="halt"), market=MARKET)
+    feed(manager, clock, 10_000, count=4)
+    assert live.state is LiveState.HALTED
+    assert manager.book.account_lots(MARKET) == 0
+
+
+def test_full_isolation_gives_each_strategy_a_container(manager: LiveTradingManager) -> None:
+    checked = LiveConfig.model_validate(several("full"))
+    with pytest.raises(flow.ConfigurationError, match="isolation_level full gives each of the 2"):
+        manager.add_strategy("both", checked, market=MARKET)
+    parts = checked.containers()
+    assert [name for name, _ in parts] == ["first", "buys"]
+    for name, part in parts:
+        manager.add_strategy(name, part, market=MARKET)
+    assert [one.id for one in manager.status()] == ["first", "buys"]
+
+
+@pytest.mark.parametrize(
+    ("components", "expected"),
+    [
+        ({}, "strategy is missing"),
+        ({"strategy": {"class": "a"}, "strategies": [{"class": "b"}]}, "give one of them"),
+    ],
+)
+def test_one_strategy_or_several(components: dict[str, Any], expected: str) -> None:
+    with pytest.raises(ValidationError, match=expected):
+        LiveConfig.model_validate({"components": components})
