@@ -202,10 +202,11 @@ def run_compiled(
 
 
 def _tell_compiling(module: str, function: str, tell: Callable[[], None]) -> None:
-    from engine.backtest.jit import is_compiled
+    from engine.backtest.jit import CACHE_FOLDER, drop_old_caches, is_compiled
 
     if not is_compiled(module, function):
         tell()
+        drop_old_caches(CACHE_FOLDER)
 
 
 def _say_nothing() -> None:

@@ -12,8 +12,10 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import os
+import pickle  # noqa: TID251 (only to name what numba's own reader raises)
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, ClassVar, Final, TypeVar, cast
 
@@ -31,6 +33,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 settings: Any = numba_config  # its attributes are made at run time
 _HERE: Final = Path(__file__).parent
+_CACHES_KEPT: Final = 3
 _SHARED_SOURCES: Final = ("model/rounding.py", "execution/bar_order.py")
 """Sources outside this package of which kernels are made."""
 
@@ -56,6 +59,20 @@ def _cache_folder() -> Path:
 
 CACHE_FOLDER: Final = _cache_folder()
 """Where compiled kernels are kept; it need not exist."""
+
+
+def drop_old_caches(folder: Path, *, keep: int = _CACHES_KEPT) -> None:
+    """Remove what was compiled from other sources beside *folder*, but for the newest few.
+
+    Every change of a kernel makes a new folder; two versions that are used in turn keep theirs.
+    """
+    others = []
+    for one in folder.parent.glob("kernels-*"):
+        with suppress(OSError):  # another process may be tidying too
+            if one != folder:
+                others.append((one.stat().st_mtime_ns, one))
+    for _, one in sorted(others, reverse=True)[keep:]:
+        shutil.rmtree(one, ignore_errors=True)
 
 
 def is_compiled(module: str, function: str) -> bool:
@@ -176,6 +193,8 @@ def _compiled(function: Function, more: dict[str, Any], *, is_cached: bool = Tru
             compiled = numba.njit(cache=is_cached, **options)(function)
     except RuntimeError:  # no place on disk can be written: compile in every process
         compiled = numba.njit(**options)(function)
+    if is_cached:
+        _forgive(compiled._cache)  # noqa: SLF001 (numba has no other way to it)
     template_for = compiled.get_call_template
 
     def plain(args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:  # noqa: ANN401 (numba's)
@@ -185,6 +204,23 @@ def _compiled(function: Function, more: dict[str, Any], *, is_cached: bool = Tru
 
     compiled.get_call_template = plain
     return cast("Function", compiled)  # a dispatcher is called like the function
+
+
+def _forgive(cache: Any) -> None:  # noqa: ANN401 (numba's)
+    """Let a cache that cannot be read or written cost time only: a full disk, a cut-off file."""
+    save, load = cache.save_overload, cache.load_overload
+
+    def save_overload(signature: Any, data: Any) -> None:  # noqa: ANN401 (numba's)
+        with suppress(OSError):
+            save(signature, data)
+
+    def load_overload(signature: Any, context: Any) -> Any:  # noqa: ANN401 (numba's)
+        try:
+            return load(signature, context)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            return None
+
+    cache.save_overload, cache.load_overload = save_overload, load_overload
 
 
 def _widened(one: Any) -> Any:  # noqa: ANN401 (numba's types)
