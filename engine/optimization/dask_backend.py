@@ -371,7 +371,7 @@ class DaskBackend:
         """Connect anew whenever the scheduler was lost."""
         alone_ns: int | None = None
         while True:
-            self._wake.wait(_LOOK_S)
+            self._wake.wait(min(_LOOK_S, self._reconnect_s))
             self._wake.clear()
             if self._is_closed.is_set() or self._given_up is not None:
                 return

@@ -295,6 +295,28 @@ def test_a_cluster_that_loses_all_its_workers_is_given_up_and_resumed(
         assert journal.finished() == {}
 
 
+def test_what_goes_wrong_in_the_watch_over_the_cluster_ends_the_study(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = Cluster(tmp_path)
+    try:
+        wait_for_workers(alone)
+        backend = DaskBackend(task_of(), address=alone.address, monotonic_ns=MONOTONIC_NS)
+
+        def broken(*_: object) -> None:
+            raise RuntimeError("nobody expected this")
+
+        monkeypatch.setattr("engine.optimization.dask_backend.connect", broken)
+        end(alone.scheduler)
+        table = study(parse_space({"fast": {"range": [0, 60]}, "act": ["hang"]}), backend)
+        backend.close()
+    finally:
+        alone.stop()
+    error = table.records[0].error
+    assert error is not None
+    assert error.message.startswith("the cluster cannot be used: RuntimeError: nobody expected")
+
+
 def test_an_address_with_nobody_there_is_told_in_seconds() -> None:
     with pytest.raises(ConfigurationError, match=r"no scheduler answers at tcp://127.0.0.1"):
         DaskBackend(task_of(), address=f"tcp://127.0.0.1:{free_port()}", monotonic_ns=MONOTONIC_NS)
