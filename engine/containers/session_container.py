@@ -40,7 +40,7 @@ from engine.containers.reconciliation import (
     position_differences,
 )
 from engine.containers.scoped_container import ScopedContainer
-from engine.containers.strategy_host import StrategyHost
+from engine.containers.strategy_host import STRATEGY_OWNER, StrategyHost
 from engine.execution.order_manager import OrderManager
 from engine.execution.reports import OrderReport
 from engine.execution.simulated_broker import SimulatedBroker
@@ -121,7 +121,9 @@ class SessionContainer:
         self._strategies = strategies
         self._effects = Effects()
         self._is_stopping = False
-        self._created = 0
+        self._is_matching = isinstance(broker, SimulatedBroker)
+        """Whether orders are carried out here: else whoever does it closes positions too."""
+        self._wants_flat = False
         self._paired: set[ConnectorPair] = set()
         self._report_due_ns = 0
         for name, component, needs in (
@@ -161,12 +163,16 @@ class SessionContainer:
     @property
     def executor_count(self) -> int:
         """Return how many executors were ever created."""
-        return self._created
+        return self.orchestrator.created
 
     @property
     def is_stopped(self) -> bool:
         """Whether a stop was asked for and nothing is left to do."""
-        return self._is_stopping and self.orchestrator.is_stopped
+        if not self._is_stopping or not self.orchestrator.is_stopped:
+            return False
+        return not self._wants_flat and not (
+            self._is_matching and self.order_manager.open_orders(owner_id=STRATEGY_OWNER)
+        )
 
     def start(self) -> None:
         """Wire the components and let inputs in."""
@@ -202,19 +208,67 @@ class SessionContainer:
             case ActionInput():
                 self._take_action(item)
             case StopInput():
-                self._is_stopping = True
-                self._strategies.stop()
-                self.orchestrator.begin_stop(
-                    keep_positions=item.keep_positions, max_close_attempts=CLOSE_ATTEMPTS
-                )
+                self._begin_stop(keep_positions=item.keep_positions)
             case ForceStopInput():
                 # Fills stay as position holds.
                 self._is_stopping = True
+                self._wants_flat = False
                 self.orchestrator.force_stop()
             case _:
                 assert_never(item)
         self._settle()
+        self._go_flat()
         return self._take_effects()
+
+    def _begin_stop(self, *, keep_positions: bool) -> None:
+        self._is_stopping = True
+        self._strategies.stop()
+        if self._is_matching:
+            self._cancel_strategies()
+            self._wants_flat = not keep_positions
+        self.orchestrator.begin_stop(
+            keep_positions=keep_positions,
+            max_close_attempts=CLOSE_ATTEMPTS,
+            close_holds=not keep_positions,
+        )
+
+    def _go_flat(self) -> None:
+        """Close what executors do not: holds when they have ended, then what strategies have."""
+        if self.orchestrator.close_holds():
+            self._settle()
+        if self._wants_flat and self.orchestrator.is_stopped:
+            self._wants_flat = False
+            for market in sorted(self._strategies.markets):
+                self._close_rest(market)
+            self._settle()
+
+    def _cancel_strategies(self) -> None:
+        """Cancel what strategies have working: nobody would look after it."""
+        for order in self.order_manager.open_orders(owner_id=STRATEGY_OWNER):
+            request = order.request
+            wish = CancelRequest(request.client_order_id, request.market, request.owner_id)
+            self._order_desk.send(self._bus, wish)
+
+    def _close_rest(self, market: ConnectorPair) -> None:
+        """Close what a strategy has of *market*: all that no position hold accounts for."""
+        held = sum(self.orchestrator.exposed_lots(market).values())
+        lots = self.portfolio.net_lots(market) - held
+        if lots:
+            self._order_desk.send(
+                self._bus,
+                OrderRequest(
+                    client_order_id=f"{self.id}-flat-{market}",
+                    market=market,
+                    side=TradeType.SELL if lots > 0 else TradeType.BUY,
+                    order_type=OrderType.MARKET,
+                    lots=abs(lots),
+                    limit_ticks=None,
+                    position_action=PositionAction.CLOSE,
+                    leverage=1,
+                    owner_id=STRATEGY_OWNER,
+                    role=STRATEGY_ROLE,
+                ),
+            )
 
     def quiet_below(self, market: ConnectorPair) -> tuple[int, ...] | None:
         """Return the least -bid, bid, -ask, ask, -mid and mid of *market* that do anything.
@@ -335,7 +389,7 @@ class SessionContainer:
                         limit_ticks=None,
                         position_action=PositionAction.CLOSE,
                         leverage=1,
-                        owner_id="strategy",
+                        owner_id=STRATEGY_OWNER,
                         role=STRATEGY_ROLE,
                         reduce_only=True,
                     ),
@@ -448,7 +502,6 @@ class SessionContainer:
             result = self.orchestrator.execute_action(action)
         except ActionRefusedError as refusal:
             result = refusal.result
-        self._created += result.ok and item.verb == "create"
         self._effects.results.append((item.request_id, result))
 
     def controller_states(self) -> dict[str, str]:
@@ -520,7 +573,6 @@ class SessionContainer:
             self._report()
         if not self._is_stopping:
             actions = self._controllers.on_tick(event.ts_ns)
-            self._created += sum(result.ok and verb == "create" for _, verb, result in actions)
             self._effects.actions.extend(actions)
             self._effects.notices.extend(self._controllers.take_notices())
 

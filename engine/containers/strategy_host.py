@@ -21,7 +21,7 @@ from engine.strategies.indicators import find_indicator, indicator_types
 from engine.strategies.signals import Signal
 from engine.strategies.strategy import Strategy
 
-_OWNER: Final = "strategy"
+STRATEGY_OWNER: Final = "strategy"
 """Owner of all orders that strategies want."""
 StrategyGuard: TypeAlias = Callable[[str, Exception], None]
 """Takes the name of a strategy's hook and what it raised."""
@@ -159,7 +159,9 @@ class StrategyHost:
                 BusKind.RISK_LIMIT, Denied(DenialCode.RISK_HALTED, text), market=signal.market
             )
             return
-        answer = self._risk_manager.on_signal(signal, owner_id=_OWNER, now_ns=self._clock.now_ns())
+        answer = self._risk_manager.on_signal(
+            signal, owner_id=STRATEGY_OWNER, now_ns=self._clock.now_ns()
+        )
         if is_exit(signal):
             self._cancel_entries(bus, signal.market)
         if isinstance(answer, OrderRequest):
@@ -170,10 +172,10 @@ class StrategyHost:
     def _cancel_entries(self, bus: EventBus, market: ConnectorPair) -> None:
         """Cancel what would open a position again after an exit; the exits go on working."""
         net = self._portfolio.net_lots(market)
-        for order in self._order_manager.open_orders(market=market, owner_id=_OWNER):
+        for order in self._order_manager.open_orders(market=market, owner_id=STRATEGY_OWNER):
             request = order.request
             if not request.is_closing and request.side.sign * net >= 0:
-                wish = CancelRequest(request.client_order_id, market, _OWNER)
+                wish = CancelRequest(request.client_order_id, market, STRATEGY_OWNER)
                 bus.publish(BusKind.CANCEL, wish, market=market)
 
     def _on_fill(self, event: BusEvent) -> None:

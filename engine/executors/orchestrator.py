@@ -9,12 +9,14 @@ from decimal import Decimal
 from engine.executors.action_desk import ActionDesk, RestartPolicy
 from engine.executors.actions import (
     ActionResult,
+    CreateExecutorAction,
     ExecutorAction,
 )
 from engine.executors.archive import Archive, ArchivedExecutor, Archiver
 from engine.executors.base import ExecutorBase
 from engine.executors.config import ExecutorConfigBase
 from engine.executors.fill_ledger import half_even
+from engine.executors.hold_closing import closing_config, open_holds
 from engine.executors.info import ExecutorInfo
 from engine.executors.performance import PerformanceReport, performance_report, summed
 from engine.executors.plain import JsonValue
@@ -98,6 +100,8 @@ class ExecutorOrchestrator:
         )
         self._funding: dict[str, Decimal] = {}
         self._stop: StopWatch | None = None
+        self._close_attempts = 0
+        self._wants_holds_closed = False
         for controller_id, initial in (initial_positions_by_controller or {}).items():
             for position in initial:
                 self._positions.expect(controller_id, position)
@@ -109,8 +113,15 @@ class ExecutorOrchestrator:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether a stop has been asked for and nothing is active any more."""
-        return self._stop is not None and not self._roster.has_active
+        """Whether a stop has been asked for and nothing is active, or to be closed, any more."""
+        if self._stop is None or self._wants_holds_closed:
+            return False
+        return not self._roster.has_active
+
+    @property
+    def created(self) -> int:
+        """Return how many executors there were ever, those that ended at once too."""
+        return self._roster.joined
 
     @property
     def woken(self) -> int:
@@ -277,16 +288,46 @@ class ExecutorOrchestrator:
         keep_positions: bool | None = None,  # noqa: FBT001 (11.5 names it)
         *,
         max_close_attempts: int = 3,
+        close_holds: bool = False,
     ) -> None:
-        """Stop every executor; ``on_time`` goes on until ``is_stopped`` (11.5)."""
+        """Stop every executor; ``on_time`` goes on until ``is_stopped`` (11.5).
+
+        With *close_holds* the position holds are closed too, once every executor has ended: whoever
+        asks for it has to call ``close_holds`` after each input.
+        """
         if self._stop is not None:
             return
         self._stop = StopWatch(self._strategy.now_ns(), max_close_attempts)
+        self._close_attempts = max_close_attempts
+        self._wants_holds_closed = close_holds
         keep = self._keep_positions if keep_positions is None else keep_positions
         for member in self._roster.members():
             if member.executor.status in {RunnableStatus.NOT_STARTED, RunnableStatus.RUNNING}:
                 self._roster.dispatch(member, member.executor.early_stop, keep)
         self._poll_stop(self._strategy.now_ns())
+
+    def close_holds(self) -> bool:
+        """Close the position holds at market, if that is wanted and every executor has ended.
+
+        Each is closed once, by an order executor of its controller; its result becomes realized.
+        Returns: whether there is anything to send now.
+        """
+        if not self._wants_holds_closed or self._roster.has_active:
+            return False
+        self._wants_holds_closed = False
+        self._stop = StopWatch(self._strategy.now_ns(), self._close_attempts)
+        for hold, is_tradable in tuple(open_holds(self._positions)):
+            amount = f"{hold.instrument.qty(hold.net_lots)} {hold.key.market}"
+            if not is_tradable:
+                text = f"{amount} is too little for an order, it stays held by"
+                self._roster.tell("warning", f"{text} {hold.key.controller_id}")
+                continue
+            self._roster.tell("info", f"closing {amount} held by {hold.key.controller_id}")
+            action = CreateExecutorAction(
+                controller_id=hold.key.controller_id, executor_config=closing_config(hold)
+            )
+            self._actions.execute(action, is_stopping=False)
+        return bool(self._roster.intents)
 
     def stop(
         self,
@@ -300,6 +341,7 @@ class ExecutorOrchestrator:
         """End every executor at once (9.5): what is filled goes to the position store."""
         if self._stop is None:
             self._stop = StopWatch(self._strategy.now_ns(), 0)
+        self._wants_holds_closed = False
         for member in self._roster.members():
             if member.executor.is_active:
                 self._roster.dispatch(member, member.executor.stop)

@@ -77,6 +77,11 @@ class Roster:
         return len(self._members)
 
     @property
+    def joined(self) -> int:
+        """Return how many executors were ever taken in."""
+        return self._sequence
+
+    @property
     def has_active(self) -> bool:
         """Whether any executor is not terminated."""
         return len(self._members) > len(self._done)

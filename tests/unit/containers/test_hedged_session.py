@@ -97,7 +97,7 @@ def test_position_holds_have_a_bucket_for_each_side(session: SmallSession) -> No
     session.quote(2, "10.99", "11.01", HEDGED)
     order(session, "SELL", "2")
     long, short = session.container.orchestrator.get_positions_report()["main"]
-    assert (long.amount, long.realized_pnl_quote) == (0, Decimal("1.96"))
+    assert (long.amount, long.realized_pnl_quote) == (Decimal(0), Decimal("1.96"))
     assert short.amount == 1
     assert positions(session)[PositionSide.LONG].amount == 0
     assert positions(session)[PositionSide.SHORT].amount == -1
