@@ -86,6 +86,8 @@ def progress_line(progress: ProgressLike) -> str:
     """Return a bar with percentage, bars per second and time left, or what it waits for."""
     if progress.status == "compiling":
         return "compiling kernels: the first run of this kind takes up to a minute"
+    if progress.status == "collecting":
+        return f"making the report of {progress.bars_done:,} bars"
     total = progress.bars_total
     share = progress.bars_done / total if total else 0.0
     filled = int(share * _BAR_WIDTH)
@@ -141,9 +143,18 @@ def _head(summary: Mapping[str, Any]) -> Iterator[str]:
     )
     yield f"  {summary['costs']}"
     for name, value in summary["flags"].items():
-        yield f"  {name}: {value}"
+        if value is not None:
+            yield f"  {name.replace('_', ' ')}: {_flag(value)}"
     if summary["error"]:
         yield f"  error: {summary['error']}"
+
+
+def _flag(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{count} {name}" for name, count in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return "; ".join(map(str, value))
+    return str(value)
 
 
 def metric_lines(summary: Mapping[str, Any], *, width: int) -> Iterator[str]:

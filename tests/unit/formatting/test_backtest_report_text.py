@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tui.formatting.backtest_text import metric_lines, trade_table
+from tui.formatting.backtest_text import metric_lines, report_lines, trade_table
 
 SUMMARY: dict[str, Any] = {
     "total_return": 0.3343,
@@ -49,3 +49,25 @@ def test_trades_fit_where_it_is_narrow() -> None:
     _, wide = trade_table([TRADE], 88, width=120)
     assert wide.endswith("-1,724.64  signal")
     assert list(trade_table([], 0, width=80)) == ["no closed trades"]
+
+
+def test_flags_rejections_and_ends_are_words() -> None:
+    summary = {
+        "run_id": "backtest_1", "status": "COMPLETED", "partial": False, "engine": "events",
+        "bars": 10, "bars_per_second": None, "costs": "costs: none", "error": None,
+        "flags": {
+            "not_compiled": ["there is no strategy", "numba is not installed"],
+            "journal_hash": None,
+            "close_types": {"TIME_LIMIT": 2},
+        },
+        "rejections": {"MIN_NOTIONAL": 3}, "cancellations": {"DAY": 4}, "fills": 0,
+        "ambiguous_fills": 0, "orders_by_state": {"EXPIRED": 4}, "warnings": [],
+        "data_report": {}, "fingerprint": "ff", "no_fill_reason": "DAY",
+    }  # fmt: skip
+    shown = list(report_lines(summary, equity=(), drawdown=(), trades=(), trade_count=0, width=80))
+    assert "  not compiled: there is no strategy; numba is not installed" in shown
+    assert "  close types: 2 TIME_LIMIT" in shown
+    assert not any("journal" in line for line in shown)
+    assert "refused: 3 MIN_NOTIONAL" in shown
+    assert "cut short: 4 DAY" in shown
+    assert "nothing was filled, mostly because of DAY" in shown
