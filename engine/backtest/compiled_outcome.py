@@ -28,6 +28,7 @@ from engine.execution.bar_order import (
     ROLE_TRAILING,
     TIF_NAMES,
 )
+from engine.model.bar_columns import release_pages
 
 _ROLES: Final = (
     ROLE_ENTRY,
@@ -136,7 +137,9 @@ class CompiledNotes(Sequence[Mapping[str, Any]]):
 
     def __getitem__(self, index: int | slice) -> Mapping[str, Any] | tuple[Mapping[str, Any], ...]:
         if isinstance(index, slice):
-            return tuple(self._note(seq) for seq in range(*index.indices(len(self))))
+            notes = tuple(self._note(seq) for seq in range(*index.indices(len(self))))
+            release_pages(self._rows)
+            return notes
         if not -len(self) <= index < len(self):
             raise IndexError(f"order {index} of {len(self)}")
         return self._note(index % len(self))

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
+from engine.backtest.metric_series import DepthWalk, equity_values
 from engine.backtest.results import BacktestResult, InstrumentFacts
+from engine.backtest.table_files import FrameOf
 from engine.backtest.trade_log import trade_returns
 from engine.execution.bar_order import KIND_NAMES, TIF_NAMES
-from engine.model.bar_columns import FloatArray
+from engine.model.bar_columns import FloatArray, release_pages
 from engine.model.orders import OrderStatus
 from engine.model.run_tables import FILL_REASONS, NO_PRICE, Table
 
@@ -29,6 +32,45 @@ def decimal_column(values: Any, step: Decimal) -> pl.Series:  # noqa: ANN401 (an
 
 def _decimals(step: Decimal) -> int:
     return max(0, -int(step.normalize().as_tuple().exponent))
+
+
+def readable_tables(result: BacktestResult) -> dict[str, FrameOf]:
+    """Return what makes the frames below of some rows of each table of *result*."""
+
+    def fills(rows: slice) -> pl.DataFrame:
+        return fill_frame(replace(result, fills=result.fills[rows]))
+
+    def trades(rows: slice) -> pl.DataFrame:
+        return trade_frame(replace(result, trades=result.trades[rows]))
+
+    def orders(rows: slice) -> pl.DataFrame:
+        notes = result.order_notes[rows]
+        return order_frame(replace(result, orders=result.orders[rows], order_notes=notes))
+
+    return {
+        "equity": _EquityRows(result).frame,
+        "trades": trades,
+        "fills": fills,
+        "orders": orders,
+    }
+
+
+class _EquityRows:
+    """Frames of the equity samples in order: the drawdown looks back to the peak before them."""
+
+    def __init__(self, result: BacktestResult) -> None:
+        self._result = result
+        self._depth = DepthWalk()
+
+    def frame(self, rows: slice) -> pl.DataFrame:
+        """Return the frame of *rows*, which go on where the last ones ended or at the first."""
+        if not rows.start:
+            self._depth = DepthWalk()
+        result, samples = self._result, self._result.equity
+        release_pages(samples)
+        atoms = samples["equity_atoms"][rows]
+        drawdown = self._depth.take(equity_values(atoms, result.money_precision))
+        return equity_frame(result, samples[rows], drawdown)
 
 
 def fill_frame(result: BacktestResult) -> pl.DataFrame:
@@ -52,15 +94,14 @@ def fill_frame(result: BacktestResult) -> pl.DataFrame:
     )
 
 
-def equity_frame(result: BacktestResult) -> pl.DataFrame:
-    """Return the equity samples: time, equity, cash, drawdown, exposure."""
-    table = result.equity
+def equity_frame(result: BacktestResult, table: Table, drawdown: FloatArray) -> pl.DataFrame:
+    """Return the equity samples of *table*: time, equity, cash, drawdown, exposure."""
     return pl.DataFrame(
         [
             _times("time", table["ts"]),
             _money(result, "equity", table["equity_atoms"]),
             _money(result, "cash", table["cash_atoms"]),
-            pl.Series("drawdown", result.drawdown),
+            pl.Series("drawdown", drawdown),
             pl.Series("exposed", table["exposed"] != 0),
         ]
     )
@@ -172,9 +213,14 @@ def _entry_tags(result: BacktestResult, trades: Table) -> dict[int, str]:
     if not result.order_notes:
         return {}
     seqs = np.unique(trades["entry_seq"])
-    places = np.searchsorted(result.orders["seq"], seqs)
+    known = result.orders["seq"]
+    places = np.searchsorted(known, seqs)
     pairs = zip(seqs.tolist(), places.tolist(), strict=True)
-    return {seq: str(result.order_notes[place].get("tag") or "") for seq, place in pairs}
+    return {
+        seq: str(result.order_notes[place].get("tag") or "")
+        for seq, place in pairs
+        if place < len(known) and known[place] == seq
+    }
 
 
 def _times(name: str, stamps: Any) -> pl.Series:  # noqa: ANN401 (an integer array)

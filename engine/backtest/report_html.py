@@ -10,19 +10,21 @@ from typing import Any, Final
 
 import numpy as np
 
-from engine.backtest.metric_series import period_ends, simple_returns
+from engine.backtest.metric_series import equity_values, period_ends, simple_returns
 from engine.backtest.readable_tables import trade_prices
 from engine.backtest.results import BacktestResult
 from engine.backtest.return_tables import Histogram, monthly_returns, return_histogram
-from engine.backtest.sampling import candles, min_max_buckets
+from engine.backtest.sampling import candles
 from engine.backtest.trade_log import trade_returns
-from engine.model.bar_columns import DAY_NS, BarColumns, FloatArray, IntArray
+from engine.model.bar_columns import DAY_NS, BarColumns, FloatArray, IntArray, picked
 from engine.model.run_tables import FILL_REASONS
 
 MOST_CANDLES: Final = 6_000
 MOST_POINTS: Final = 2_000
 MOST_TRADES: Final = 5_000
 """Trades in the page; the CSV beside it has all of them."""
+_STEPS: Final = 1 << 16
+"""Samples whose distances say how far apart all of them are."""
 _MILLION: Final = 1_000_000
 _DIGITS: Final = 10
 
@@ -45,10 +47,14 @@ def render_report(result: BacktestResult, *, bars: Sequence[BarColumns] = ()) ->
 
 
 def _report_data(result: BacktestResult, bars: Sequence[BarColumns]) -> dict[str, Any]:
-    equity = result.equity_curve
     ts = result.equity["ts"]
     bar_ns = bars[0].duration_ns if bars else _usual_step(ts)
-    returns = simple_returns(equity[period_ends(ts, bar_ns)])
+    ends = period_ends(ts, bar_ns)
+    period_ts = picked(ts, ends)
+    atoms = picked(result.equity["equity_atoms"], ends)
+    period_equity = equity_values(atoms, result.money_precision)
+    returns = simple_returns(period_equity)
+    depth_ts, depth = result.drawdown_sample(MOST_POINTS)
     initial = float(result.money(result.initial_atoms))
     return {
         "run": {
@@ -73,12 +79,13 @@ def _report_data(result: BacktestResult, bars: Sequence[BarColumns]) -> dict[str
             "noFillReason": result.dominant_rejection,
         },
         "prices": [_price_data(one) for one in bars],
-        "equity": _curve(ts, equity),
-        "drawdown": _curve(ts, -result.drawdown),
+        "equity": _curve(*result.equity_sample(MOST_POINTS)),
+        "drawdown": _curve(depth_ts, -depth),
         "trades": _trade_data(result),
         "tradeCount": len(result.trades),
         "months": [
-            [one.year, one.month, _short(one.value)] for one in monthly_returns(ts, equity, initial)
+            [one.year, one.month, _short(one.value)]
+            for one in monthly_returns(period_ts, period_equity, initial)
         ],
         "histogram": _histogram_data(return_histogram(returns)),
         "tradeHistogram": _histogram_data(return_histogram(trade_returns(result.trades))),
@@ -92,7 +99,7 @@ def _report_data(result: BacktestResult, bars: Sequence[BarColumns]) -> dict[str
 
 
 def _usual_step(ts: IntArray) -> int:
-    return int(np.median(np.diff(ts))) if len(ts) > 1 else DAY_NS
+    return int(np.median(np.diff(ts[:_STEPS]))) if len(ts) > 1 else DAY_NS
 
 
 def _json_text(value: Mapping[str, Any]) -> str:
@@ -104,12 +111,12 @@ def _plain(value: object) -> Any:  # noqa: ANN401 (a JSON value)
 
 
 def _price_data(bars: BarColumns) -> dict[str, Any]:
-    tick = float(bars.instrument.tick)
-    prices = tuple(
-        getattr(bars, name).astype(np.float64) * tick for name in ("open", "high", "low", "close")
-    )
     joined = candles(
-        bars.ts_open, bars.ts_close, (prices[0], prices[1], prices[2], prices[3]), MOST_CANDLES
+        bars.ts_open,
+        bars.ts_close,
+        (bars.open, bars.high, bars.low, bars.close),
+        MOST_CANDLES,
+        tick=float(bars.instrument.tick),
     )
     return {
         "symbol": bars.symbol,
@@ -124,8 +131,7 @@ def _price_data(bars: BarColumns) -> dict[str, Any]:
 
 
 def _curve(ts: IntArray, values: FloatArray) -> dict[str, Any]:
-    stamps, kept = min_max_buckets(ts, values, MOST_POINTS)
-    return {"t": _milliseconds(stamps), "v": _list(kept)}
+    return {"t": _milliseconds(ts), "v": _list(values)}
 
 
 def _trade_data(result: BacktestResult) -> list[list[Any]]:

@@ -14,7 +14,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from engine.backtest.metric_series import drawdowns, equity_values, period_ends, simple_returns
+from engine.backtest.metric_series import (
+    DepthWalk,
+    equity_values,
+    period_ends,
+    simple_returns,
+)
 from engine.backtest.readable_tables import trade_prices
 from engine.backtest.results import InstrumentFacts
 from engine.backtest.results_io import PRICE_COLUMNS, ResultFormatError, read_document, read_table
@@ -24,9 +29,18 @@ from engine.backtest.return_tables import (
     monthly_returns,
     return_histogram,
 )
-from engine.backtest.sampling import Candles, candles, min_max_buckets
+from engine.backtest.sampling import Candles, candles, min_max_places
+from engine.backtest.table_files import read_parquet
 from engine.backtest.trade_log import trade_returns
-from engine.model.bar_columns import DAY_NS, FloatArray, IntArray
+from engine.markets.mapped_columns import column_like
+from engine.model.bar_columns import (
+    DAY_NS,
+    FloatArray,
+    IntArray,
+    blocks,
+    picked,
+    release_pages,
+)
 from engine.model.run_tables import FILL_REASONS, Table
 
 SORT_KEYS: Final = {
@@ -42,6 +56,9 @@ SORT_KEYS: Final = {
     "side": "side",
 }
 """Columns that trades can be sorted by, beside ``return`` and ``number``."""
+
+_PRICES: Final = np.dtype([(name, np.int64) for name in PRICE_COLUMNS])
+"""A bar of a stored price chart."""
 
 TradeTerm: TypeAlias = tuple[str, str, str | float, bool]
 """One condition: field, sign, value, whether it must not hold."""
@@ -108,7 +125,7 @@ class ResultView:
         )
         self._money_precision = int(self.document["money_precision"])
         self._orders: dict[tuple[str, bool], IntArray] = {}
-        self._prices: dict[int, dict[str, IntArray]] = {}
+        self._prices: dict[int, Table] = {}
         nothing: tuple[TradeTerm, ...] = (("", "", "", False),)
         self._last_mask: tuple[tuple[TradeTerm, ...], NDArray[np.bool_]] = (
             nothing,
@@ -125,7 +142,16 @@ class ResultView:
 
     @cached_property
     def _curve(self) -> FloatArray:
-        return equity_values(self._equity["equity_atoms"], self._money_precision)
+        return self._column(lambda equity: equity)
+
+    def _column(self, made_of: Callable[[FloatArray], FloatArray]) -> FloatArray:
+        """Return what *made_of* makes of the equity, block by block; where the samples are."""
+        samples = self._equity
+        found = column_like(samples, dtype=np.dtype(np.float64))
+        for rows in blocks(len(samples), samples, found):
+            atoms = samples["equity_atoms"][rows]
+            found[rows] = made_of(equity_values(atoms, self._money_precision))
+        return found
 
     @cached_property
     def _trades(self) -> Table:
@@ -157,14 +183,22 @@ class ResultView:
 
     @cached_property
     def _drawdowns(self) -> FloatArray:
-        return drawdowns(self._curve)
+        return self._column(DepthWalk().take)
 
     def _cut(
         self, values: FloatArray, buckets: int, from_ns: int | None, to_ns: int | None
     ) -> tuple[IntArray, FloatArray]:
         ts = self._equity["ts"]
         start, stop = _range(ts, from_ns, to_ns)
-        return min_max_buckets(ts[start:stop], values[start:stop], buckets)
+        if stop - start <= 2 * buckets:
+            return ts[start:stop], values[start:stop]
+
+        def part(rows: slice) -> FloatArray:
+            release_pages(values)
+            return values[start + rows.start : start + rows.stop]
+
+        places, kept = min_max_places(stop - start, part, buckets)
+        return picked(ts, places + start), kept
 
     def has_prices(self, symbol: int = 0) -> bool:
         """Whether the bars of *symbol* (its place in the declaration) are stored."""
@@ -186,23 +220,19 @@ class ResultView:
         if symbol not in self._prices:
             path = self._folder / f"prices-{symbol}.parquet"
             try:
-                frame = pl.read_parquet(path, columns=list(PRICE_COLUMNS))
+                self._prices[symbol] = read_parquet(path, _PRICES)
             except (OSError, pl.exceptions.PolarsError) as error:
                 text = f"{path}:1: file: cannot be read: run the backtest again"
                 raise ResultFormatError(text, cause=error) from error
-            self._prices[symbol] = {name: frame[name].to_numpy() for name in PRICE_COLUMNS}
         bars = self._prices[symbol]
         start, stop = _range(bars["ts_close"], from_ns, to_ns)
-        tick = float(self.instruments[symbol].tick)
-        opening, high, low, closing = (
-            bars[name][start:stop].astype(np.float64) * tick
-            for name in ("open", "high", "low", "close")
-        )
+        shown = bars[start:stop]
         joined = candles(
-            bars["ts_open"][start:stop],
-            bars["ts_close"][start:stop],
-            (opening, high, low, closing),
+            shown["ts_open"],
+            shown["ts_close"],
+            (shown["open"], shown["high"], shown["low"], shown["close"]),
             buckets,
+            tick=float(self.instruments[symbol].tick),
         )
         joined.first_bar[:] += start
         return joined
@@ -373,14 +403,18 @@ class ResultView:
     def months(self) -> list[MonthReturn]:
         """Return the return of each month."""
         initial = float(self._money(int(self.document["initial_atoms"])))
-        return monthly_returns(self._equity["ts"], self._curve, initial)
+        ends = self._period_ends
+        return monthly_returns(picked(self._equity["ts"], ends), picked(self._curve, ends), initial)
 
     def distribution(self, bins: int = 41) -> Histogram:
         """Return how the daily returns are spread (native ones for bars above a day)."""
+        return return_histogram(simple_returns(picked(self._curve, self._period_ends)), bins)
+
+    @cached_property
+    def _period_ends(self) -> IntArray:
         ts = self._equity["ts"]
         step = int(np.median(np.diff(ts[: 2**16]))) if len(ts) > 1 else DAY_NS
-        ends = period_ends(ts, step)
-        return return_histogram(simple_returns(self._curve[ends]), bins)
+        return period_ends(ts, step)
 
 
 def _range(ts: IntArray, from_ns: int | None, to_ns: int | None) -> tuple[int, int]:

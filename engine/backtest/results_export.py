@@ -7,13 +7,13 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import polars as pl
 import yaml
 
-from engine.backtest.readable_tables import equity_frame, fill_frame, order_frame, trade_frame
+from engine.backtest.readable_tables import readable_tables
 from engine.backtest.report_html import render_report
 from engine.backtest.results import BacktestResult
-from engine.backtest.results_io import save_result, table_frame
+from engine.backtest.results_io import save_result
+from engine.backtest.table_files import write_csv
 from engine.model.bar_columns import BarColumns
 
 
@@ -26,19 +26,10 @@ def export_result(
     and as CSV (readable columns), `metrics.json`, `config.yaml`, `report.html`, and what
     `load_result` reads. Raises OSError if the folder cannot be written.
     """
-    save_result(result, folder, bars=bars)
-    frames = {
-        "equity": equity_frame(result),
-        "trades": trade_frame(result),
-        "fills": fill_frame(result),
-        "orders": order_frame(result),
-    }
-    for name, readable in frames.items():
-        exact = table_frame(getattr(result, name))
-        taken = set(exact.columns)
-        more = readable.rename({one: f"{one}_text" for one in readable.columns if one in taken})
-        pl.concat([exact, more], how="horizontal").write_parquet(folder / f"{name}.parquet")
-        readable.write_csv(folder / f"{name}.csv", datetime_format="%Y-%m-%dT%H:%M:%S%.9fZ")
+    readable = readable_tables(result)
+    save_result(result, folder, bars=bars, readable=readable)
+    for name, frame_of in readable.items():
+        write_csv(folder / f"{name}.csv", len(getattr(result, name)), frame_of)
     summary = json.dumps(result.to_json(), indent=2, allow_nan=False)
     (folder / "metrics.json").write_text(f"{summary}\n", encoding="utf-8")
     document = {"version": 1, "backtest": _plain(result.config)}

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from decimal import Decimal
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, overload
 
 import numpy as np
 import polars as pl
 
 from engine.backtest.metrics import Metrics
 from engine.backtest.results import BacktestResult, InstrumentFacts, ResultStatus
+from engine.backtest.table_files import ROWS_AT_ONCE, FrameOf, read_parquet, write_parquet
 from engine.backtest.trade_log import TRADE_DTYPE
 from engine.containers.container_metrics import ContainerMetrics
 from engine.flow.errors import ValidationError
-from engine.model.bar_columns import BarColumns
+from engine.model.bar_columns import BarColumns, release_pages
 from engine.model.run_tables import EQUITY_DTYPE, FILL_DTYPE, ORDER_DTYPE, Table
 
 FORMAT: Final = "quarterdeck-result-1"
@@ -52,9 +54,13 @@ class ResultFormatError(ValidationError):
 
 
 def save_result(
-    result: BacktestResult, folder: pathlib.Path, *, bars: Sequence[BarColumns] = ()
+    result: BacktestResult,
+    folder: pathlib.Path,
+    *,
+    bars: Sequence[BarColumns] = (),
+    readable: Mapping[str, FrameOf] | None = None,
 ) -> None:
-    """Write *result* to *folder*, which is made if need be.
+    """Write *result* to *folder*, which is made if need be; long tables block by block.
 
     `result.json` is written last: a folder without it holds no complete result.
 
@@ -62,21 +68,63 @@ def save_result(
         result: what to write.
         folder: where to.
         bars: prices for charts, one for each symbol; they are no part of the result.
+        readable: further columns by table.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RESULT_FILE).unlink(missing_ok=True)
     for name in TABLES:
-        table_frame(getattr(result, name)).write_parquet(folder / f"{name}.parquet")
+        table: Table = getattr(result, name)
+        frames = _beside(table_rows(table), (readable or {}).get(name))
+        write_parquet(folder / f"{name}.parquet", len(table), frames)
     if result.events is not None:
-        _texts_frame(result.events).write_parquet(folder / "events.parquet")
-    _texts_frame(result.order_notes).write_parquet(folder / "order_notes.parquet")
+        _write_texts(result.events, folder / "events.parquet")
+    _write_texts(result.order_notes, folder / "order_notes.parquet")
     for index, one in enumerate(bars):
-        frame = pl.DataFrame({name: getattr(one, name) for name in PRICE_COLUMNS})
-        frame.write_parquet(folder / f"prices-{index}.parquet", row_group_size=65_536)
+        path = folder / f"prices-{index}.parquet"
+        write_parquet(path, len(one), partial(_prices, one), row_group_size=ROWS_AT_ONCE)
     for name, part in result.splits.items():
         save_result(part, folder / f"split-{name}")
     text = json.dumps(_document(result), indent=1, allow_nan=False)
     (folder / RESULT_FILE).write_text(f"{text}\n", encoding="utf-8")
+
+
+def table_rows(table: Table) -> FrameOf:
+    """Return what makes data frames of rows of a structured array, with the same columns."""
+
+    def frame(rows: slice) -> pl.DataFrame:
+        release_pages(table)
+        names = table.dtype.names or ()
+        return pl.DataFrame({name: np.ascontiguousarray(table[name][rows]) for name in names})
+
+    return frame
+
+
+def _beside(exact: FrameOf, readable: FrameOf | None) -> FrameOf:
+    """Return what makes both side by side; a readable column of a name that is taken is `_text`."""
+    if readable is None:
+        return exact
+
+    def frame(rows: slice) -> pl.DataFrame:
+        left, right = exact(rows), readable(rows)
+        taken = set(left.columns)
+        names = {one: f"{one}_text" for one in right.columns if one in taken}
+        return pl.concat([left, right.rename(names)], how="horizontal")
+
+    return frame
+
+
+def _prices(bars: BarColumns, rows: slice) -> pl.DataFrame:
+    columns = {name: getattr(bars, name) for name in PRICE_COLUMNS}
+    release_pages(*columns.values())
+    return pl.DataFrame({name: values[rows] for name, values in columns.items()})
+
+
+def _write_texts(rows: Sequence[Mapping[str, Any]], path: pathlib.Path) -> None:
+    def frame(some: slice) -> pl.DataFrame:
+        texts = [json.dumps(dict(row), default=json_value, allow_nan=False) for row in rows[some]]
+        return pl.DataFrame({"json": texts}, schema={"json": pl.String})
+
+    write_parquet(path, len(rows), frame)
 
 
 def load_result(folder: pathlib.Path) -> BacktestResult:
@@ -88,7 +136,7 @@ def load_result(folder: pathlib.Path) -> BacktestResult:
     document = read_document(folder)
     try:
         tables: dict[str, Any] = {name: read_table(folder, name) for name in TABLES}
-        events = _read_texts(folder / "events.parquet") if document["has_events"] else None
+        events = tuple(_read_texts(folder / "events.parquet")) if document["has_events"] else None
         splits = {name: load_result(folder / f"split-{name}") for name in document["splits"]}
         return BacktestResult(
             status=ResultStatus(document["status"]),
@@ -134,44 +182,57 @@ def read_document(folder: pathlib.Path) -> dict[str, Any]:
 
 
 def read_table(folder: pathlib.Path, name: str) -> Table:
-    """Return one of `TABLES` as a structured array.
+    """Return one of `TABLES` as a structured array, memory-mapped if it is a long one.
 
     Raises:
         ResultFormatError: the file is missing or damaged.
     """
-    path, dtype = folder / f"{name}.parquet", TABLES[name]
+    path = folder / f"{name}.parquet"
     try:
-        frame = pl.read_parquet(path, columns=list(dtype.names or ()))
+        return read_parquet(path, TABLES[name])
     except (OSError, pl.exceptions.PolarsError) as error:
         reason = str(error).partition("\n")[0][:120]
         raise ResultFormatError(
             f"{path}:1: table: cannot be read ({reason}): run the backtest again", cause=error
         ) from error
-    table = np.zeros(len(frame), dtype=dtype)
-    for column in dtype.names or ():
-        table[column] = frame[column].to_numpy()
-    return table
 
 
-def table_frame(table: Table) -> pl.DataFrame:
-    """Return a structured array as a data frame with the same columns."""
-    names = table.dtype.names or ()
-    return pl.DataFrame({name: np.ascontiguousarray(table[name]) for name in names})
+class _StoredRows(Sequence[Mapping[str, Any]]):
+    """Mappings that are kept as JSON text; one is made when it is read."""
+
+    def __init__(self, texts: pl.Series) -> None:
+        self._texts = texts
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @overload
+    def __getitem__(self, index: int) -> Mapping[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Mapping[str, Any], ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Mapping[str, Any] | tuple[Mapping[str, Any], ...]:
+        if isinstance(index, slice):
+            return tuple(json.loads(text) for text in self._texts[index])
+        found: Mapping[str, Any] = json.loads(self._texts[index])
+        return found
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return map(json.loads, self._texts)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and tuple(self) == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]  # equal to a tuple, which hashes otherwise
 
 
-def _texts_frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    texts = [json.dumps(dict(row), default=json_value, allow_nan=False) for row in rows]
-    return pl.DataFrame({"json": texts}, schema={"json": pl.String})
-
-
-def _read_texts(path: pathlib.Path) -> tuple[Mapping[str, Any], ...]:
+def _read_texts(path: pathlib.Path) -> _StoredRows:
     try:
-        texts = pl.read_parquet(path)["json"]
+        return _StoredRows(pl.read_parquet(path)["json"])
     except (OSError, pl.exceptions.PolarsError) as error:
         raise ResultFormatError(
             f"{path}:1: table: cannot be read: run the backtest again", cause=error
         ) from error
-    return tuple(json.loads(text) for text in texts)
 
 
 def json_value(value: object) -> Any:  # noqa: ANN401 (a JSON value)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.model.bar_columns import FloatArray, IntArray
+from engine.model.bar_columns import FloatArray, IntArray, blocks, picked
 
+PriceArray: TypeAlias = NDArray[Any]
 SAMPLES_AT_ONCE: Final = 1 << 16
 
 
@@ -86,10 +88,15 @@ class Candles:
 def candles(
     ts_open: IntArray,
     ts_close: IntArray,
-    prices: tuple[FloatArray, FloatArray, FloatArray, FloatArray],
+    prices: tuple[PriceArray, PriceArray, PriceArray, PriceArray],
     buckets: int,
+    *,
+    tick: float = 1.0,
 ) -> Candles:
-    """Return at most *buckets* joined bars: first open, highest high, lowest low, last close."""
+    """Return at most *buckets* joined bars: first open, highest high, lowest low, last close.
+
+    *prices* count in *tick*.
+    """
     opening, high, low, closing = prices
     count = len(opening)
     if not count:
@@ -98,12 +105,24 @@ def candles(
         return Candles(none, none, none, empty, empty, empty, empty)
     edges = bucket_edges(count, buckets)
     last = np.append(edges[1:], count) - 1
+    highest, lowest = _reduced(np.maximum, high, edges), _reduced(np.minimum, low, edges)
     return Candles(
         edges,
-        ts_open[edges],
-        ts_close[last],
-        opening[edges],
-        np.maximum.reduceat(high, edges),
-        np.minimum.reduceat(low, edges),
-        closing[last],
+        picked(ts_open, edges),
+        picked(ts_close, last),
+        picked(opening, edges) * tick,
+        highest * tick,
+        lowest * tick,
+        picked(closing, last) * tick,
     )
+
+
+def _reduced(reduce: np.ufunc, values: PriceArray, edges: IntArray) -> PriceArray:
+    """Return the reduction of each bucket, a few buckets of mapped *values* in memory at a time."""
+    found = np.empty(len(edges), dtype=values.dtype)
+    together = max(1, SAMPLES_AT_ONCE * len(edges) // len(values))
+    for some in blocks(len(edges), values, rows=together):
+        start = int(edges[some.start])
+        stop = int(edges[some.stop]) if some.stop < len(edges) else len(values)
+        found[some] = reduce.reduceat(values[start:stop], edges[some] - start)
+    return found
