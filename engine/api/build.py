@@ -19,6 +19,7 @@ from engine.live.resume import Recovered, ResumedSource
 from engine.live.session_runner import BatchWriter, ControllerAction, SessionRunner
 from engine.markets.merged_feed import MergedFeed
 from engine.markets.source import MarketSource
+from engine.model.instruments import ConnectorPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,12 @@ def build_session(
     section = plan.config.session
     start_ns = prepared.start_ns
     sources: Sequence[MarketSource] = plan.sources
+    funded_ns: dict[ConnectorPair, int] = {}
     if recovered is not None:
         # Replaying took a while: the new life begins now, and never before the old one ended.
         start_ns = max(clock.now_ns(), recovered.last_ns)
         seen = recovered.quotes
+        funded_ns = {one.market: recovered.funded_until(one.market) for one in plan.funding}
         sources = [ResumedSource(one, seen=seen.get(one.market, 0)) for one in sources]
     speed = None if section.speed == "max" else section.speed
     picture = Picture(
@@ -124,7 +127,7 @@ def build_session(
     )
     runner = SessionRunner(
         container=container,
-        feed=MergedFeed(sources, start_ns=start_ns, funding=plan.funding),
+        feed=MergedFeed(sources, start_ns=start_ns, funding=plan.funding, funded_ns=funded_ns),
         pace=Pace(clock=clock, start_ns=start_ns, speed=speed),
         writer=writer,
         recorder=recorder,

@@ -106,7 +106,7 @@ def encode(item: SessionInput) -> tuple[int, str, str]:
         case FundingRate():
             market = item.market
             text = f"{market.connector_name} {market.trading_pair} {item.rate_ppb}"
-            return item.ts_ns, FUNDING, text
+            return item.ts_ns, FUNDING, f"{text} {item.due_ns}" if item.due_ns else text
         case StartInput():
             return item.ts_ns, START, item.continues
         case TimerInput():
@@ -151,8 +151,10 @@ def decode(ts_ns: int, kind: str, payload: str) -> SessionInput:
                     market, ts_ns, bid, ask, bid_lots, ask_lots, source_ns, BarPoint(point)
                 )
             case "funding":
-                connector, pair, rate = payload.split(" ")
-                return FundingRate(ConnectorPair(connector, pair), ts_ns, int(rate))
+                connector, pair, *numbers = payload.split(" ")
+                rate, *late = map(int, numbers)
+                (due_ns,) = late or (0,)
+                return FundingRate(ConnectorPair(connector, pair), ts_ns, rate, due_ns)
             case "start":
                 return StartInput(ts_ns, payload)
             case "timer":

@@ -49,7 +49,7 @@ from engine.executors.actions import ActionCode, ActionResult, StopExecutorActio
 from engine.executors.orchestrator import ExecutorOrchestrator
 from engine.executors.step import Level, Notice
 from engine.executors.two_venue_snapshot import TwoVenueSnapshot
-from engine.model.clock import SECOND_NS, SimulatedClock
+from engine.model.clock import SECOND_NS, SimulatedClock, to_iso
 from engine.model.funding import FundingRate
 from engine.model.instruments import PPB, ConnectorPair
 from engine.model.orders import (
@@ -193,7 +193,7 @@ class SessionContainer:
         """Take one input and return what it caused."""
         self.clock.advance_to(item.ts_ns)
         wake_ns = self.orchestrator.next_wake_ns()
-        if wake_ns is not None and wake_ns <= item.ts_ns:
+        if wake_ns is not None and wake_ns <= item.ts_ns and not _looks_back(item):
             self.orchestrator.on_time(item.ts_ns)
             self._settle()
         match item:
@@ -480,6 +480,8 @@ class SessionContainer:
             verb = "received" if paid > 0 else "paid"
             rate = Decimal(due.rate_ppb) / PPB
             text = f"{due.market}: funding of {rate:f}: {verb} {abs(paid):f} {due.market.quote}"
+            if due.due_ns:
+                text += f", due at {to_iso(due.due_ns)} while the session was not running"
             self._notice("info", text)
 
     def _take_action(self, item: ActionInput) -> None:
@@ -614,3 +616,11 @@ class SessionContainer:
         effects.notices += orchestrator.take_notices()
         effects.archived += orchestrator.take_archived()
         return effects
+
+
+def _looks_back(item: SessionInput) -> bool:
+    """Whether *item* tells of the time before it: a restart, and funding that was due until then.
+
+    Who held a position at that time pays, before anybody acts on the time that has passed.
+    """
+    return isinstance(item, StartInput) or (isinstance(item, FundingRate) and bool(item.due_ns))

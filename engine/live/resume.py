@@ -14,6 +14,7 @@ from engine.containers.inputs import StartInput, StopInput, decode
 from engine.containers.session_container import SessionContainer
 from engine.flow.errors import OperationError
 from engine.markets.source import MarketSource
+from engine.model.funding import FundingRate
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.quotes import QuoteTick
 from engine.store.records import JournalEntry
@@ -46,6 +47,14 @@ class Recovered:
     last_ns: int = 0
     quotes: dict[ConnectorPair, int] = field(default_factory=dict)
     """How many quotes of each market the session has seen in all its lives."""
+    begun_ns: int = 0
+    """Start of the first life."""
+    funded_ns: dict[ConnectorPair, int] = field(default_factory=dict)
+    """By market, when the last funding that was charged had been due."""
+
+    def funded_until(self, market: ConnectorPair) -> int:
+        """Return the instant up to which the funding of *market* is charged."""
+        return self.funded_ns.get(market, self.begun_ns)
 
 
 async def replay_session(
@@ -85,6 +94,10 @@ def _replay(
         raise CannotResumeError(f"session {recovered.session_id} was stopping when it was cut off")
     if isinstance(item, QuoteTick):
         recovered.quotes[item.market] = recovered.quotes.get(item.market, 0) + 1
+    elif isinstance(item, FundingRate):
+        recovered.funded_ns[item.market] = item.was_due_ns
+    elif isinstance(item, StartInput) and not item.continues:
+        recovered.begun_ns = item.ts_ns
     record(container.apply(item))
     recovered.inputs += 1
     recovered.last_ns = entry.ts_ns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -11,6 +11,7 @@ from engine.markets.funding import FundingSchedule
 from engine.markets.source import MarketSource
 from engine.model.clock import SECOND_NS
 from engine.model.funding import FundingRate
+from engine.model.instruments import ConnectorPair
 from engine.model.quotes import QuoteTick
 
 
@@ -40,6 +41,8 @@ class MergedFeed:
         timer_interval_ns: distance of the timer's ticks; the first comes one interval after start.
         end_ns: the last instant that may be given; None for no limit.
         funding: when perpetuals pay funding, and how much.
+        funded_ns: by market, the last payment that was charged already. Later ones that were due
+            before the start come first, at the start, with the time at which they were due.
 
     Raises:
         ValueError: *timer_interval_ns* is not above zero.
@@ -53,12 +56,18 @@ class MergedFeed:
         timer_interval_ns: int = SECOND_NS,
         end_ns: int | None = None,
         funding: Sequence[FundingSchedule] = (),
+        funded_ns: Mapping[ConnectorPair, int] | None = None,
     ) -> None:
         if timer_interval_ns <= 0:
             raise ValueError(f"timer interval {timer_interval_ns} ns must be above 0")
         self._interval_ns = timer_interval_ns
         self._timer_ns = start_ns + timer_interval_ns
-        self._funding = [(one.next_ns(start_ns), number, one) for number, one in enumerate(funding)]
+        self._start_ns = start_ns
+        known = funded_ns or {}
+        self._funding = [
+            (one.next_ns(known.get(one.market, start_ns)), number, one)
+            for number, one in enumerate(funding)
+        ]
         heapq.heapify(self._funding)
         self._funding_ns = self._funding[0][0] if self._funding else _NEVER
         self._end_ns = _NEVER if end_ns is None else end_ns
@@ -111,6 +120,8 @@ class MergedFeed:
         ts_ns, number, schedule = self._funding[0]
         heapq.heapreplace(self._funding, (schedule.next_ns(ts_ns), number, schedule))
         self._funding_ns = self._funding[0][0]
+        if ts_ns < self._start_ns:
+            return FundingRate(schedule.market, self._start_ns, schedule.rate_ppb, due_ns=ts_ns)
         return FundingRate(schedule.market, ts_ns, schedule.rate_ppb)
 
     def _cut(self) -> None:

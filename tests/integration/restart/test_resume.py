@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from itertools import islice
 
 import pytest
@@ -9,9 +10,17 @@ import pytest
 from engine.api.build import build_container
 from engine.config.session_plan import SessionPlan, load_session_plan
 from engine.containers.effects import Effects
-from engine.containers.inputs import SessionInput, StartInput, StopInput, TimerInput, encode
+from engine.containers.inputs import (
+    ActionInput,
+    SessionInput,
+    StartInput,
+    StopInput,
+    TimerInput,
+    encode,
+)
 from engine.containers.session_container import SessionContainer
 from engine.live.resume import CannotResumeError, ResumedSource, replay_session
+from engine.markets.funding import FundingSchedule
 from engine.markets.merged_feed import MergedFeed, TimerTick
 from engine.store.records import JournalEntry
 from tui.paths import session_file
@@ -126,3 +135,66 @@ async def test_a_session_that_was_stopping_is_not_resumed(journals: Journals) ->
 async def test_a_journal_without_a_beginning_is_not_resumed(journals: Journals) -> None:
     with pytest.raises(CannotResumeError, match="has no beginning"):
         await replay_session(journals, "none", container(plan()), lambda _: None)
+
+
+HOUR_NS = 3600 * SECOND_NS
+
+
+@pytest.mark.anyio
+async def test_funding_that_fell_due_while_nothing_ran_is_charged_once(journals: Journals) -> None:
+    first_plan = plan()
+    source = first_plan.sources[0]
+    schedule = FundingSchedule(source.market, 100_000, interval_ns=HOUR_NS)
+    assert START_NS % HOUR_NS == 0
+
+    def position(request_id: str) -> ActionInput:
+        config = {
+            "connector_name": source.market.connector_name,
+            "trading_pair": source.market.trading_pair,
+            "side": "BUY",
+            "amount": "0.5",
+            "triple_barrier_config": {"open_order_type": "MARKET"},
+        }
+        arguments = {"executor_type": "position_executor", "config": config}
+        return ActionInput(subject.clock.now_ns(), request_id, "me", "create", arguments)
+
+    subject = container(first_plan)
+    feed = MergedFeed([source], start_ns=START_NS, funding=[schedule])
+    live(journals, "one", subject, feed, start=StartInput(START_NS), inputs=20)
+    one = position("r-1")
+    journals.write("one", one)
+    subject.apply(one)
+    assert subject.portfolio.net_lots(source.market) > 0
+    assert subject.portfolio.account_snapshot().funding == 0
+
+    async def next_life(name: str, before: str, restart_ns: int, inputs: int) -> SessionContainer:
+        again = container(plan())
+        recovered = await replay_session(journals, before, again, lambda _: None)
+        resumed = ResumedSource(source, seen=recovered.quotes[source.market])
+        funded = {source.market: recovered.funded_until(source.market)}
+        feed = MergedFeed([resumed], start_ns=restart_ns, funding=[schedule], funded_ns=funded)
+        live(journals, name, again, feed, start=StartInput(restart_ns, before), inputs=inputs)
+        return again
+
+    lots = subject.portfolio.net_lots(source.market)
+    quote = subject.data_handler.quote(source.market)
+    assert quote is not None
+    worth = source.instrument.qty(lots) * source.instrument.tick
+    worth *= Decimal(quote.bid_ticks + quote.ask_ticks) / 2
+    # Down for three hours and a half: three payments, at the last price that was known.
+    restart_ns = START_NS + 3 * HOUR_NS + HOUR_NS // 2
+    # It dies again when it has charged one of them.
+    second = await next_life("two", "one", restart_ns, inputs=1)
+    one_payment = second.portfolio.account_snapshot().funding
+    assert abs(one_payment + worth / 10_000) < Decimal("1e-7")
+    third = await next_life("three", "two", restart_ns + SECOND_NS, inputs=30)
+    assert third.portfolio.account_snapshot().funding == 3 * one_payment
+    fourth = await next_life("four", "three", restart_ns + 60 * SECOND_NS, inputs=30)
+    assert fourth.portfolio.account_snapshot().funding == 3 * one_payment
+    kept = [entry for name in ("two", "three", "four") for entry in journals.entries[name]]
+    late = [entry for entry in kept if entry.kind == "funding"]
+    due = [START_NS + number * HOUR_NS for number in (1, 2, 3)]
+    assert [entry.payload.split(" ")[-1] for entry in late] == [str(one) for one in due]
+    reports = fourth.orchestrator.get_all_performance().values()
+    assert sum(report.funding_quote for report in reports) == 3 * one_payment
+    assert fourth.differences() == ()

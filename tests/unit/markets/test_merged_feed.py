@@ -171,3 +171,23 @@ def test_funding_does_not_keep_a_feed_alive() -> None:
     feed = MergedFeed([source], start_ns=0, timer_interval_ns=5, funding=funding)
     assert shape(feed) == [("A", 0), ("A 7", 2), ("A", 3)]
     assert feed.peek_ns() is None
+
+
+def test_funding_that_was_due_before_the_start_comes_first_and_once() -> None:
+    source = ScriptedSource("A", (0, 7))
+    funding = [FundingSchedule(source.market, 7, interval_ns=10)]
+    feed = MergedFeed(
+        [source],
+        start_ns=45,
+        timer_interval_ns=100,
+        funding=funding,
+        funded_ns={source.market: 20},
+    )
+    assert feed.peek_ns() == 30
+    late = [item for item in feed if isinstance(item, FundingRate)]
+    assert late == [
+        FundingRate(source.market, 45, 7, due_ns=30),
+        FundingRate(source.market, 45, 7, due_ns=40),
+        FundingRate(source.market, 50, 7),
+    ]
+    assert [one.was_due_ns for one in late] == [30, 40, 50]
