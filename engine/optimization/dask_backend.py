@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,13 +20,13 @@ from engine.optimization.dask_client import (
     CONNECT_S,
     LOST,
     close,
+    cluster_of,
     connect,
     forget,
     nobody,
     outcome,
     register,
     run_everywhere,
-    workers_of,
 )
 from engine.optimization.dask_worker import (
     StudyMissingError,
@@ -134,6 +134,7 @@ class DaskBackend:
         self._is_lost = False
         self._given_up: TrialError | None = None
         self._wake = threading.Event()
+        self._arrivals = ThreadPoolExecutor(1, thread_name_prefix="dask-arrivals")
         self._client = connect(address)
         try:
             self.workers = self._check_workers()
@@ -173,6 +174,7 @@ class DaskBackend:
         self._is_closed.set()
         self._wake.set()
         self._watcher.join()
+        self._arrivals.shutdown()
         self._leave()
 
     def _leave(self) -> None:
@@ -208,7 +210,8 @@ class DaskBackend:
                 f"cluster: {self._address} has no worker: start some with 'dask worker'",
                 cause=error,
             ) from error
-        workers = workers_of(self._client)
+        cluster = cluster_of(self._client)
+        self._scheduler_id = cluster.scheduler_id
         for where, found in _answers(run_everywhere(self._client, versions)):
             try:
                 refuse_other_versions(where, found, self._wanted)
@@ -216,7 +219,7 @@ class DaskBackend:
                 raise _unusable(where, error) from error
         self._register(self._client)
         _answers(run_everywhere(self._client, prepare_on_worker, self._name))
-        return sum(int(worker["nthreads"]) for worker in workers.values())
+        return sum(int(worker["nthreads"]) for worker in cluster.workers.values())
 
     async def _told(self, event: tuple[float, Mapping[str, str]]) -> None:
         """Take note of a trial that ended its worker because it was too long."""
@@ -264,7 +267,9 @@ class DaskBackend:
                 workers=self._accepted(client),
             )
             part.future = future
-            future.add_done_callback(partial(self._arrived, part, client))
+            loop = client.loop
+            if loop is not None:
+                loop.add_callback(self._follow, part, client, future)
         except LOST:
             self._lose(client)
 
@@ -272,7 +277,7 @@ class DaskBackend:
         """Return the workers that may be used, None for all."""
         if not self._refused:
             return None
-        workers = workers_of(client)
+        workers = cluster_of(client).workers
         return [where for where in workers if where not in self._refused]
 
     def _others(self, client: Client, refused: str) -> bool:
@@ -283,20 +288,28 @@ class DaskBackend:
         except LOST:
             return True  # it is sent again when the scheduler is back
 
-    def _arrived(self, part: _Part, client: Client, future: DaskFuture[Records]) -> None:
+    async def _follow(self, part: _Part, client: Client, future: DaskFuture[Records]) -> None:
+        """Wait on the client's loop, so that a result that never comes holds up no other."""
+        try:
+            found = await outcome(future)
+        except Exception:  # noqa: BLE001 (boundary: the client was closed, or the result is lost)
+            self._lose(client)
+            return
+        with suppress(RuntimeError):  # nobody waits for it any more
+            self._arrivals.submit(self._arrived, part, client, found)
+
+    def _arrived(self, part: _Part, client: Client, found: Records | BaseException) -> None:
         with self._lock:
             is_open = part in self._open
         if self._is_closed.is_set() or client is not self._client or not is_open:
             return
         try:
-            found = outcome(future)
-        except LOST:
-            self._lose(client)
-            return
-        if not isinstance(found, BaseException):
-            self._finish(part, found)
-        elif not self._is_cancelled:
-            self._failed(part, client, found)
+            if not isinstance(found, BaseException):
+                self._finish(part, found)
+            elif not self._is_cancelled:
+                self._failed(part, client, found)
+        except Exception as error:  # noqa: BLE001 (boundary: nobody else would see it)
+            self._break_off(error)
 
     def _failed(self, part: _Part, client: Client, failure: BaseException) -> None:
         if isinstance(failure, CancelledError):  # the scheduler went away and forgot it
@@ -365,7 +378,7 @@ class DaskBackend:
         try:
             self._watch()
         except Exception as error:  # noqa: BLE001 (boundary: nobody else would see it)
-            self._give_up(f"the cluster cannot be used: {type(error).__name__}: {error}", "Cluster")
+            self._break_off(error)
 
     def _watch(self) -> None:
         """Connect anew whenever the scheduler was lost."""
@@ -386,7 +399,11 @@ class DaskBackend:
         if is_lost or not is_waiting:
             return None
         try:
-            if workers_of(client):
+            cluster = cluster_of(client)
+            if cluster.scheduler_id != self._scheduler_id:
+                self._lose(client)  # Dask has found the new one already: it knows no study
+                return None
+            if cluster.workers:
                 return None
         except TimeoutError:
             pass  # it is too busy to answer, or frozen
@@ -413,8 +430,9 @@ class DaskBackend:
             except ConfigurationError:
                 continue
             try:
+                self._scheduler_id = cluster_of(client).scheduler_id
                 self._register(client)
-            except ConfigurationError:
+            except (ConfigurationError, *LOST):
                 close(client)
                 continue
             with self._lock:
@@ -424,6 +442,9 @@ class DaskBackend:
             for part in parts:
                 self._place(part)
             return
+
+    def _break_off(self, error: Exception) -> None:
+        self._give_up(f"the cluster cannot be used: {type(error).__name__}: {error}", "Cluster")
 
     def _late(self, what: str) -> str:
         return f"{what} for {self._reconnect_s:.0f} s"

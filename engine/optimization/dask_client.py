@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from distributed import Client, KilledWorker
@@ -77,8 +78,17 @@ def nobody(address: str, error: BaseException) -> ConfigurationError:
     )
 
 
-def workers_of(client: Client) -> Mapping[str, Any]:
-    """Return the workers of the cluster by their address.
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """What a scheduler says of itself; one that was started anew has another ``scheduler_id``."""
+
+    scheduler_id: str
+    workers: Mapping[str, Any]
+    """By their address."""
+
+
+def cluster_of(client: Client) -> Cluster:
+    """Return the cluster as it is now.
 
     Raises:
         OSError, RuntimeError: there is no scheduler; TimeoutError if it does not answer.
@@ -87,8 +97,7 @@ def workers_of(client: Client) -> Mapping[str, Any]:
     if scheduler is None:
         raise OSError("the client is closed")
     found = client.sync(scheduler.identity, n_workers=-1, callback_timeout=CONNECT_S)
-    workers: Mapping[str, Any] = found["workers"]
-    return workers
+    return Cluster(str(found["id"]), found["workers"])
 
 
 def run_everywhere(
@@ -129,18 +138,19 @@ def close(client: Client) -> None:
         client.close(timeout=_CLOSE_S)
 
 
-def outcome(future: DaskFuture[Records]) -> Records | BaseException:
-    """Return what *future* holds.
+async def outcome(future: DaskFuture[Records]) -> Records | BaseException:
+    """Wait for *future* on the loop of its client, and return what it holds.
 
     Raises:
         OSError, RuntimeError: the client was closed; TimeoutError if the result does not come,
             for example because it was lost with its worker and the scheduler went away too.
     """
-    failure: BaseException | None = future.exception(timeout=_FETCH_S)
+    waiting: Any = future  # on the loop its methods return what can be awaited
+    failure: BaseException | None = await waiting.exception()
     if failure is not None:
         return failure
     try:
-        records: Records = future.result(timeout=_FETCH_S)
+        records: Records = await waiting.result(timeout=_FETCH_S)
     except (CancelledError, KilledWorker) as error:  # lost with its worker, and not made again
         return error
     return records

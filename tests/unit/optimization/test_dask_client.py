@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from distributed import KilledWorker
 
-from engine.optimization.dask_client import close, forget, outcome, workers_of
+from engine.optimization.dask_client import close, cluster_of, forget, outcome
 from engine.optimization.trials import TrialRecord, TrialStatus
 
+pytestmark = pytest.mark.anyio
 RECORDS = [TrialRecord(0, "key", {}, TrialStatus.DONE)]
 
 
@@ -41,12 +42,11 @@ class Held:
         self._failure = failure
         self._lost = lost
 
-    def exception(self, timeout: float) -> Exception | None:
-        assert timeout > 0
+    async def exception(self) -> Exception | None:
         return self._failure
 
-    def result(self, timeout: float) -> list[TrialRecord]:
-        assert timeout > 0
+    async def result(self, **limit: float) -> list[TrialRecord]:
+        assert limit["timeout"] > 0
         if self._lost is not None:
             raise self._lost
         return RECORDS
@@ -64,33 +64,33 @@ def test_a_cluster_that_is_gone_has_forgotten_the_study(scheduler: Scheduler | N
     forget(client, "study")
 
 
-def test_workers_of_a_closed_client_are_not_known() -> None:
+def test_the_cluster_of_a_closed_client_is_not_known() -> None:
     client: Any = Gone(RuntimeError("IOLoop is closed"))
     with pytest.raises(OSError, match="the client is closed"):
-        workers_of(client)
+        cluster_of(client)
     client = Gone(RuntimeError("IOLoop is closed"), scheduler=Scheduler())
     with pytest.raises(RuntimeError, match="IOLoop is closed"):
-        workers_of(client)
+        cluster_of(client)
 
 
-def test_what_a_future_holds_is_records_or_a_failure() -> None:
+async def test_what_a_future_holds_is_records_or_a_failure() -> None:
     held: Any = Held()
-    assert outcome(held) == RECORDS
+    assert await outcome(held) == RECORDS
     failure = ValueError("wrong")
     held = Held(failure)
-    assert outcome(held) is failure
+    assert await outcome(held) is failure
 
 
 NO_WORKER: Any = None
 
 
 @pytest.mark.parametrize("lost", [CancelledError(), KilledWorker("task", NO_WORKER, 3)])
-def test_a_result_that_is_lost_with_its_worker_is_a_failure(lost: Exception) -> None:
+async def test_a_result_that_is_lost_with_its_worker_is_a_failure(lost: Exception) -> None:
     held: Any = Held(lost=lost)
-    assert outcome(held) is lost
+    assert await outcome(held) is lost
 
 
-def test_a_result_that_does_not_come_is_told() -> None:
+async def test_a_result_that_does_not_come_is_told() -> None:
     held: Any = Held(lost=TimeoutError())
     with pytest.raises(TimeoutError):
-        outcome(held)
+        await outcome(held)
