@@ -461,8 +461,13 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 (a JSON value)
 def _write(
     out: Path, summary: Mapping[str, Any], result: StudyResult, page: str
 ) -> tuple[str, ...]:
+    from engine.optimization.walk_tables import export_walk_forward
+
     try:
         written = list(result.collector.export(out))
+        if result.folds:
+            objective = result.collector.objective
+            written += export_walk_forward(out, result.folds, objective, result.stitched)
         study = out / _STUDY_FILE
         study.write_text(json.dumps(dict(summary), indent=1, allow_nan=False), encoding="utf-8")
         report = out / HTML_FILE

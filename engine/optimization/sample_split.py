@@ -60,7 +60,7 @@ def split_metrics(
     return {
         prefix + name: value
         for prefix, values in parts.items()
-        for name, value in _figures(values, starts[prefix], periods).items()
+        for name, value in figures(values, starts[prefix], periods).items()
     }
 
 
@@ -73,7 +73,11 @@ def block_figures(daily: FloatArray) -> tuple[float, ...]:
     return (float(len(returns)), *sums) if sums else ()
 
 
-def _figures(values: FloatArray, start: float, periods: float) -> dict[str, float | None]:
+def figures(values: FloatArray, start: float, periods: float) -> dict[str, float | None]:
+    """Return the metrics of `SPLIT_METRICS` of an equity that began with *start*.
+
+    *periods* are returns a year; None where there are too few values.
+    """
     if len(values) < 3 or start <= 0:
         return dict.fromkeys(SPLIT_METRICS)
     returns = simple_returns(values)

@@ -34,6 +34,7 @@ from engine.optimization.config import (
     WalkForwardMethod,
 )
 from engine.optimization.constraint import ParameterValue
+from engine.optimization.fold_curve import curve_of
 from engine.optimization.honesty import Honesty, luck_of, monte_carlo_of, overfitting_of
 from engine.optimization.journal import TrialJournal
 from engine.optimization.objective import Objective, is_function, number
@@ -46,7 +47,12 @@ from engine.optimization.space import ParameterSpace
 from engine.optimization.study_result import Judgement, StudyResult
 from engine.optimization.trial_runner import StudyTask, Trial, TrialCancelledError
 from engine.optimization.trials import StudyIdentity, TrialError, TrialRecord, TrialStatus
-from engine.optimization.walk_forward import FoldResult, metric, training_span
+from engine.optimization.walk_forward import (
+    FoldResult,
+    StitchedCurve,
+    metric,
+    training_span,
+)
 from engine.optimization.windows import Fold, Span, parse_walk_forward
 
 _REASONS_TOLD: Final = 3
@@ -187,6 +193,7 @@ class Study:
         folds: tuple[FoldResult, ...],
     ) -> StudyResult:
         honesty = self._honesty(local)
+        stitched = self._stitched(local, folds)
         name = judged[0].metric if judged else ""
         pairs = [
             (first, second)
@@ -206,6 +213,7 @@ class Study:
             if len(self._objectives) > 1
             else (),
             folds,
+            stitched,
             tuple(self._notes(honesty)),
             task.identity,
             {
@@ -271,8 +279,33 @@ class Study:
             run.search(self._search(span), table, is_main=is_main, later=later)
             winner = table.best
             test = None if winner is None else run.one(winner, fold.test, later=later - 1)
-            results.append(FoldResult(fold, span, winner, test))
+            times = self._times(span, fold.test)
+            results.append(FoldResult(fold, span, winner, test, table.records, times))
         return tuple(results)
+
+    def _times(self, train: Span, test: Span) -> tuple[int, int, int, int]:
+        bars = self._base.data.columns[0]
+        began, ended, tested, judged = (
+            int(stamps[place])
+            for stamps, place in (
+                (bars.ts_open, train.start),
+                (bars.ts_close, train.stop - 1),
+                (bars.ts_open, test.start),
+                (bars.ts_close, test.stop - 1),
+            )
+        )
+        return began, ended, tested, judged
+
+    def _stitched(self, local: BacktestTrials, folds: Sequence[FoldResult]) -> StitchedCurve | None:
+        """Run the tests of *folds* alone for their curves; None if one cannot be had."""
+        bar_ns = min(one.duration_ns for one in self._base.data.columns)
+        try:
+            return curve_of(folds, local, bar_ns=bar_ns, is_cancelled=self._cancelled.is_set)
+        except TrialCancelledError:
+            return None
+        except Exception as error:  # noqa: BLE001 (boundary: a strategy runs here)
+            self._second = f"{type(error).__name__}: {error}"
+            return None
 
     def _cut_ns(self) -> int | None:
         """Return the end of the bars that trials are ranked on, None if nothing is judged."""
@@ -416,8 +449,8 @@ class Study:
         notes = [f"{len(self.collector)} trials were compared: the best of many is partly luck"]
         if self._second:
             notes.append(
-                f"the best trial alone raised {self._second}; it gave a result before, do not "
-                "trust this table"
+                f"a trial that was run again raised {self._second}; it gave a result before, do "
+                "not trust this table"
             )
         elif honesty.reproduced is False:
             notes.append(
@@ -427,7 +460,8 @@ class Study:
         if self._window is not None:
             notes.append(
                 f"the table is that of the last training, bars {self._window.start:,} to "
-                f"{self._window.stop:,}: its best is what would be traded next"
+                f"{self._window.stop:,}: its best is what would be traded next; those of every "
+                "training are in walk_forward.tables and fold_trials.csv"
             )
         if self._decision:
             notes.append(self._decision)

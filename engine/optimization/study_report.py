@@ -102,8 +102,33 @@ def _data(summary: Mapping[str, Any], parameters: Mapping[str, Sequence[Any]]) -
             ]
             for row in rows
         ],
+        "folds": _fold_data(summary, places),
     }
     return json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+
+
+def _fold_data(
+    summary: Mapping[str, Any], places: Mapping[str, Mapping[str, int]]
+) -> list[dict[str, Any]]:
+    """Return the trials of each training, in the form of the table's rows."""
+    walk = summary["walk_forward"] or {}
+    return [
+        {
+            "name": f"fold {fold['fold']}, trained on {fold['train'][0]:,} .. {fold['train'][1]:,}",
+            "best": fold["index"],
+            "rows": [
+                [
+                    row["index"],
+                    row["status"],
+                    [places[key].get(str(row["parameters"][key]), -1) for key in places],
+                    [_short(row["objective"])],
+                    _short(row["objective"]),
+                ]
+                for row in rows
+            ],
+        }
+        for fold, rows in zip(walk.get("folds", ()), walk.get("tables") or (), strict=False)
+    ]
 
 
 def _ranked(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -232,7 +257,10 @@ def _bands(summary: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
 def _judged(summary: Mapping[str, Any]) -> str:
     judged = summary["out_of_sample"]
     if not judged:
-        return '<p class="dim">Nothing was judged out of sample.</p>'
+        text = "Nothing was judged out of sample."
+        if summary["walk_forward"]:
+            text = "Each fold was judged on later bars: see Walk-forward."
+        return f'<p class="dim">{text}</p>'
     names, metric = list(judged[0]["parameters"]), judged[0]["metric"]
     head = ["#", *names, f"{metric} in sample", f"{metric} out of sample", "change"]
     rows = []
@@ -256,7 +284,7 @@ def _scatter(summary: Mapping[str, Any]) -> str:
     """Return in sample against out of sample of every trial, as a drawing."""
     judged = summary["out_of_sample"]
     if not judged:
-        return ""
+        return '<p class="dim">Nothing to draw without a part of the data to judge on.</p>'
     name = judged[0]["metric"]
     points = []
     for row in summary["rows"][:MOST_ROWS]:
@@ -306,6 +334,7 @@ def _walk_forward(summary: Mapping[str, Any]) -> str:
             str(fold["fold"]),
             "{:,} .. {:,}".format(*fold["train"]),
             "{:,} .. {:,}".format(*fold["test"]),
+            _dates(fold["times"]),
             "--"
             if fold["parameters"] is None
             else " ".join(f"{key}={value}" for key, value in fold["parameters"].items()),
@@ -313,35 +342,54 @@ def _walk_forward(summary: Mapping[str, Any]) -> str:
             _text(fold["out_of_sample"]),
             _text(fold["efficiency"]),
             _percent(fold["total_return"], 2),
+            _percent(fold["max_drawdown"], 1),
         ]
         for fold in walk["folds"]
     ]
     head = [
-        "fold", "trained on bars", "tested on bars", "chosen", "in sample", "out of sample",
-        "efficiency", "return of the test",
+        "fold", "trained on bars", "tested on bars", "tested", "chosen", "in sample",
+        "out of sample", "efficiency", "return", "fall",
     ]  # fmt: skip
-    stitched = (
-        f"<p>The tests one after another: <b>{_percent(walk['stitched_return'], 2)}</b></p>"
-        if walk["stitched_return"] is not None
-        else ""
-    )
-    return stitched + _curve(walk.get("stitched_curve") or []) + _table(head, rows)
+    curve = walk.get("stitched") or {}
+    stitched = ""
+    if walk["stitched_return"] is not None:
+        stitched = (
+            f"<p>The tests one after another: <b>{_percent(walk['stitched_return'], 2)}</b>"
+            f", Sharpe <b>{_text(curve.get('sharpe'))}</b>"
+            f", deepest fall <b>{_percent(curve.get('max_drawdown'), 1)}</b></p>"
+        )
+    return stitched + _curve(curve.get("equity") or []) + _table(head, rows)
 
 
-def _curve(points: Sequence[Sequence[float]]) -> str:
+def _dates(times: Sequence[str] | None) -> str:
+    return "--" if times is None else f"{times[2][:10]} .. {times[3][:10]}"
+
+
+def _curve(points: Sequence[tuple[str, float]]) -> str:
+    """Return what one unit has become over the tests, as a drawing with its ends."""
     if len(points) < 2:
         return ""
     values = [1.0, *(value for _, value in points)]
     low, high = min(values), max(values)
-    span, width, height = (high - low) or 1.0, 900, 120
+    span, width, height, left = (high - low) or 1.0, 900, 160, 48
+
+    def at(value: float) -> float:
+        return height - 24 - (value - low) / span * (height - 34)
+
     path = " ".join(
-        f"{10 + place * (width - 20) / (len(values) - 1):.1f},"
-        f"{height - 10 - (value - low) / span * (height - 20):.1f}"
+        f"{left + place * (width - left - 10) / (len(values) - 1):.1f},{at(value):.1f}"
         for place, value in enumerate(values)
     )
+    labels = (
+        f'<text x="{left - 22}" y="{at(high) + 4:.1f}">{high:.3f}</text>'
+        f'<text x="{left - 22}" y="{at(low) + 4:.1f}">{low:.3f}</text>'
+        f'<text x="{left + 30}" y="{height - 6}">{html.escape(points[0][0][:10])}</text>'
+        f'<text x="{width - 40}" y="{height - 6}">{html.escape(points[-1][0][:10])}</text>'
+    )
     return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="stitched curve">'
-        f'<polyline class="curve" points="{path}"/></svg>'
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="equity of the tests one '
+        f'after another"><line class="same" x1="{left}" x2="{width - 10}" y1="{at(1.0):.1f}" '
+        f'y2="{at(1.0):.1f}"/><polyline class="curve" points="{path}"/>{labels}</svg>'
     )
 
 

@@ -11,7 +11,7 @@ from engine.optimization.collector import OptimizationResultsCollector, shown_pa
 from engine.optimization.honesty import DEFLATED_SHARPE_SOURCE, OVERFITTING_SOURCE, Honesty
 from engine.optimization.optimization_executor import StudyProgress
 from engine.optimization.trials import StudyIdentity, TrialRecord, TrialStatus
-from engine.optimization.walk_forward import FoldResult, summary
+from engine.optimization.walk_forward import FoldResult, StitchedCurve, summary
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,8 @@ class StudyResult:
     honesty: Honesty = field(default_factory=Honesty)
     front: tuple[TrialRecord, ...] = ()
     folds: tuple[FoldResult, ...] = ()
+    stitched: StitchedCurve | None = None
+    """The tests of the folds one after another."""
     notes: tuple[str, ...] = ()
     identity: StudyIdentity | None = None
     manifest: Mapping[str, Any] = field(default_factory=dict)
@@ -116,7 +118,7 @@ class StudyResult:
             if report.best_stability is None
             else report.best_stability.score,
             "pareto_front": [record.index for record in self.front],
-            "walk_forward": summary(self.folds, objective) if self.folds else None,
+            "walk_forward": summary(self.folds, objective, self.stitched) if self.folds else None,
             "notes": list(self.notes),
             "manifest": dict(self.manifest),
             "rows": collector.rows(),

@@ -167,8 +167,18 @@ def _folded() -> StudyDetail:
             "in_sample": inside, "out_of_sample": outside,
             "in_sample_return": inside / 10, "out_of_sample_return": outside / 10,
             "efficiency": outside / inside, "total_return": outside / 20,
+            "index": number * len(_SLOW) + number,
         })  # fmt: skip
-    walk = {"folds": folds, "stitched_return": 0.0912}
+    growth = [1 + 0.0912 * step / 199 + 0.03 * math.sin(step / 12) for step in range(200)]
+    days = [f"20{20 + step // 100}-{1 + step % 100 // 9:02}-15T00:00:00Z" for step in range(200)]
+    equity = [list(point) for point in zip(days, growth, strict=True)]
+    walk = {
+        "folds": folds,
+        "stitched_return": 0.0912,
+        "stitched": {"sharpe": 0.61, "total_return": 0.0912, "max_drawdown": 0.112,
+                     "equity": equity},
+        "tables": [_fold_table(trials, number) for number in range(4)],
+    }  # fmt: skip
     report = {
         "id": row.id, "status": "COMPLETED", "trials": 30, "failed": 1, "seconds": 64.0,
         "deflated_sharpe": 0.3117, "out_of_sample": [], "rank_correlation": None,
@@ -176,6 +186,17 @@ def _folded() -> StudyDetail:
         "manifest": {"seed": 42, "parallelism": "process", "bars": 4_000, "engine": "1.0.0"},
     }  # fmt: skip
     return _detail(row, trials, report)
+
+
+def _fold_table(trials: list[TrialRow], number: int) -> list[dict[str, Any]]:
+    """Return what a training found: the trials of the table, each fold a little lower."""
+    return [
+        {
+            "index": trial.index, "parameters": dict(trial.parameters), "status": trial.status,
+            "objective": None if trial.objective is None else trial.objective - number / 10,
+        }
+        for trial in trials
+    ]  # fmt: skip
 
 
 def _small(study_id: str, name: str, status: StudyStatus, count: int, minutes: int) -> StudyDetail:

@@ -188,7 +188,7 @@ def _walk_forward_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         return
     yield "walk forward"
     yield from _table(
-        ["fold", "train", "test", "parameters", "in", "out", "efficiency"],
+        ["fold", "train", "test", "parameters", "in", "out", "efficiency", "return"],
         [
             [
                 str(fold["fold"]),
@@ -200,12 +200,17 @@ def _walk_forward_lines(summary: Mapping[str, Any]) -> Iterator[str]:
                 _shown(fold["in_sample"]),
                 _shown(fold["out_of_sample"]),
                 _shown(fold["efficiency"]),
+                "--" if fold["total_return"] is None else f"{fold['total_return']:+.2%}",
             ]
             for fold in walk["folds"]
         ],
     )
     if walk["stitched_return"] is not None:
-        yield f"return of the tests one after another {walk['stitched_return']:+.2%}"
+        curve = walk.get("stitched") or {}
+        sharpe, fall = curve.get("sharpe"), curve.get("max_drawdown")
+        more = "" if sharpe is None else f", Sharpe {sharpe:.3f}"
+        more += "" if fall is None else f", deepest fall {fall:.1%}"
+        yield f"return of the tests one after another {walk['stitched_return']:+.2%}{more}"
     yield ""
 
 

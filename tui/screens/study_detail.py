@@ -20,13 +20,19 @@ from tui.screens.study_actions import StudyActions
 from tui.screens.trial_runs import TrialRuns
 from tui.state.console import ConsoleState
 from tui.state.detail_text import tab_line
+from tui.state.fold_pages import (
+    fold_title,
+    fold_trials,
+    folds_of,
+    has_fold_trials,
+    walk_forward_lines,
+)
 from tui.state.heat_map import HeatMap
 from tui.state.study_pages import (
     correlation_line,
     importance_lines,
     out_of_sample_table,
     report_lines,
-    walk_forward_lines,
 )
 from tui.state.study_source import parameters_text
 from tui.state.text import Line, plain
@@ -66,6 +72,8 @@ class StudyDetailScreen(ConsoleScreen, StudyActions):
         self.detail = detail
         self.study_id = detail.row.id
         self._tab = TABS[0]
+        self._fold: int | None = None
+        self._shown = detail
         self.heat = HeatMap(detail)
         self._source = TrialSource(detail, self._pinned)
         self._facts = StudyFacts(console, title="", id="study-facts")
@@ -110,14 +118,42 @@ class StudyDetailScreen(ConsoleScreen, StudyActions):
         fresh = self.console.engine.optimization(self.study_id)
         self._facts.detail = fresh
         if fresh is not None:
-            self.detail = fresh
-            self._source.take(fresh)
-            self.heat.take(fresh)
+            self._take(fresh)
         name = clean(self.detail.row.name)
         self._facts.border_title = Content.assemble(("Studies ▸ ", "not bold"), name)
         self._facts.pull()
         self._show_page()
         self._tell_papers()
+
+    def _take(self, detail: StudyDetail) -> None:
+        """Show the table of *detail*, or the trials of the training that was chosen."""
+        if self._fold is not None and not has_fold_trials(detail):
+            self._fold = None  # it runs again
+        if self._fold is None:
+            self._shown = detail
+        elif self._shown is self.detail or detail is not self.detail:
+            self._shown = fold_trials(detail, self._fold)
+        self.detail = detail
+        self._source.take(self._shown)
+        self.heat.take(self._shown)
+        fold = "" if self._fold is None else f" · {fold_title(detail, self._fold)}"
+        self.table.heading = f"Trials{fold}"
+        self._map.border_title = Content(f"Heat map{fold}")
+
+    def action_fold(self, by: int) -> None:
+        """Show the trials of another training; behind the last comes the table again."""
+        reason = self.why_not("study.fold_next")
+        if reason:
+            self.say(reason)
+            return
+        places: list[int | None] = [*range(len(folds_of(self.detail))), None]
+        self._fold = places[(places.index(self._fold) + by) % len(places)]
+        self._shown = self.detail
+        self.pull()
+        if self._fold is None:
+            self.say("Trials of the study's table.")
+        else:
+            self.say(f"Trials of {fold_title(self.detail, self._fold)}.")
 
     def _breathe(self) -> None:
         super()._breathe()
@@ -125,8 +161,8 @@ class StudyDetailScreen(ConsoleScreen, StudyActions):
         self.runs.look()
 
     def _show_page(self) -> None:
-        judged, folds = out_of_sample_table(self.detail).count, self._fold_count()
-        counts = {"Trials": len(self.detail.trials), "In/out": judged, "Folds": folds}
+        judged, folds = out_of_sample_table(self.detail).count, len(folds_of(self.detail))
+        counts = {"Trials": len(self._shown.trials), "In/out": judged, "Folds": folds}
         self._tabs.show_lines([tab_line([(name, counts.get(name)) for name in TABS], self._tab)])
         match self._tab:
             case "Trials":
@@ -139,9 +175,6 @@ class StudyDetailScreen(ConsoleScreen, StudyActions):
                 header, lines = self._text(width)
                 self._page.show_lines(header, lines)
 
-    def _fold_count(self) -> int:
-        return len((self.detail.report.get("walk_forward") or {}).get("folds") or ())
-
     def _text(self, width: int) -> tuple[Line, Sequence[Line]]:
         detail = self.detail
         match self._tab:
@@ -149,7 +182,7 @@ class StudyDetailScreen(ConsoleScreen, StudyActions):
                 table = out_of_sample_table(detail)
                 return table.header(width), [*table.lines(width), (), correlation_line(detail)]
             case "Folds":
-                return walk_forward_lines(detail, width)
+                return walk_forward_lines(detail, width, self._fold)
             case "Importance":
                 metric = clean(detail.row.metric)
                 title = f" how much of the spread of {metric} a parameter explains by itself"
@@ -324,6 +357,12 @@ class StudyDetailScreen(ConsoleScreen, StudyActions):
         """Return why an action is not possible now; empty if it is."""
         if action_id.startswith("opt."):
             return self.why_not_study(action_id)
+        if action_id in ("study.fold_next", "study.fold_previous"):
+            if not folds_of(self.detail):
+                return "This study has no folds."
+            if not has_fold_trials(self.detail):
+                return "Too many trials to keep with the study; fold_trials.csv has them (--out)."
+            return ""
         if action_id in ("list.open", "heat.open", "study.paper"):
             if self.console.read_only:
                 return "This console is read only."

@@ -1,8 +1,8 @@
-"""The pages of a study: importance, in-sample against out-of-sample, walk-forward, report."""
+"""The pages of a study: importance, in-sample against out-of-sample, report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.cells import cell_len
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 _PARAMETERS: Final = (22, 40)
 """Least and most cells for the parameters of a trial."""
-_FOLDS_HINT: Final = "method: {kind: walk_forward} in the file judges every fold on later bars."
 _OUT_HINT: Final = "out_of_sample: 0.3 in the file keeps the last 30 % of the bars for judging."
 
 
@@ -126,62 +125,8 @@ def correlation_line(detail: StudyDetail) -> Line:
         agrees = "good ones stayed good"
     else:
         agrees = "the order says little about later" if value > -0.2 else "good ones became bad"
-    return (("rank correlation of in and out over all trials ", "dim"), (f"{value:+.2f}", "bold"),
+    return ((" rank correlation of in and out over all trials ", "dim"), (f"{value:+.2f}", "bold"),
             (f"  {agrees}", "dim" if value > 0.5 else "warn"))  # fmt: skip
-
-
-def walk_forward_lines(detail: StudyDetail, width: int) -> tuple[Line, list[Line]]:
-    """Return a strip for each fold: where it was trained and tested, and what came of it."""
-    walk = detail.report.get("walk_forward") or {}
-    folds: Sequence[Mapping[str, Any]] = walk.get("folds") or ()
-    if not folds:
-        text = "Known when the study has ended." if not detail.row.status.is_final else (
-            f"This study has no folds. {_FOLDS_HINT}")  # fmt: skip
-        return ((), [((f" {text}", "dim"),)])
-    end = max(int(fold["test"][1]) for fold in folds) or 1
-    strip = max(12, min(60, width - 56))
-    titles = (
-        f" {fit('Fold', 5)}{fit('Bars', strip)}  {fit('In', 7, right=True)} "
-        f"{fit('Out', 7, right=True)}  {fit('Kept', 8, right=True)}  Parameters"
-    )
-    header: Line = ((titles, "head"),)
-    lines: list[Line] = []
-    for fold in folds:
-        inside, outside = number_of(fold.get("in_sample")), number_of(fold.get("out_of_sample"))
-        kept = number_of(fold.get("efficiency"))
-        kept_role = "ok" if kept is not None and kept >= 0.5 else "warn"
-        lines.append(
-            ((f" {fit(str(fold['fold']), 5)}", "dim"),
-             *_strip(fold["train"], fold["test"], end, strip, good=(outside or 0) > 0),
-             (f"  {fit(value_text(inside), 7, right=True)} ", "dim"),
-             (fit(value_text(outside), 7, right=True), "up" if (outside or 0) > 0 else "down"),
-             (f"  {fit(UNKNOWN if kept is None else format_share(kept), 8, right=True)}",
-              kept_role),
-             (f"  {parameters_text(fold.get('parameters') or {})}", "accent"))
-        )  # fmt: skip
-    lines += [(), ((" ░ trained on  ", "dim"), ("█ tested on, later bars", "dim"))]
-    stitched = number_of(walk.get("stitched_return"))
-    if stitched is not None:
-        role = "up bold" if stitched > 0 else "down bold"
-        lines.append(
-            ((" return of the tests one after another ", "dim"), (format_percent(stitched), role))
-        )
-    return header, lines
-
-
-def _strip(
-    train: Sequence[int], test: Sequence[int], end: int, width: int, *, good: bool
-) -> tuple[Span, ...]:
-    def at(bar: int) -> int:
-        return round(bar / end * width)
-
-    start, middle = at(train[0]), max(at(train[1]), at(train[0]))
-    first = max(middle, at(test[0]))
-    last = max(first + 1, at(test[1]))
-    return (
-        (" " * start, ""), ("░" * (middle - start), "dim"), (" " * (first - middle), ""),
-        ("█" * (last - first), "up" if good else "down"), (" " * max(0, width - last), ""),
-    )  # fmt: skip
 
 
 def _luck_pairs(found: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from engine.model.draws import mix
 from engine.optimization.optimization_executor import StudyProgress
 from engine.optimization.study import Study
 from engine.optimization.trials import TrialStatus
+from engine.optimization.walk_tables import export_walk_forward
 from tests.integration.optimization.conftest import BASE, SAMPLES, Write, run
 
 
@@ -113,6 +114,42 @@ def test_walk_forward_trains_and_tests_fold_by_fold(write: Write) -> None:
         assert fold["parameters"] is not None
         growth *= 1 + fold["total_return"]
     assert plain["stitched_return"] == pytest.approx(growth - 1)
+    # The curve of the tests run alone ends where their returns lead.
+    assert result.stitched is not None
+    assert plain["stitched"]["equity"][-1][1] == pytest.approx(growth)
+    assert plain["stitched"]["total_return"] == pytest.approx(growth - 1)
+    assert 0 < plain["stitched"]["max_drawdown"] < 1
+    assert list(result.stitched.stamps) == sorted(set(result.stitched.stamps))
+    first = plain["folds"][0]
+    assert [time[:10] for time in first["times"]][1] <= first["times"][2][:10]
+
+
+def test_the_trials_of_every_training_are_in_the_result_and_on_disk(
+    write: Write, tmp_path: pathlib.Path
+) -> None:
+    file = write(method="walk_forward", walk_forward={"train": 2000, "test": 1000})
+    result = run(file)
+    plain = result.to_json()["walk_forward"]
+    assert [len(table) for table in plain["tables"]] == [4] * len(plain["folds"])
+    for fold, table in zip(plain["folds"], plain["tables"], strict=True):
+        best = max(table, key=lambda row: (row["objective"], -row["index"]))
+        assert (best["index"], best["parameters"]) == (fold["index"], fold["parameters"])
+        assert best["objective"] == fold["in_sample"]
+    # The last training is the study's table.
+    last = [(row["index"], row["objective"]) for row in plain["tables"][-1]]
+    assert last == [(row["index"], row["objective"]) for row in result.to_json()["rows"]]
+    files = export_walk_forward(tmp_path, result.folds, result.collector.objective, result.stitched)
+    assert [path.name for path in files][::2] == [
+        "folds.csv",
+        "fold_trials.csv",
+        "stitched_equity.csv",
+    ]
+    lines = (tmp_path / "folds.csv").read_text().splitlines()
+    assert lines[0].startswith("fold,train_start,train_stop,train_from,train_to,test_start")
+    assert len(lines) == 1 + len(result.folds)
+    trials = (tmp_path / "fold_trials.csv").read_text().splitlines()
+    assert len(trials) == 1 + 4 * len(result.folds)
+    assert sum(",true," in line for line in trials) == len(result.folds)
 
 
 def test_a_test_window_is_not_changed_by_what_is_trained_before(write: Write) -> None:

@@ -54,6 +54,23 @@ def test_it_says_how_far_to_believe_the_best_without_being_asked(write: Write) -
     assert data["rows"][0][0] == data["best"]
 
 
+def test_a_walk_forward_has_its_curve_and_the_trials_of_each_training(write: Write) -> None:
+    windows = {"train": 2000, "test": 1000}
+    page = rendered(write, method="walk_forward", walk_forward=windows)
+    assert 'aria-label="equity of the tests one after another"' in page
+    assert "Each fold was judged on later bars" in page
+    data = data_of(page)
+    assert [fold["name"] for fold in data["folds"]] == [
+        "fold 0, trained on 0 .. 2,000",
+        "fold 1, trained on 1,000 .. 3,000",
+        "fold 2, trained on 2,000 .. 4,000",
+    ]
+    for fold in data["folds"]:
+        best = max(fold["rows"], key=lambda row: row[4])
+        assert best[0] == fold["best"]
+        assert best[3] == [best[4]]
+
+
 def test_several_objectives_have_their_front_in_it(write: Write) -> None:
     objectives = [{"metric": "sharpe"}, {"metric": "max_drawdown", "direction": "minimize"}]
     assert "Pareto front" in rendered(write, objective=objectives)

@@ -228,6 +228,27 @@ async def test_the_pages_tell_what_to_believe(open_console: OpenConsole) -> None
         assert "+9.12%" in page(console)
 
 
+async def test_the_trials_of_each_training_can_be_looked_at(open_console: OpenConsole) -> None:
+    async with open_console() as console:
+        await console.press(*DONE, "enter", "greater_than_sign")
+        assert "no folds" in console.hint()
+        await console.press("escape", "j", "enter")
+        whole = console.app.screen.query_one(HeatPanel).heat.high
+        await console.press("greater_than_sign", "greater_than_sign")
+        assert "fold 1 of 4, bars 500 to 2,500" in str(table(console, "#trials").border_title)
+        assert len(ids(console)) > 0
+        await console.press("right_square_bracket")
+        panel = console.app.screen.query_one(HeatPanel)
+        assert "fold 1 of 4" in str(panel.border_title)
+        assert panel.heat.high == pytest.approx(whole - 0.1)
+        await console.press("right_square_bracket", "right_square_bracket")
+        assert "▸1" in page(console)
+        await console.press("less_than_sign", "less_than_sign")
+        assert "▸" not in page(console)
+        await console.press("less_than_sign")
+        assert "▸3" in page(console)
+
+
 async def test_enter_runs_a_trial_once_and_opens_its_backtest(open_console: OpenConsole) -> None:
     async with open_console() as console:
         await console.press(*DONE, "enter", "enter")

@@ -15,6 +15,7 @@ THEMES = Path(__file__).parents[3] / "themes"
 SIZES = [(80, 24), (120, 40), (200, 60)]
 DONE = ["8", "g", "j", "j"]
 MAP = [*DONE, "enter", "right_square_bracket"]
+FOLDS = [*DONE, "j", "enter", *["right_square_bracket"] * 3]
 Compare = Callable[..., bool]
 
 
@@ -40,20 +41,32 @@ def test_map_in_other_themes(theme: str, snap_compare: Compare) -> None:
     assert snap_compare(console(theme), terminal_size=(120, 40), press=MAP)
 
 
+@pytest.mark.parametrize("theme", ["quarterdeck-cb", "quarterdeck-mono"])
 @pytest.mark.parametrize(
     "keys",
-    [[*DONE, "enter"], [*MAP, "right_square_bracket"], [*DONE, "j", "enter", *MAP[-1:] * 3],
+    [[*DONE, "enter"], [*MAP, "right_square_bracket"], [*FOLDS, "greater_than_sign"],
+     [*DONE, "enter", *MAP[-1:] * 4]],
+    ids=["trials", "in-out", "folds", "importance"],
+)  # fmt: skip
+def test_pages_in_other_themes(keys: list[str], theme: str, snap_compare: Compare) -> None:
+    assert snap_compare(console(theme), terminal_size=(120, 40), press=keys)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [[*DONE, "enter"], [*MAP, "right_square_bracket"], FOLDS,
      [*DONE, "k", "x"], [*DONE, "enter", "b"], [*DONE, "enter", *MAP[-1:] * 4],
-     [*DONE, "enter", *MAP[-1:] * 5], [*DONE, "enter", "a"], [*DONE, "k", "enter"]],
+     [*DONE, "enter", *MAP[-1:] * 5], [*DONE, "enter", "a"], [*DONE, "k", "enter"],
+     [*DONE, "j", "enter", "right_square_bracket", *["greater_than_sign"] * 2]],
     ids=["trials", "in-out", "folds", "cancel", "axes", "importance", "report", "actions",
-         "running"],
+         "running", "map-of-a-fold"],
 )  # fmt: skip
 def test_study(keys: list[str], snap_compare: Compare) -> None:
     assert snap_compare(console(), terminal_size=(80, 24), press=keys)
 
 
 @pytest.mark.parametrize("size", SIZES[1:], ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("tab", [0, 2, 5], ids=["trials", "in-out", "report"])
+@pytest.mark.parametrize("tab", [0, 2, 3, 5], ids=["trials", "in-out", "folds", "report"])
 def test_pages_with_room(tab: int, size: tuple[int, int], snap_compare: Compare) -> None:
-    keys = [*DONE, "enter", *["right_square_bracket"] * tab]
+    keys = FOLDS if tab == 3 else [*DONE, "enter", *["right_square_bracket"] * tab]
     assert snap_compare(console(), terminal_size=size, press=keys)

@@ -8,10 +8,11 @@ import pytest
 
 from engine.api.optimization_views import StudyDetail
 from engine.testing.fake_studies import make_studies
+from tui.state.fold_pages import walk_forward_lines
 from tui.state.heat_map import Axes, HeatMap, map_metrics
 from tui.state.heat_text import cell_line, heat_lines, legend_line, plan_tiles, side_lines
 from tui.state.study_form import axes_fields, check_axes, chosen_axes, study_values
-from tui.state.study_pages import importance_lines, report_lines, walk_forward_lines
+from tui.state.study_pages import importance_lines, report_lines
 from tui.state.study_text import decay_span, fact_lines, panel_lines
 from tui.state.text import line_width, plain
 
