@@ -150,7 +150,7 @@ class BarRun:
     def broken_off(self) -> None:
         """Count the bars that were marked before the strategy was interrupted in one of them."""
         if len(self._feeds) == 1:
-            self._position = max(self._position, min(self.total, len(self._broker.samples)))
+            self._position = max(self._position, min(self.total, self._broker.sample_count))
         self._host.outbox.clear()
         self._sync_counters()
         self._count_events()

@@ -23,6 +23,7 @@ from engine.backtest.trade_log import TradeLog, build_trades, consistency_gap, o
 from engine.containers.container_metrics import ContainerMetrics
 from engine.execution.bar_order import KIND_NAMES, TIF_NAMES, BarOrder
 from engine.execution.bar_settings import FillTiming
+from engine.execution.bar_tables import Samples
 from engine.execution.cost_settings import (
     DEFAULT_MAKER_PPB,
     DEFAULT_TAKER_PPB,
@@ -94,10 +95,16 @@ class RawRun:
     """Marks are mids of quotes, which may lie between two ticks: open PnL is not whole then."""
 
 
-def collect(built: BuiltRun, *, status: ResultStatus, error: str | None = None) -> RawRun:
-    """Return what the event path left."""
+def collect(
+    built: BuiltRun,
+    *,
+    status: ResultStatus,
+    error: str | None = None,
+    samples: Samples | None = None,
+) -> RawRun:
+    """Return what the event path left; *samples* are those of the equity if they were put away."""
     broker, account = built.broker, built.account
-    fills, equity, orders = broker.tables()
+    fills, equity, orders = broker.tables(samples)
     rejections = Counter(built.risk.rejections)
     rejections.update(broker.rejections)
     cancellations = {

@@ -22,6 +22,7 @@ from engine.backtest.lookahead import check_request
 from engine.backtest.outcome import Stopwatch, collect, make_result
 from engine.backtest.results import BacktestResult, ResultStatus
 from engine.backtest.run_log import run_log
+from engine.backtest.sample_file import SampleFile, run_bars, sample_file
 from engine.containers.bus import ComponentFailedError
 from engine.containers.lifecycle import ContainerState
 from engine.flow.errors import OperationError
@@ -140,8 +141,14 @@ class Runner:
             raw = play_plan(plan, built, control)
             error = None
             if raw is None:
-                status, error = self._run(built)
-                raw = collect(built, status=status, error=None if error is None else str(error))
+                samples = sample_file(built)
+                status, error = self._run(built, samples)
+                raw = collect(
+                    built,
+                    status=status,
+                    error=None if error is None else str(error),
+                    samples=None if samples is None else samples.samples(built.broker),
+                )
                 raw = replace(raw, refusals=plan.refusals)
             if not control.is_collecting:
                 control.begin_collecting()
@@ -192,13 +199,15 @@ class Runner:
             else:
                 self._pool.release(built)
 
-    def _run(self, built: BuiltRun) -> tuple[ResultStatus, ComponentFailedError | None]:
+    def _run(
+        self, built: BuiltRun, samples: SampleFile | None
+    ) -> tuple[ResultStatus, ComponentFailedError | None]:
         """Loop until the data end, then close the positions (PF-15)."""
         container, run = built.container, built.run
         try:
             container.start()
             run.begin()
-            run.run()
+            run_bars(built, samples)
             if not self._control.is_cancelled:
                 run.finish(close_positions=built.close_positions)
             container.stop()

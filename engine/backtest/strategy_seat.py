@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.model.bar_columns import BarColumns
+from engine.backtest.indicator_columns import indicator_column
+from engine.model.bar_columns import FLAG_COLUMNS, INTEGER_COLUMNS, BarColumns
 from engine.model.bar_view import AnyBar, BarHistory, BarLists, reader
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.quotes import QuoteTick
 from engine.strategies.indicators import (
     IndicatorLine,
     IndicatorType,
-    compute_indicator,
     find_indicator,
     indicator_types,
 )
@@ -38,10 +39,11 @@ class Cursor:
 class ColumnLine:
     """An indicator that was computed as a whole column; reads up to the cursor only."""
 
-    __slots__ = ("_cursor", "_first", "_values")
+    __slots__ = ("_cursor", "_first", "_values", "column")
 
-    def __init__(self, values: Sequence[Any], cursor: Cursor, first: int) -> None:
-        self._values = values
+    def __init__(self, column: NDArray[Any], cursor: Cursor, first: int) -> None:
+        self.column = column
+        self._values: Sequence[Any] = reader(column)
         self._cursor = cursor
         self._first = first
 
@@ -74,6 +76,14 @@ class SymbolFeed:
         self.run = columns if run is None else run
         """The bars that are matched: finer ones, if the data have them (TIME-4)."""
         self.ts_close: Sequence[int] = reader(self.run.ts_close)
+
+    def all_columns(self) -> Iterator[NDArray[Any]]:
+        """Yield the columns that a run reads, and the indicators that were asked for."""
+        for bars in {id(one): one for one in (self.columns, self.run)}.values():
+            for name in (*INTEGER_COLUMNS, *FLAG_COLUMNS):
+                yield getattr(bars, name)
+        for line in self.lines.values():
+            yield line.column
 
     @property
     def is_fine(self) -> bool:
@@ -183,8 +193,8 @@ class StrategySeat:
         line = feed.lines.get(key)
         if line is None:
             kind = find_indicator(self._types, name)
-            values = reader(compute_indicator(kind, feed.columns, params))
-            line = ColumnLine(values, feed.cursor, kind.lookback(params) - 1)
+            column = indicator_column(kind, feed.columns, params)
+            line = ColumnLine(column, feed.cursor, kind.lookback(params) - 1)
             feed.lines[key] = line
         return line
 

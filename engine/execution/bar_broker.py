@@ -6,6 +6,8 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import numpy as np
+
 from engine.execution.bar_book import SymbolBook
 from engine.execution.bar_intake import BarIntake
 from engine.execution.bar_order import (
@@ -24,13 +26,13 @@ from engine.execution.bar_order import (
     News,
 )
 from engine.execution.bar_settings import BarBrokerSettings
-from engine.execution.bar_tables import equity_table, fill_table, order_table
+from engine.execution.bar_tables import Samples, equity_table, fill_table, order_table
 from engine.execution.broker import BrokerHealth
 from engine.execution.reasons import ReasonCode
 from engine.flow.errors import OperationError
 from engine.model.bar_columns import BarColumns
 from engine.model.market_events import CorporateAction, Funding
-from engine.model.run_tables import Table
+from engine.model.run_tables import EQUITY_DTYPE, Table
 from engine.portfolio.bar_account import BarAccount
 
 _LIQUIDATION: Final[str] = ReasonCode.LIQUIDATION.value
@@ -79,6 +81,7 @@ class BarBroker(BarIntake):
         self._is_stopped = False
         self._is_halted = False
         self.samples = array("q")
+        self._samples_taken = 0
         self.sample_ts = array("q")
         self._first_sample: tuple[int, int] | None = None
         self.is_bankrupt = False
@@ -317,7 +320,23 @@ class BarBroker(BarIntake):
         account.mark(book.index, mark)
 
     def _sample_count(self) -> int:
-        return len(self.samples)
+        return self.sample_count
+
+    @property
+    def sample_count(self) -> int:
+        """Return how many equity samples there were, those that were taken among them."""
+        return self._samples_taken + len(self.samples)
+
+    def take_samples(self, *, is_last: bool = False) -> tuple[array[int], array[int]]:
+        """Return the equity samples and their stamps, if there are any, and forget them here.
+
+        The newest one may be restated and stays until *is_last*.
+        """
+        stop = len(self.samples) if is_last else max(0, len(self.samples) - 1)
+        taken = self.samples[:stop], self.sample_ts[:stop]
+        del self.samples[:stop], self.sample_ts[:stop]
+        self._samples_taken += stop
+        return taken
 
     def on_market(self, data: Sequence[tuple[int, int]]) -> list[News]:
         """Do `before` and `match` of the bars of one instant; return what happened.
@@ -364,19 +383,21 @@ class BarBroker(BarIntake):
             "replace": True,
         }
 
-    def tables(self) -> tuple[Table, Table, Table]:
-        """Return fills, equity samples and orders as integer tables (DET-4)."""
-        stamps = self.sample_ts or None
-        symbol, first = self._first_sample or (0, 0)
-        book = self.books[symbol]
+    def tables(self, samples: Samples | None = None) -> tuple[Table, Table, Table]:
+        """Return fills, equity samples and orders as integer tables (DET-4).
+
+        *samples* are all of them, if some were taken.
+        """
+        if samples is None:
+            stamps = np.array(self.sample_ts, dtype=np.int64) if self.sample_ts else None
+            atoms = np.array(self.samples, dtype=np.int64)
+            samples = Samples(atoms, stamps, np.zeros(len(atoms), dtype=EQUITY_DTYPE))
+        stamps = samples.stamps
+        if stamps is None:
+            symbol, first = self._first_sample or (0, 0)
+            stamps = self.books[symbol].columns.ts_close[first : first + len(samples.atoms)]
         equity = equity_table(
-            self.samples,
-            stamps
-            if stamps is not None
-            else book.columns.ts_close[first : first + len(self.samples)],
-            cash_log=self.cash_log,
-            fills=self.fill_log,
-            books=self.books,
+            samples, stamps, cash_log=self.cash_log, fills=self.fill_log, books=self.books
         )
         return fill_table(self.fill_log), equity, order_table(self.orders)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
 from engine.execution.bar_book import SymbolBook
 from engine.execution.bar_order import (
@@ -20,8 +20,8 @@ from engine.execution.bar_order import (
     BarFill,
     BarOrder,
 )
+from engine.model.bar_columns import IntArray, blocks, placed, release_pages
 from engine.model.run_tables import (
-    EQUITY_DTYPE,
     FILL_DTYPE,
     FILL_REASONS,
     NO_PRICE,
@@ -88,9 +88,18 @@ def order_table(orders: Sequence[BarOrder]) -> Table:
     return np.array(rows, dtype=ORDER_DTYPE)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Samples:
+    """Equity samples in atoms, their stamps if they are known, and the table to write them to."""
+
+    atoms: IntArray
+    stamps: IntArray | None
+    table: Table
+
+
 def equity_table(
-    samples: Sequence[int],
-    stamps: ArrayLike,
+    samples: Samples,
+    stamps: IntArray,
     *,
     cash_log: Sequence[tuple[int, int]],
     fills: Sequence[BarFill],
@@ -98,42 +107,41 @@ def equity_table(
 ) -> Table:
     """Return the equity *samples* with cash, and whether something was held in each.
 
-    ``cash_log`` holds (number of samples before, cash) at each change.
+    ``cash_log`` holds (number of samples before, cash) at each change. One block of the table is
+    in memory at a time.
     """
-    count = len(samples)
-    table = np.zeros(count, dtype=EQUITY_DTYPE)
-    if not count:
+    table, atoms = samples.table, samples.atoms
+    if not len(table):
         return table
-    table["ts"] = stamps
-    table["equity_atoms"] = samples
     at = np.array([sample for sample, _ in cash_log], dtype=np.int64)
     cash = np.array([atoms for _, atoms in cash_log], dtype=np.int64)
-    table["cash_atoms"] = cash[np.searchsorted(at, np.arange(count), side="right") - 1]
+    for rows in blocks(len(table), table, atoms, stamps):
+        part = table[rows]
+        part["ts"] = stamps[rows]
+        part["equity_atoms"] = atoms[rows]
+        places = np.arange(rows.start, rows.stop)
+        part["cash_atoms"] = cash[np.searchsorted(at, places, side="right") - 1]
     table["cash_atoms"][-1] = cash[-1]
-    table["exposed"] = _exposure(table["ts"], fills, books)
+    _mark_exposed(table, fills, books)
+    release_pages(table)
     return table
 
 
-def _exposure(
-    stamps: NDArray[np.int64], fills: Sequence[BarFill], books: Sequence[SymbolBook]
-) -> NDArray[np.uint8]:
-    """Return which samples had a position at any time since the sample before."""
-    changes = np.zeros(len(stamps) + 1, dtype=np.int64)
+def _mark_exposed(table: Table, fills: Sequence[BarFill], books: Sequence[SymbolBook]) -> None:
+    """Mark the samples that had a position at any time since the sample before."""
     held = [0] * len(books)
     since = [0] * len(books)
-    last = len(stamps) - 1
-    closes = [book.ts_close[fill.bar] for fill in fills for book in (books[fill.symbol],)]
-    at_fill = np.minimum(np.searchsorted(stamps, np.array(closes, dtype=np.int64)), last)
+    last = len(table) - 1
+    exposed = table["exposed"]
+    closes = np.array([books[fill.symbol].ts_close[fill.bar] for fill in fills], dtype=np.int64)
+    at_fill = np.minimum(placed(table["ts"], closes, "left"), last)
     for fill, at in zip(fills, at_fill.tolist(), strict=True):
         symbol = fill.symbol
         if not held[symbol]:
             since[symbol] = at
         held[symbol] += fill.side * fill.lots
         if not held[symbol]:
-            changes[since[symbol]] += 1
-            changes[at + 1] -= 1
+            exposed[since[symbol] : at + 1] = 1
     for symbol, lots in enumerate(held):
         if lots:
-            changes[since[symbol]] += 1
-    exposed: NDArray[np.uint8] = (np.cumsum(changes[:-1]) > 0).astype(np.uint8)
-    return exposed
+            exposed[since[symbol] :] = 1
