@@ -5,46 +5,34 @@ from __future__ import annotations
 import importlib
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import anyio
 from anyio import to_thread
 
 from engine import flow
-from engine.agents.builtin.performance import PerformanceSamples
 from engine.agents.catalogue import builtin_types, sample_types
-from engine.agents.config import AgentSection
 from engine.agents.context import AgentContext, AlertLevel
-from engine.agents.ports import EngineAgent, SessionPorts
-from engine.agents.session_agent import SessionAgent
+from engine.agents.ports import SessionPorts
 from engine.api.agent_alerts import AgentAlerts
-from engine.api.agent_rows import AgentRows, scheduling_view
+from engine.api.agent_commands import AgentCommands
+from engine.api.agent_making import LogForwarder, SessionAgentFactory, engine_config, type_name
+from engine.api.agent_memory import AgentChoice, AgentMemory, Configured, memory_path
+from engine.api.agent_pictures import AgentPictures
 from engine.api.agent_tasks import AgentTaskExecutor
-from engine.api.agent_views import AgentDetail, AgentOrigin, AlertRow
+from engine.api.agent_views import AgentOrigin
 from engine.api.agent_watch import AgentWatch
 from engine.api.board import Board
-from engine.api.commands import (
-    AgentCommand,
-    PauseAgent,
-    ResumeAgent,
-    RunAgentNow,
-    SetAgentInterval,
-    SetAgentPriority,
-    StartAgent,
-    StopAgent,
-)
+from engine.api.commands import AgentCommand
 from engine.config.session_plan import SessionPlan
 from engine.executors.actions import ActionResult
 from engine.live.published import PublishedSession
-from engine.scheduling.agent_factory import AgentFactory
-from engine.scheduling.agent_log import is_told
 from engine.scheduling.agent_registry import AgentRegistry
-from engine.scheduling.base_agent import BaseAgent
 from engine.scheduling.clock import Clock
 from engine.scheduling.execution_engine import ExecutionEngine
-from engine.scheduling.settings import FULL_PROFILE, SchedulingSettings
 from engine.scheduling.task_handle import TaskHandle
 
 STOP_S: Final = 4.0
@@ -57,26 +45,16 @@ Note = Callable[[str, str], None]
 """Takes (level, text) for log and console."""
 
 
-class SessionAgentFactory(AgentFactory):
-    """Gives every agent its session, however it came to be made."""
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """An agent that the session begins with."""
 
-    def __init__(
-        self, context_of: Callable[[str], AgentContext], ports: SessionPorts | None
-    ) -> None:
-        super().__init__()
-        self._context_of = context_of
-        self._ports = ports
-
-    def create_agent(
-        self, agent_type: str, agent_id: str, config: Mapping[str, Any] | None = None
-    ) -> BaseAgent:
-        """Return a new agent with its context."""
-        agent = super().create_agent(agent_type, agent_id, config)
-        if isinstance(agent, SessionAgent):
-            agent.attach(self._context_of(agent_id))
-        if isinstance(agent, EngineAgent) and self._ports is not None:
-            agent.attach_ports(self._ports)
-        return agent
+    agent_type: str
+    agent_id: str
+    origin: AgentOrigin
+    config: Mapping[str, Any] = field(default_factory=dict)
+    is_enabled: bool = True
+    is_protected: bool = False
 
 
 class AgentHost:
@@ -127,11 +105,26 @@ class AgentHost:
             engine_config(plan.config.scheduling), clock=clock, rng=rng or random.Random()
         )
         self.registry = AgentRegistry(SessionAgentFactory(self._context_of, ports), self.engine)
-        self._rows = AgentRows(self.engine)
         self._watch = AgentWatch(alerts=self.alerts, registry=self.registry, clock=clock, note=note)
         self._origins: dict[str, AgentOrigin] = {}
-        self._market_at: float | None = None
-        self._control_api = ""
+        self._configured: dict[str, Configured] = {}
+        section = plan.config.session
+        # A run on the simulated clock is to be the same whatever was done to an earlier one.
+        path = memory_path(ports.data_dir, section.name)
+        self._memory = AgentMemory(None if section.speed == "max" else path)
+        self._commands = AgentCommands(
+            registry=self.registry,
+            engine=self.engine,
+            memory=self._memory,
+            configured=self._configured,
+        )
+        self._pictures = AgentPictures(
+            registry=self.registry,
+            board=board,
+            alerts=self.alerts,
+            clock=clock,
+            origins=self._origins,
+        )
         self._has_picture = anyio.Event()
         self._stop_wanted = anyio.Event()
         self._ended = anyio.Event()
@@ -141,7 +134,7 @@ class AgentHost:
 
     async def run(self) -> None:
         """Run the agents until ``stop``; a fault here is told and harms nobody else."""
-        handler = _Forwarder(self._log)
+        handler = LogForwarder(self._log)
         _LOGGER.addHandler(handler)
         if _LOGGER.getEffectiveLevel() > logging.INFO:
             _LOGGER.setLevel(logging.INFO)
@@ -204,41 +197,79 @@ class AgentHost:
             self._note("error", text)
 
     async def _start_agents(self) -> None:
-        factory = self.registry.factory
-        for name, builtin in builtin_types().items():
-            factory.register_agent_type(name, builtin)
-            agent_id = f"{name.replace('_', '-')}:{self._plan.config.session.name}"
-            await self._register(name, agent_id, {}, origin="engine")
-        for name, sample in sample_types().items():
-            factory.register_agent_type(name, sample)
-        waiting: list[AgentSection] = []
-        for planned in self._plan.agents:
-            section = planned.section
-            factory.register_agent_type(_type_name(section), planned.agent_class)
-            if section.enabled:
-                await self._register_planned(section)
+        problem = await self._memory.load()
+        if problem:
+            self._note("warning", problem)
+        others: list[tuple[_Wanted, Mapping[str, Any], AgentChoice]] = []
+        for wanted in self._wanted():
+            config, choice = self._as_left(wanted)
+            if choice == "running":
+                await self._register(wanted, config)
             else:
-                waiting.append(section)
+                others.append((wanted, config, choice))
         outcomes = await self.registry.start_all_agents()
         for agent_id, outcome in outcomes.items():
             if not outcome["success"]:
                 self._note("error", f"agent {agent_id} did not start: {outcome['error']}")
-        for section in waiting:
-            await self._register_planned(section)
+        for wanted, config, choice in others:
+            await self._register(wanted, config)
+            if choice == "paused":
+                await self._begin_paused(wanted.agent_id)
         self._note("info", f"{sum(one['success'] for one in outcomes.values())} agents run")
 
-    async def _register_planned(self, section: AgentSection) -> None:
-        await self._register(
-            _type_name(section), section.id, section.agent_config, origin="session"
-        )
+    def _wanted(self) -> Iterator[_Wanted]:
+        """Yield the engine's own agents, then the plan's; their types are known afterwards."""
+        factory = self.registry.factory
+        for name, builtin in builtin_types().items():
+            factory.register_agent_type(name, builtin)
+            agent_id = f"{name.replace('_', '-')}:{self._plan.config.session.name}"
+            yield _Wanted(name, agent_id, "engine", is_protected=builtin.is_protected)
+        for name, sample in sample_types().items():
+            factory.register_agent_type(name, sample)
+        for planned in self._plan.agents:
+            section, name = planned.section, type_name(planned.section)
+            factory.register_agent_type(name, planned.agent_class)
+            yield _Wanted(
+                name,
+                section.id,
+                "session",
+                config=section.agent_config,
+                is_enabled=section.enabled,
+            )
 
-    async def _register(
-        self, agent_type: str, agent_id: str, config: Mapping[str, Any], *, origin: AgentOrigin
-    ) -> None:
-        """Make an agent; one that cannot be made is told and does not stop the others."""
-        self._origins[agent_id] = origin
+    def _as_left(self, wanted: _Wanted) -> tuple[Mapping[str, Any], AgentChoice]:
+        """Return configuration and state of an agent: as an operator has left it, else as said."""
+        agent_id, said = wanted.agent_id, wanted.config
+        known = Configured.of(wanted.agent_type, said, is_enabled=wanted.is_enabled)
+        self._configured[agent_id] = known
+        usual: AgentChoice = "running" if wanted.is_enabled else "stopped"
+        left = self._memory.recall(agent_id, known.origin)
+        if left is None:
+            return said, usual
+        if wanted.is_protected and left.choice in {"paused", "stopped"}:
+            self._note("warning", f"agent {agent_id} was {left.choice}, it runs: it guards stops")
+            left = replace(left, choice=None)
+        if left.text:
+            self._note("info", f"agent {agent_id} is as it was left: {left.text}")
+        return {**said, **left.config}, left.choice or usual
+
+    async def _begin_paused(self, agent_id: str) -> None:
+        """Let an agent be running without a cycle; `registry.start_agent` would give it one."""
+        agent = self.registry.get_agent(agent_id)
+        if agent is None:
+            return
         try:
-            await self.registry.register_agent(agent_type, agent_id, config)
+            await agent.start()
+        except Exception as error:  # noqa: BLE001 (boundary: an own agent's code runs here)
+            text = f"agent {agent_id} did not start: {type(error).__name__}: {error}"
+            self._note("error", text)
+
+    async def _register(self, wanted: _Wanted, config: Mapping[str, Any]) -> None:
+        """Make an agent; one that cannot be made is told and does not stop the others."""
+        agent_id = wanted.agent_id
+        self._origins[agent_id] = wanted.origin
+        try:
+            await self.registry.register_agent(wanted.agent_type, agent_id, config)
         except Exception as error:  # noqa: BLE001 (boundary: an own agent's code runs here)
             text = f"agent {agent_id} cannot be made: {type(error).__name__}: {error}"
             self._note("error", text)
@@ -262,12 +293,12 @@ class AgentHost:
                 )
             )
         except flow.EngineError as error:
-            self._control_api = error.message
+            self._pictures.control_api = error.message
             self._note("error", error.message)
             return
         if server is not None:
             self._watch.api_opened(settings, server.url)
-            self._control_api = server.url
+            self._pictures.control_api = server.url
             where = "" if server.token_path is None else f", token in {server.token_path}"
             self._note("info", f"control API at {server.url}{where}")
 
@@ -288,71 +319,13 @@ class AgentHost:
 
         Raises:
             EngineError: there is no such agent, or it cannot be done now.
+            OSError: it is done, but cannot be remembered.
             Exception: what the agent itself raised.
         """
-        registry, agent_id = self.registry, command.agent_id
-        if registry.get_agent(agent_id) is None:
-            raise flow.NotFoundError(f"there is no agent {agent_id!r}")
-        match command:
-            case StartAgent():
-                await registry.start_agent(agent_id)
-                text = f"{agent_id} runs"
-            case StopAgent():
-                await registry.stop_agent(agent_id)
-                text = f"{agent_id} is stopped"
-            case PauseAgent():
-                text = await self._pause(agent_id)
-            case ResumeAgent():
-                text = await self._resume(agent_id)
-            case RunAgentNow():
-                text = await self._run_now(agent_id)
-            case SetAgentPriority():
-                registry.set_agent_priority(agent_id, command.priority)
-                text = f"{agent_id} has priority {command.priority}"
-            case SetAgentInterval():
-                await self._set_interval(agent_id, command.interval)
-                text = f"{agent_id} runs every {command.interval:g} s before the factors"
-            case _:
-                raise flow.OperationError(f"there is no command {type(command).__name__}")
-        await self.refresh()
-        return text
-
-    async def _run_now(self, agent_id: str) -> str:
-        agent = self._running_agent(agent_id)
-        handle = await self.registry.run_now(agent_id)
-        await handle.result()
-        note = agent.note if isinstance(agent, SessionAgent) else ""
-        return f"{agent_id} ran{': ' if note else ''}{note}"
-
-    async def _pause(self, agent_id: str) -> str:
-        agent = self._running_agent(agent_id)
-        if not agent.config.get("repeat", True):
-            return f"{agent_id} is paused already"
-        await agent.update_config({"repeat": False})
-        self.engine.drop_cycle(agent_id)
-        return f"{agent_id} is paused"
-
-    async def _resume(self, agent_id: str) -> str:
-        agent = self._running_agent(agent_id)
-        if agent.config.get("repeat", True):
-            return f"{agent_id} is not paused"
-        await agent.update_config({"repeat": True})
-        _ = await self.registry.run_now(agent_id)
-        return f"{agent_id} goes on"
-
-    def _running_agent(self, agent_id: str) -> BaseAgent:
-        agent = self.registry.agents[agent_id]
-        if agent.status.value != "running":
-            raise flow.OperationError(f"{agent_id} is {agent.status.value}; start it first")
-        return agent
-
-    async def _set_interval(self, agent_id: str, interval: float) -> None:
-        agent = self.registry.agents[agent_id]
-        await agent.update_config({"interval": interval})
-        if agent.status.value == "running" and agent.config.get("repeat", True):
-            # Merges with the queued cycle: a shorter interval counts at once, a longer one next.
-            priority = agent.config.get("priority", "NORMAL")
-            await self.engine.schedule_agent_cycle(agent, priority, interval)
+        try:
+            return await self._commands.perform(command)
+        finally:
+            await self.refresh()
 
     # --- what is published -----------------------------------------------------------------
 
@@ -360,39 +333,7 @@ class AgentHost:
         """Publish the agents, the engine's figures and the counts of its tasks."""
         await self.tasks.catch_up()
         self._watch.look(is_stopping=self._stop_wanted.is_set())
-        known = self.registry.agents
-        for gone in self._board.agents.keys() - known.keys():
-            self._rows.forget(gone)
-        details: dict[str, AgentDetail] = {}
-        for agent_id, agent in known.items():
-            detail = self._detail_of(agent)
-            if detail is not None:
-                details[agent_id] = detail
-        self._board.agents = details
-        self._board.scheduling = scheduling_view(
-            self.engine,
-            tuple(detail.row for detail in details.values()),
-            alerts=self._alert_rows(),
-            control_api=self._control_api,
-            market_age_s=self._market_age(),
-            ticks=self._ticks(),
-        )
-
-    def _detail_of(self, agent: BaseAgent) -> AgentDetail | None:
-        """Return the view of *agent*; one that cannot be shown keeps its last and is told once."""
-        agent_id = agent.agent_id
-        try:
-            detail = self._rows.detail(
-                agent,
-                agent_type=self.registry.agent_type(agent_id),
-                origin=self._origins.get(agent_id, "operator"),
-            )
-        except Exception as error:  # noqa: BLE001 (boundary: an agent's own values are read)
-            text = f"agent {agent_id} cannot be shown: {type(error).__name__}: {error}"
-            self.alerts.raise_alert(f"shown:{agent_id}", text, "warning")
-            return self._board.agents.get(agent_id)
-        self.alerts.clear_alert(f"shown:{agent_id}")
-        return detail
+        self._pictures.publish()
 
     def headline(self) -> str:
         """Return what nobody may overlook; empty if nothing."""
@@ -410,24 +351,6 @@ class AgentHost:
             for detail in self._board.agents.values()
         }
 
-    def _alert_rows(self) -> tuple[AlertRow, ...]:
-        own = self.alerts.rows()
-        of_engine = tuple(
-            AlertRow(alert.raised_ns, alert.level, alert.text, alert.cleared_ns is None)
-            for alert in self.engine.alerts.recent(limit=20)
-        )
-        rows = sorted((*own, *of_engine), key=lambda row: row.raised_ns, reverse=True)
-        return tuple(rows[:50])
-
-    def _ticks(self) -> tuple[float | None, float | None, tuple[float, ...]]:
-        for agent in self.registry.agents.values():
-            if isinstance(agent, PerformanceSamples):
-                return agent.tick_p50_ms, agent.tick_p95_ms, tuple(agent.trend)
-        return None, None, ()
-
-    def _market_age(self) -> float | None:
-        return None if self._market_at is None else self._clock.monotonic() - self._market_at
-
     # --- what agents use -------------------------------------------------------------------
 
     def _context_of(self, agent_id: str) -> AgentContext:
@@ -442,7 +365,7 @@ class AgentHost:
     def _set_market_condition(
         self, *, volatility: float, trading_volume: float, trend: float, liquidity: float
     ) -> None:
-        self._market_at = self._clock.monotonic()
+        self._pictures.market_seen()
         self.engine.scheduler.update_market_condition(
             volatility=volatility, trading_volume=trading_volume, trend=trend, liquidity=liquidity
         )
@@ -451,43 +374,3 @@ class AgentHost:
 
     def _task_moved(self, task: TaskHandle, old: Any, new: Any) -> None:  # noqa: ANN401 (task states)
         self.tasks.note(task, old, new)
-
-
-class _Forwarder(logging.Handler):
-    """Sends the lines of engine and agents to the log file, never to the terminal."""
-
-    def __init__(self, log: Any) -> None:  # noqa: ANN401 (structlog's bound logger)
-        super().__init__(logging.INFO)
-        self._target = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Pass on one line, unless an alert tells it already."""
-        if is_told(record):
-            return
-        level = record.levelname.lower()
-        write = getattr(self._target, level, self._target.info)
-        write(record.getMessage(), logger=record.name, exc_info=record.exc_info or None)
-
-
-def _type_name(section: AgentSection) -> str:
-    return section.type or str(section.class_path)
-
-
-def engine_config(settings: SchedulingSettings) -> dict[str, Any]:
-    """Return the options of the execution engine: the full profile, and what the file says."""
-    config: dict[str, Any] = {
-        name: dict(value) if isinstance(value, Mapping) else value
-        for name, value in FULL_PROFILE.items()
-    }
-    given = settings.to_config()
-    for name, value in given.items():
-        known = config.get(name)
-        if isinstance(known, dict) and isinstance(value, Mapping):
-            config[name] = {**known, **value}
-        else:
-            config[name] = value
-    if "critical_reserve" not in given:
-        # The profile's reserve is for its own slots: fewer slots cannot spare as many.
-        slots = int(config["max_concurrent_tasks"])
-        config["critical_reserve"] = min(config["critical_reserve"], slots - 1)
-    return config

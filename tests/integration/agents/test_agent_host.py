@@ -13,7 +13,8 @@ from httpx2 import AsyncClient
 from engine import flow
 from engine.agents.config import AgentSection
 from engine.agents.session_agent import SessionAgent
-from engine.api.agent_host import CYCLE_GRACE_S, engine_config
+from engine.api.agent_host import CYCLE_GRACE_S
+from engine.api.agent_making import engine_config
 from engine.api.agent_tasks import AgentTaskEvent
 from engine.api.commands import (
     AgentCommand,
