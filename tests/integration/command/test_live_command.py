@@ -159,8 +159,8 @@ def test_several_strategies_of_a_file_have_an_account_each_or_share_one(
     code, out, _ = said(capsys, "live", path, "--json")
     assert code == 0
     assert [part["id"] for part in json.loads(out)["strategies"]] == ["two-quick", "two-donchian"]
-    arguments = ["live", path, "--set", "isolation_level=portfolio", "--record", log, "--json"]
-    code, out, _ = said(capsys, *arguments)
+    setting = "isolation_level=portfolio"
+    code, out, _ = said(capsys, "live", path, "--set", setting, "--record", log, "--json")
     assert code == 0
     (shared,) = json.loads(out)["strategies"]
     assert shared["id"] == "two"

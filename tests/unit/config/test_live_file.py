@@ -23,7 +23,9 @@ SAMPLE = Path(__file__).resolve().parents[3] / "sample_configs" / "live.yaml"
 
 def test_the_sample_can_be_loaded() -> None:
     config = load_live_file(SAMPLE)
-    assert config.components.strategy.kind == "sma_cross"
+    strategy = config.components.strategy
+    assert strategy is not None
+    assert strategy.kind == "sma_cross"
     assert config.components.risk_manager.guards().max_daily_loss is not None
     assert check_backtest_file(SAMPLE) == ()
 

@@ -9,6 +9,7 @@ import pytest
 from engine.flow.errors import ConfigurationError
 from engine.model.instruments import ConnectorPair, Instrument, Settlement
 from engine.model.orders import Fill, TradeType
+from engine.portfolio.ledger import MarketLedger
 from engine.portfolio.portfolio import LedgerImbalanceError, Portfolio
 
 MARKET = ConnectorPair("paper", "ACME-USD")
@@ -189,7 +190,9 @@ def test_a_fill_that_contradicts_itself_stops_the_run() -> None:
 def test_broken_books_are_noticed() -> None:
     portfolio = account()
     portfolio.apply_fill(fill(TradeType.BUY, 1, "10"))
-    portfolio.ledgers[MARKET].cost_atoms += 1
+    ledger = portfolio.ledgers[MARKET]
+    assert isinstance(ledger, MarketLedger)
+    ledger.cost_atoms += 1
     with pytest.raises(LedgerImbalanceError, match="the ledger is broken"):
         portfolio.check_identity()
 
