@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,30 +40,43 @@ def trial_config(detail: StudyDetail, trial: TrialRow) -> dict[str, Any]:
             f"{detail.row.id}: its backtest has {len(seats)} strategies; a trial varies one"
         )
     seat = dict(seats[0])
-    seat["params"] = {**(seat.get("params") or {}), **trial.parameters}
+    found = {name: _number(detail, name, value) for name, value in trial.parameters.items()}
+    seat["params"] = {**(seat.get("params") or {}), **found}
     return dict(detail.backtest) | {"components": components | {"strategy": seat, "strategies": []}}
+
+
+def _number(detail: StudyDetail, name: str, value: Any) -> Any:  # noqa: ANN401 (a parameter)
+    """Return a parameter as it was tried: decimals are shown as text."""
+    from engine.backtest.strategy_loading import as_decimal
+
+    values = detail.parameters.get(name, ())
+    texts = [one for one in values if isinstance(one, str)]
+    numbers = [as_decimal(one) for one in texts]
+    if not isinstance(value, str) or any(one is None for one in numbers):
+        return value
+    number = as_decimal(value)
+    return value if number is None else number
 
 
 def paper_session(detail: StudyDetail, trial: TrialRow) -> dict[str, Any]:
     """Return a session file as values: the trial's strategy on a synthetic market.
 
     Raises:
-        ValidationError: the strategy is none that ships, so a session could not name it.
+        ValidationError: a session cannot run the strategy; the message says why.
     """
-    from engine.strategies.catalogue import strategy_types
-
     components = trial_config(detail, trial)["components"]
     seat: Mapping[str, Any] = components["strategy"]
-    kind, known = str(seat.get("class")), strategy_types()
-    if kind not in known:
-        raise ValidationError(
-            f"strategy {kind!r} cannot run on paper; a session knows {', '.join(known)}"
-        )
     account = (components.get("portfolio") or {}).get("params") or {}
     currency = str(account.get("currency") or "USD")
     symbols = [one for one in detail.backtest.get("data") or () if isinstance(one, Mapping)]
-    symbol = "".join(filter(str.isalnum, str(symbols[0].get("symbol")))) if symbols else ""
-    pair = f"{symbol.upper() or 'TEST'}-{currency}"
+    seen = [str(one) for one in seat.get("symbols") or [one.get("symbol") for one in symbols]]
+    named = _named(detail, seat)
+    if len(seen) > 1 and "folder" in named:
+        raise ValidationError(
+            f"strategy {seat.get('class')!r} cannot run on paper: it sees {len(seen)} symbols "
+            f"({', '.join(seen)}), a strategy of a session has one market"
+        )
+    bases = ["".join(filter(str.isalnum, one)).upper() or "TEST" for one in seen or ["TEST"]]
     cash = account.get("initial_cash") or "100000"
     return {
         "version": 1,
@@ -77,22 +92,57 @@ def paper_session(detail: StudyDetail, trial: TrialRow) -> dict[str, Any]:
         "markets": [
             {
                 "venue": _VENUE,
-                "pair": pair,
+                "pair": f"{base}-{currency}",
                 "tick": "0.01",
                 "lot": "0.001",
                 "source": {"kind": "synthetic", "start_price": "1000"},
             }
+            for base in bases
         ],
         "strategies": [
             {
-                "id": kind,
-                "kind": kind,
+                **named,
+                "id": named["id"] if len(bases) == 1 else f"{named['id']}-{base}"[:40],
                 "connector_name": _VENUE,
-                "trading_pair": pair,
+                "trading_pair": f"{base}-{currency}",
                 "params": dict(seat["params"]),
             }
+            for base in bases
         ],
     }
+
+
+def _named(detail: StudyDetail, seat: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a session names the strategy: one that ships by its name, an own one by path.
+
+    Raises:
+        ValidationError: a session cannot run it.
+    """
+    from engine.backtest.strategy_loading import build_strategy
+    from engine.config.own_types import OwnTypeError, own_strategy_type, session_refusal
+    from engine.config.session import StrategySection
+    from engine.flow.errors import ConfigurationError
+    from engine.strategies.catalogue import strategy_types
+
+    kind = str(seat.get("class"))
+    if kind in strategy_types():
+        return {"id": kind, "kind": kind}
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", kind.replace(":", ".").rpartition(".")[2])[:40]
+    named: dict[str, Any] = {"id": name.strip("-_") or "own", "kind": kind}
+    named["folder"] = detail.base_dir
+    if allowed := detail.backtest.get("allow_imports"):
+        named["allow_imports"] = list(allowed)
+    try:
+        section = StrategySection.model_validate(
+            {**named, "connector_name": _VENUE, "trading_pair": "X-Y"}
+        )
+        own = own_strategy_type(section, Path(detail.base_dir))
+        refusal = session_refusal(build_strategy(own, seat["params"]))
+    except (OwnTypeError, ConfigurationError) as error:
+        raise ValidationError(f"strategy {kind!r} cannot run on paper: {error}") from error
+    if refusal:
+        raise ValidationError(f"strategy {kind!r} cannot run on paper: {refusal}")
+    return named
 
 
 def write_paper_session(detail: StudyDetail, index: int, data_dir: Path) -> Path:
@@ -103,8 +153,6 @@ def write_paper_session(detail: StudyDetail, index: int, data_dir: Path) -> Path
         ValidationError: its strategy cannot run in a session.
         EngineError: the file cannot be written.
     """
-    import yaml
-
     trial = next((one for one in detail.trials if one.index == index), None)
     if trial is None:
         raise NotFoundError(f"study {detail.row.id} has no trial {index} yet")
@@ -119,7 +167,24 @@ def write_paper_session(detail: StudyDetail, index: int, data_dir: Path) -> Path
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(head + yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+        path.write_text(head + _yaml_of(values), encoding="utf-8")
     except OSError as error:
         raise EngineError(f"{path}: cannot be written ({error.strerror})", cause=error) from error
     return path
+
+
+def _yaml_of(values: Mapping[str, Any]) -> str:
+    """Return *values* as YAML; decimals as plain numbers, as in a file that is written by hand."""
+    import yaml
+
+    class Dumper(yaml.SafeDumper):
+        """Knows decimals."""
+
+    def write(dumper: yaml.SafeDumper, value: Decimal) -> yaml.ScalarNode:
+        text = f"{value:f}"
+        whole = "" if "." in text else ".0"  # else it would be read as another kind of number
+        return dumper.represent_scalar("tag:yaml.org,2002:float", text + whole)
+
+    Dumper.add_representer(Decimal, write)
+    text: str = yaml.dump(dict(values), Dumper=Dumper, sort_keys=False)
+    return text

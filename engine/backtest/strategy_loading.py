@@ -9,6 +9,7 @@ import inspect
 import operator
 import sys
 from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from engine.backtest.config import StrategySection
+from engine.backtest.run_hash import plain
 from engine.flow.errors import ConfigurationError
 from engine.strategies.catalogue import StrategyType, strategy_types
 from engine.strategies.strategy import Strategy
@@ -145,7 +147,8 @@ def type_of_class(cls: type[Strategy], name: str = "") -> StrategyType:
     """Return a type for the strategy class *cls*.
 
     With a class attribute ``params_model`` (a pydantic model) the instance gets the model,
-    without one the parameters as keyword arguments.
+    without one the parameters as keyword arguments. A configuration that was kept has its decimals
+    as text; without a model they are given as `Decimal`, so that every run of it gets the same.
     """
     model = getattr(cls, "params_model", None)
     if isinstance(model, type) and issubclass(model, BaseModel):
@@ -178,12 +181,35 @@ def _from_model(cls: type[Strategy], model: type[BaseModel], params: Mapping[str
 def _from_keywords(cls: type[Strategy], params: Mapping[str, Any]) -> Strategy:
     make: Any = cls
     try:
-        made: Strategy = make(**params)
+        made: Strategy = make(**{name: _numbers_of(value) for name, value in params.items()})
     except (TypeError, ValueError) as error:
         raise StrategyLoadError(
             f"strategy {cls.__name__} cannot be made of {dict(params)!r}: {error}", cause=error
         ) from error
     return made
+
+
+def _numbers_of(value: Any) -> Any:  # noqa: ANN401 (a parameter is any value)
+    """Return *value* with what `plain` makes of a decimal as a decimal again."""
+    match value:
+        case str():
+            number = as_decimal(value)
+            return value if number is None else number
+        case Mapping():
+            return {key: _numbers_of(one) for key, one in value.items()}
+        case list() | tuple():
+            return type(value)(_numbers_of(one) for one in value)
+        case _:
+            return value
+
+
+def as_decimal(text: str) -> Decimal | None:
+    """Return the decimal whose shortest text is *text*; None if it is another text."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and plain(number) == text else None
 
 
 def build_strategy(kind: StrategyType, params: Mapping[str, Any]) -> Strategy:

@@ -125,10 +125,18 @@ class StrategySection(_Section):
     """A strategy: gives signals, the risk manager makes orders of them."""
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$", description="unique name")
-    kind: str = Field(description="which strategy, for example sma_cross")
+    kind: str = Field(
+        description="which strategy, for example sma_cross, or package.module.Class of your own"
+    )
     connector_name: str
     trading_pair: str
     params: dict[str, object] = Field(default_factory=dict, description="its parameters")
+    folder: str = Field(
+        default="", description="where the module of your own lies, default beside this file"
+    )
+    allow_imports: tuple[str, ...] = Field(
+        default=(), description="installed packages that your own may be imported from"
+    )
 
 
 class SessionConfig(_Section):

@@ -16,9 +16,15 @@ from engine.agents.config import AgentSection
 from engine.agents.loading import AgentLoadError, load_agent_class
 from engine.agents.session_agent import SessionAgent
 from engine.config.document import ConfigError, Document, load_document, validate
-from engine.config.own_types import OwnTypeError, load_executor_module, own_controller_type
+from engine.config.own_types import (
+    OwnTypeError,
+    load_executor_module,
+    own_controller_type,
+    own_strategy_type,
+    session_refusal,
+)
 from engine.config.problems import describe_all
-from engine.config.session import SessionConfig
+from engine.config.session import SessionConfig, StrategySection
 from engine.config.yaml_tree import Path
 from engine.execution.cost_text import FREE_WARNING, cost_banner, is_free
 from engine.executors.config import ExecutorConfigBase
@@ -30,7 +36,7 @@ from engine.markets.funding import FundingSchedule
 from engine.markets.source import MarketSource
 from engine.model.instruments import ConnectorPair, Instrument, OffGridError
 from engine.model.orders import TradeType
-from engine.strategies.catalogue import controller_types, strategy_types
+from engine.strategies.catalogue import StrategyType, controller_types, strategy_types
 from engine.strategies.controller import Controller
 from engine.strategies.strategy import Strategy
 
@@ -41,6 +47,8 @@ _OTHER_DOCUMENTS: Final = {
     "optimization": "optimize",
 }
 """Sections that make a file one of another kind, and the command that takes it."""
+_SEPARATORS: Final = frozenset(".:")
+"""What an import path has and the name of a shipped strategy has not."""
 _NOT_HASHED: Final = frozenset({"agents", "scheduling", "control_api"})
 """Sections of the shell: a recorded session replays without them, so it may go on with others."""
 
@@ -245,13 +253,37 @@ class _PlanReader:
                     "position; use a venue with ONEWAY"
                 )
                 self._add((*path, "connector_name"), text)
-            kind = known.get(section.kind)
-            if kind is None:
-                self._add((*path, "kind"), _unknown("strategy", section.kind, known))
-                continue
-            if self._params((*path, "params"), kind.params_model, section.params) is not None:
-                strategies.append((market, kind.build(section.params)))
+            made = self._strategy(path, section, known)
+            if made is not None:
+                strategies.append((market, made))
         return tuple(strategies)
+
+    def _strategy(
+        self, path: Path, section: StrategySection, known: Mapping[str, StrategyType]
+    ) -> Strategy | None:
+        """Return the strategy of *section*; None after telling what is wrong."""
+        kind = known.get(section.kind)
+        if kind is not None:
+            params = self._params((*path, "params"), kind.params_model, section.params)
+            return None if params is None else kind.build(section.params)
+        if not _SEPARATORS.intersection(section.kind):
+            self._add((*path, "kind"), _unknown("strategy", section.kind, known))
+            return None
+        from engine.backtest.strategy_loading import StrategyLoadError, build_strategy
+
+        try:
+            own = own_strategy_type(section, self._document.base_dir)
+            made = build_strategy(own, section.params)
+        except OwnTypeError as error:
+            self._add((*path, "kind"), str(error))
+        except StrategyLoadError as error:
+            self._add((*path, "params"), error.message)
+        else:
+            refusal = session_refusal(made)
+            if not refusal:
+                return made
+            self._add((*path, "kind"), refusal)
+        return None
 
     def _executors(self) -> tuple[ExecutorConfigBase, ...]:
         known = ExecutorFactory.registrations()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from engine.api.commands import RunOptimization
 from engine.api.files import check_session_file
 from engine.api.optimization_check import check_optimization
+from engine.api.optimization_views import StudyDetail, TrialRow
 from engine.api.paper_file import trial_config, write_paper_session
+from engine.config.session_plan import load_session_plan
 from engine.flow.errors import EngineError, NotFoundError, ValidationError
 from engine.testing.fake_studies import make_studies
 
@@ -39,6 +43,98 @@ def test_a_trial_becomes_a_session_file_that_can_be_run(tmp_path: Path) -> None:
     assert "fast=12 slow=80" in text
     assert f"quarterdeck run {path}" in text
     assert check_session_file(path) == ()
+
+
+OWN = """
+    from decimal import Decimal
+    from engine.strategies.signals import Signal, SignalKind
+    from engine.strategies.strategy import Strategy
+
+
+    class Steps(Strategy):
+        def __init__(self, every, weight=Decimal("0.1")):
+            super().__init__()
+            self._every, self._weight = every, weight * 2
+
+        def on_bar(self, bar):
+            if self.ctx.bar_index() % self._every == 0:
+                signal = Signal(self.ctx.market, SignalKind.TARGET_WEIGHT, self._weight)
+                self.ctx.signal(signal)
+
+
+    class Columns(Strategy):
+        def signals(self, bars, *, start=0):
+            return None
+
+
+    class Slices(Strategy):
+        def on_slice(self, bars):
+            pass
+"""
+
+
+def own_study(folder: Path, name: str, **more: object) -> StudyDetail:
+    (folder / "mine.py").write_text(dedent(OWN), encoding="utf-8")
+    components = {"strategy": {"class": f"mine.{name}", "params": dict(more)}}
+    backtest = {**DONE.backtest, "components": components, "allow_imports": ["mine"]}
+    trials = (TrialRow(17, {"every": 3, "weight": "0.25"}, "DONE", 1.0, {}),)
+    values = {"every": (3, 4), "weight": ("0.25", "0.5")}
+    return replace(DONE, backtest=backtest, base_dir=str(folder), trials=trials, parameters=values)
+
+
+def test_an_own_strategy_becomes_a_session_with_its_module_and_numbers(tmp_path: Path) -> None:
+    path = write_paper_session(own_study(tmp_path, "Steps"), 17, tmp_path / "data")
+    assert check_session_file(path) == ()
+    plan = load_session_plan(path)
+    section = plan.config.strategies[0]
+    assert (section.kind, section.id) == ("mine.Steps", "Steps")
+    assert section.params == {"every": 3, "weight": Decimal("0.25")}
+    ((market, made),) = plan.strategies
+    assert market.trading_pair == "SPX-USD"
+    assert type(made).__name__ == "Steps"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("Columns", "gives its signals as columns only"),
+        ("Slices", "decides in on_slice(), which a session does not call"),
+        ("Missing", "Missing of mine is no subclass of Strategy"),
+    ],
+)
+def test_what_a_session_cannot_run_of_an_own_strategy_is_told(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    study = replace(own_study(tmp_path, name), trials=(TrialRow(1, {}, "DONE", 1.0, {}),))
+    with pytest.raises(ValidationError) as told:
+        write_paper_session(study, 1, tmp_path / "data")
+    assert f"strategy 'mine.{name}' cannot run on paper: " in str(told.value)
+    assert text in str(told.value)
+
+
+def test_several_symbols_are_several_markets_of_a_strategy_that_ships(tmp_path: Path) -> None:
+    data = [{"symbol": "SPX"}, {"symbol": "NDX"}]
+    path = write_paper_session(
+        replace(DONE, backtest=dict(DONE.backtest) | {"data": data}), 17, tmp_path
+    )
+    assert check_session_file(path) == ()
+    plan = load_session_plan(path)
+    assert [section.id for section in plan.config.strategies] == ["sma_cross-SPX", "sma_cross-NDX"]
+    study = own_study(tmp_path, "Steps")
+    study = replace(study, backtest=dict(study.backtest) | {"data": data})
+    with pytest.raises(ValidationError, match=r"it sees 2 symbols \(SPX, NDX\)"):
+        write_paper_session(study, 17, tmp_path)
+
+
+def test_decimals_of_a_trial_are_numbers_again_and_words_stay(tmp_path: Path) -> None:
+    study = own_study(tmp_path, "Steps")
+    config = trial_config(study, study.trials[0])
+    assert config["components"]["strategy"]["params"]["weight"] == Decimal("0.25")
+    words = replace(study, parameters={"every": (3,), "weight": ("0.25", "auto")})
+    assert trial_config(words, study.trials[0])["components"]["strategy"]["params"] == {
+        "every": 3,
+        "weight": "0.25",
+    }
 
 
 def test_what_cannot_become_a_session_is_told(tmp_path: Path) -> None:

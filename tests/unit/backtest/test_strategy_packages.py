@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
 import pytest
 
@@ -47,3 +49,26 @@ def test_a_package_that_cannot_be_imported_is_told(tmp_path: Path) -> None:
     section = StrategySection.model_validate({"class": "own_pkg.Mine"})
     with pytest.raises(StrategyLoadError, match=r"__init__\.py:1: module: ModuleNotFoundError"):
         find_strategy_type(section, base_dir=tmp_path, allow_imports=["own_pkg"])
+
+
+def test_decimals_that_were_kept_as_text_are_decimals_again(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "from engine.strategies.strategy import Strategy\n\n\n"
+        "class Own(Strategy):\n"
+        "    def __init__(self, **given):\n"
+        "        super().__init__()\n"
+        "        self.given = given\n",
+        encoding="utf-8",
+    )
+    section = StrategySection.model_validate({"class": "own.Own"})
+    kind = find_strategy_type(section, base_dir=tmp_path, allow_imports=["own"])
+    given = {"a": "0.5", "b": 3, "c": "007", "d": "fast", "e": ["1.25", {"f": "-2"}], "g": "nan"}
+    made: Any = build_strategy(kind, given)
+    assert made.given == {
+        "a": Decimal("0.5"),
+        "b": 3,
+        "c": "007",
+        "d": "fast",
+        "e": [Decimal("1.25"), {"f": Decimal(-2)}],
+        "g": "nan",
+    }
