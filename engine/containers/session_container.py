@@ -40,7 +40,7 @@ from engine.containers.reconciliation import (
     position_differences,
 )
 from engine.containers.scoped_container import ScopedContainer
-from engine.containers.strategy_host import STRATEGY_OWNER, StrategyHost
+from engine.containers.strategy_host import StrategyHost
 from engine.execution.order_manager import OrderManager
 from engine.execution.reports import OrderReport
 from engine.execution.simulated_broker import SimulatedBroker
@@ -53,6 +53,7 @@ from engine.model.clock import SECOND_NS, SimulatedClock, to_iso
 from engine.model.funding import FundingRate
 from engine.model.instruments import PPB, ConnectorPair
 from engine.model.orders import (
+    STRATEGY_OWNER,
     STRATEGY_ROLE,
     CancelRequest,
     Fill,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
+from engine.containers.bracket_desk import BracketDesk
 from engine.containers.bus import BusEvent, BusKind, EventBus
 from engine.containers.context import ContainerContext
 from engine.containers.data_handler import DataHandler
@@ -12,7 +13,14 @@ from engine.containers.paper_indicator import PaperIndicator
 from engine.execution.order_manager import OrderManager
 from engine.model.clock import Clock
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import STRATEGY_ROLE, CancelRequest, Fill, Order, OrderRequest
+from engine.model.orders import (
+    STRATEGY_OWNER,
+    STRATEGY_ROLE,
+    CancelRequest,
+    Fill,
+    Order,
+    OrderRequest,
+)
 from engine.model.quotes import Bar, QuoteTick
 from engine.portfolio.portfolio import Portfolio
 from engine.risk.risk_manager import RiskManager, is_exit
@@ -21,8 +29,6 @@ from engine.strategies.indicators import find_indicator, indicator_types
 from engine.strategies.signals import Signal
 from engine.strategies.strategy import Strategy
 
-STRATEGY_OWNER: Final = "strategy"
-"""Owner of all orders that strategies want."""
 StrategyGuard: TypeAlias = Callable[[str, Exception], None]
 """Takes the name of a strategy's hook and what it raised."""
 
@@ -54,6 +60,9 @@ class StrategyHost:
         self._data_handler = data_handler
         self._portfolio = portfolio
         self._risk_manager = risk_manager
+        self._brackets = BracketDesk(
+            data_handler=data_handler, portfolio=portfolio, risk_manager=risk_manager
+        )
         self._bus: EventBus | None = None
         self._bars_seen: dict[ConnectorPair, int] = {}
         self._is_stopped = False
@@ -165,6 +174,8 @@ class StrategyHost:
         if is_exit(signal):
             self._cancel_entries(bus, signal.market)
         if isinstance(answer, OrderRequest):
+            if signal.bracket is not None and not answer.reduce_only:
+                self._brackets.begin(answer, signal.bracket)
             bus.publish(BusKind.ORDER, answer, market=signal.market)
         elif isinstance(answer, Denied):
             bus.publish(BusKind.RISK_LIMIT, answer, market=signal.market)
@@ -179,11 +190,15 @@ class StrategyHost:
                 bus.publish(BusKind.CANCEL, wish, market=market)
 
     def _on_fill(self, event: BusEvent) -> None:
+        if isinstance(event.payload, Fill) and self._bus is not None:
+            self._brackets.on_fill(self._bus, event.payload, now_ns=event.ts_ns)
         if isinstance(event.payload, Fill) and event.payload.role == STRATEGY_ROLE:
             for strategy in self._of(event.market):
                 self._call(strategy.on_fill, event.payload)
 
     def _on_order(self, event: BusEvent) -> None:
+        if isinstance(event.payload, Order) and self._bus is not None:
+            self._brackets.on_order(self._bus, event.payload, now_ns=event.ts_ns)
         if isinstance(event.payload, Order) and event.payload.request.role == STRATEGY_ROLE:
             for strategy in self._of(event.market):
                 self._call(strategy.on_order, event.payload)

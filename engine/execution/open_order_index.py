@@ -11,9 +11,11 @@ from engine.model.orders import OrderRequest, TradeType
 class OpenOrderIndex:
     """Ids of open orders in the order in which they came; every change is O(1).
 
+    Reduce-only orders can open nothing, so their lots are not counted as working.
+
     Args:
-        hedged: markets with a long and a short position. Orders that close one of them can open
-            nothing there, so their lots are not counted as working.
+        hedged: markets with a long and a short position. There the same holds for orders that
+            close one of them.
     """
 
     def __init__(self, hedged: Iterable[ConnectorPair] = ()) -> None:
@@ -39,7 +41,7 @@ class OpenOrderIndex:
         return len(self._by_market.get(market, ()))
 
     def working_lots(self, market: ConnectorPair) -> tuple[int, int]:
-        """Return the lots that open (buy, sell) orders have yet to fill."""
+        """Return the lots that open (buy, sell) orders have yet to fill, reductions left out."""
         return self._working.get(market, (0, 0))
 
     def add(self, request: OrderRequest) -> None:
@@ -52,7 +54,7 @@ class OpenOrderIndex:
 
     def fill(self, request: OrderRequest, lots: int) -> None:
         """Take *lots* off what the order has yet to fill."""
-        if request.market in self._hedged and request.is_closing:
+        if request.reduce_only or (request.market in self._hedged and request.is_closing):
             return
         buy, sell = self._working.get(request.market, (0, 0))
         if request.side is TradeType.BUY:

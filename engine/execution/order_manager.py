@@ -21,7 +21,14 @@ from engine.execution.reports import (
 )
 from engine.flow.errors import ExistsError, NotFoundError, OperationError
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import TRANSITIONS, Fill, Order, OrderRequest, OrderStatus
+from engine.model.orders import (
+    STRATEGY_OWNER,
+    TRANSITIONS,
+    Fill,
+    Order,
+    OrderRequest,
+    OrderStatus,
+)
 
 _DISPLAY_STEP: Final = Decimal("1e-9")
 
@@ -109,8 +116,18 @@ class OrderManager:
         return self._open.count_of(market)
 
     def working_lots(self, market: ConnectorPair) -> tuple[int, int]:
-        """Return the lots that open (buy, sell) orders have yet to fill."""
+        """Return the lots that open (buy, sell) orders have yet to fill, reductions left out."""
         return self._open.working_lots(market)
+
+    def exiting_lots(self, market: ConnectorPair) -> tuple[int, int]:
+        """Return the lots of open (buy, sell) market orders that may only reduce."""
+        buy = sell = 0
+        for order in self.open_orders(market=market, owner_id=STRATEGY_OWNER):
+            request = order.request
+            if request.reduce_only and request.is_immediate:
+                left = request.lots - order.filled_lots
+                buy, sell = (buy + left, sell) if request.side.sign > 0 else (buy, sell + left)
+        return buy, sell
 
     def admit(
         self,

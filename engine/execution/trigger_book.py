@@ -41,13 +41,15 @@ class TriggerBook:
         return len(self._trailing) + sum(len(side.keys) for side in self._sides.values())
 
     def add(self, order: LiveOrder, reference_twice: int | None) -> None:
-        """Let *order* wait; a trailing stop begins at the reference, if there is one."""
+        """Let *order* wait; a trailing stop begins at its start, or else at the reference."""
         trigger = order.request.trigger
         if trigger is None:
             return
         if trigger.kind is TriggerKind.TRAILING:
             self._trailing[order.request.client_order_id] = order
-            if trigger.activation_ticks is None:
+            if trigger.start_ticks is not None:
+                order.extreme_twice = 2 * trigger.start_ticks
+            elif trigger.activation_ticks is None:
                 order.extreme_twice = reference_twice
         self._place(order, trigger)
 

@@ -11,6 +11,8 @@ from engine.model.instruments import ConnectorPair
 
 STRATEGY_ROLE: Final = "strategy"
 """Role of the orders that the risk manager makes of a strategy's signals."""
+STRATEGY_OWNER: Final = "strategy"
+"""Owner of those orders."""
 
 
 @unique
@@ -146,7 +148,8 @@ class OrderTrigger:
     A MARKET order with a STOP is a stop order, a LIMIT order with one a stop-limit order. STOP and
     TOUCH have ``stop_ticks``; TRAILING has ``trail_ticks`` or ``trail_ppb`` (a share of the
     extreme), and may have an ``activation_ticks`` from which it starts. A LIMIT order that trails
-    has ``limit_offset_ticks`` instead of a limit: how far beyond its trigger it is placed.
+    has ``limit_offset_ticks`` instead of a limit: how far beyond its trigger it is placed. The
+    extreme that it trails begins at ``start_ticks``, without them at the price of its arrival.
     """
 
     kind: TriggerKind
@@ -155,6 +158,7 @@ class OrderTrigger:
     trail_ppb: int = 0
     activation_ticks: int | None = None
     limit_offset_ticks: int | None = None
+    start_ticks: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,11 @@ class OrderRequest:
     def is_closing(self) -> bool:
         """Whether a perpetual's position may only get smaller by it."""
         return self.reduce_only or self.position_action is PositionAction.CLOSE
+
+    @property
+    def is_immediate(self) -> bool:
+        """Whether it takes what there is at once: a market order that waits for no price."""
+        return self.order_type is OrderType.MARKET and self.trigger is None
 
     @property
     def executor_id(self) -> str | None:

@@ -50,5 +50,9 @@ class WorkingOrders(Protocol):
         ...
 
     def working_lots(self, market: ConnectorPair) -> tuple[int, int]:
-        """Return the lots that open (buy, sell) orders have yet to fill."""
+        """Return the lots that open (buy, sell) orders have yet to fill, reductions left out."""
+        ...
+
+    def exiting_lots(self, market: ConnectorPair) -> tuple[int, int]:
+        """Return the lots of (buy, sell) market orders on their way that may only reduce."""
         ...

@@ -8,7 +8,13 @@ from typing import Final, assert_never
 
 from engine.model.clock import SECOND_NS
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import STRATEGY_ROLE, OrderRequest, PositionAction, TradeType
+from engine.model.orders import (
+    STRATEGY_OWNER,
+    STRATEGY_ROLE,
+    OrderRequest,
+    PositionAction,
+    TradeType,
+)
 from engine.model.quotes import QuoteTick
 from engine.risk.account_limits import AccountLimits
 from engine.risk.entry_checks import EntryChecks, price_ticks
@@ -17,7 +23,13 @@ from engine.risk.facts import AccountFacts, MarketFacts, WorkingOrders
 from engine.risk.halt import KillSwitch
 from engine.risk.limits import RiskSettings
 from engine.risk.order_rate import OrderRate
-from engine.risk.signal_terms import UnsupportedSignalError, check_supported, terms_of
+from engine.risk.signal_terms import (
+    OrderTerms,
+    UnsupportedSignalError,
+    check_supported,
+    find_inverted,
+    terms_of,
+)
 from engine.risk.size_limits import SizeAnswer, SizeGrant, cut_size, limit_size, number
 from engine.risk.sizers import sized_lots, weighted_lots
 from engine.risk.underway import UnderwayOrders
@@ -136,10 +148,12 @@ class RiskManager:
                 f"signal denied: {signal.market} is not a market of this session",
             )
         buy_lots, sell_lots = self._orders.working_lots(signal.market)
+        exit_buys, exit_sells = self._orders.exiting_lots(signal.market)
+        is_pending = any((buy_lots, sell_lots, exit_buys, exit_sells))
         if (
             signal.kind is SignalKind.DIRECTION
             and self._settings.one_pending_per_symbol
-            and (buy_lots or sell_lots)
+            and is_pending
         ):
             return Denied(
                 DenialCode.PENDING_ORDER,
@@ -152,12 +166,13 @@ class RiskManager:
             return Denied(DenialCode.UNSUPPORTED_ORDER, f"signal denied: {signal.market}: {error}")
         net = self._account.net_lots(signal.market)
         held = net + buy_lots - sell_lots
-        if signal.only_flat and (held or buy_lots or sell_lots):
+        if signal.only_flat and (net or is_pending):
             return None
         if is_exit(signal):
             # The part of the position that no working order closes yet; never beyond zero, so
             # that an entry that still works cannot make the exit open the other side.
-            delta = min(0, sell_lots - net) if net > 0 else max(0, -net - buy_lots)
+            sells, buys = sell_lots + exit_sells, buy_lots + exit_buys
+            delta = min(0, sells - net) if net > 0 else max(0, -net - buys)
             return self._ordered(signal, delta, instrument, owner_id, now_ns)
         target = self._target_lots(signal, instrument, held)
         if target is None:
@@ -172,9 +187,23 @@ class RiskManager:
         """Return the order that changes the position by *delta*, if it passes."""
         if not delta:
             return None
+        inverted = find_inverted(signal, side=1 if delta > 0 else -1)
+        if inverted:
+            return Denied(
+                DenialCode.BRACKET_INVERTED, f"signal denied: {signal.market}: {inverted}"
+            )
         request = self._order(signal, delta, instrument, owner_id)
         verdict = self.review(request, now_ns=now_ns)
         return verdict.request if isinstance(verdict, Approved) else verdict
+
+    def on_exit(
+        self, market: ConnectorPair, *, side: int, lots: int, terms: OrderTerms, now_ns: int
+    ) -> Verdict:
+        """Review an exit of a bracket: an order of *terms* for *lots* that may only reduce."""
+        request = self._request(
+            market, STRATEGY_OWNER, terms, side * lots, action=PositionAction.CLOSE
+        )
+        return self.review(request, now_ns=now_ns)
 
     def _judge(self, request: OrderRequest, now_ns: int) -> Verdict:
         instrument = self._find_instrument(request.market)
@@ -285,20 +314,32 @@ class RiskManager:
     def _order(
         self, signal: Signal, delta: int, instrument: Instrument, owner_id: str
     ) -> OrderRequest:
-        is_buy = delta > 0
-        terms = terms_of(signal, instrument, is_buy=is_buy)
+        terms = terms_of(signal, instrument, is_buy=delta > 0)
+        if is_exit(signal):
+            terms = replace(terms, reduce_only=True)
+        return self._request(signal.market, owner_id, terms, delta)
+
+    def _request(
+        self,
+        market: ConnectorPair,
+        owner_id: str,
+        terms: OrderTerms,
+        delta: int,
+        *,
+        action: PositionAction = PositionAction.OPEN,
+    ) -> OrderRequest:
         return OrderRequest(
             client_order_id=self._next_order_id(),
-            market=signal.market,
-            side=TradeType.BUY if is_buy else TradeType.SELL,
+            market=market,
+            side=TradeType.BUY if delta > 0 else TradeType.SELL,
             order_type=terms.order_type,
             lots=abs(delta),
             limit_ticks=terms.limit_ticks,
-            position_action=PositionAction.OPEN,
+            position_action=action,
             leverage=1,
             owner_id=owner_id,
             role=STRATEGY_ROLE,
-            reduce_only=terms.reduce_only or is_exit(signal),
+            reduce_only=terms.reduce_only,
             trigger=terms.trigger,
             time_in_force=terms.time_in_force,
             expire_ns=terms.expire_ns,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
 from typing import Final
 
 from engine.model.instruments import PPB, Instrument
 from engine.model.orders import OrderTrigger, OrderType, TimeInForce, TriggerKind
-from engine.strategies.signal_codes import BarOrderType, OffsetUnit
-from engine.strategies.signals import Signal
+from engine.strategies.signal_codes import BarOrderType, BracketBasis, OffsetUnit
+from engine.strategies.signals import Bracket, Offset, Signal
 
 _LIMITED: Final = (
     BarOrderType.LIMIT,
@@ -48,12 +49,11 @@ def check_supported(signal: Signal) -> None:
     only_in_backtests = [
         name
         for name, is_asked in (
-            ("a bracket", signal.bracket is not None),
             ("an OCO group", bool(signal.oco_group)),
             ("cancel by tag", bool(signal.cancel)),
             ("replace by tag", bool(signal.replace)),
             ("size_pct", signal.size_pct is not None),
-            ("a trail in ATRs", _is_atr(signal)),
+            ("a distance in ATRs", any(map(_is_atr, _distances(signal)))),
         )
         if is_asked
     ]
@@ -119,20 +119,44 @@ def _trigger(signal: Signal, instrument: Instrument, *, is_buy: bool) -> OrderTr
     if order_type not in _TRAILS or trail is None:
         return None
     offset, activation = signal.limit_offset, signal.activation
-    is_share = trail.unit is OffsetUnit.PPB
-    if is_share:
-        amount = int((trail.amount * PPB).to_integral_value(ROUND_DOWN))
-    elif trail.unit is OffsetUnit.TICKS:
-        amount = int(trail.amount)
-    else:
-        amount = _ticks(trail.amount, instrument, up=True)
-    return OrderTrigger(
-        TriggerKind.TRAILING,
-        trail_ticks=0 if is_share else amount,
-        trail_ppb=amount if is_share else 0,
+    return replace(
+        trail_trigger(trail, instrument),
         activation_ticks=None if activation is None else _ticks(activation, instrument, up=is_buy),
         limit_offset_ticks=None if offset is None else _ticks(offset, instrument, up=not is_buy),
     )
+
+
+def trail_trigger(trail: Offset, instrument: Instrument) -> OrderTrigger:
+    """Return the trigger of a stop that trails by *trail*; a price is rounded to ticks, up."""
+    if trail.unit is OffsetUnit.PPB:
+        share = int((trail.amount * PPB).to_integral_value(ROUND_DOWN))
+        return OrderTrigger(TriggerKind.TRAILING, trail_ppb=share)
+    if trail.unit is OffsetUnit.TICKS:
+        return OrderTrigger(TriggerKind.TRAILING, trail_ticks=int(trail.amount))
+    return OrderTrigger(TriggerKind.TRAILING, trail_ticks=_ticks(trail.amount, instrument, up=True))
+
+
+def find_inverted(signal: Signal, *, side: int) -> str:
+    """Return what is wrong with a bracket of prices on an entry with a price, empty if nothing.
+
+    A long needs stop < entry < target, a short target < entry < stop.
+    """
+    bracket = signal.bracket
+    entry = signal.limit if signal.limit is not None else signal.stop
+    if bracket is None or entry is None or bracket.basis is BracketBasis.FILL:
+        return ""
+    for name, price, sign in (("stop", bracket.stop, -side), ("target", bracket.target, side)):
+        if isinstance(price, Decimal) and sign * (price - entry) <= 0:
+            where = "above" if sign > 0 else "below"
+            return f"the {name} {price} of the bracket must be {where} the entry {entry}"
+    return ""
+
+
+def _distances(signal: Signal) -> Iterator[Offset]:
+    bracket = signal.bracket or Bracket()
+    for part in (signal.trail, bracket.stop, bracket.target, bracket.trail):
+        if isinstance(part, Offset):
+            yield part
 
 
 def _ticks(price: Decimal, instrument: Instrument, *, up: bool) -> int:
@@ -140,5 +164,5 @@ def _ticks(price: Decimal, instrument: Instrument, *, up: bool) -> int:
     return int((price / instrument.tick).to_integral_value(rounding))
 
 
-def _is_atr(signal: Signal) -> bool:
-    return signal.trail is not None and signal.trail.unit is OffsetUnit.ATR
+def _is_atr(distance: Offset) -> bool:
+    return distance.unit is OffsetUnit.ATR

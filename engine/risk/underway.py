@@ -20,7 +20,7 @@ class UnderwayOrders:
 
     def __init__(self, orders: WorkingOrders) -> None:
         self._orders = orders
-        self._underway: dict[str, tuple[ConnectorPair, int]] = {}
+        self._underway: dict[str, OrderRequest] = {}
 
     @property
     def open_count(self) -> int:
@@ -28,17 +28,32 @@ class UnderwayOrders:
         return self._orders.open_count + len(self._underway)
 
     def working_lots(self, market: ConnectorPair) -> tuple[int, int]:
-        """Return the lots that those (buy, sell) orders have yet to fill."""
-        buy, sell = self._orders.working_lots(market)
-        for other, lots in self._underway.values():
-            if other == market:
-                buy, sell = buy + max(0, lots), sell + max(0, -lots)
-        return buy, sell
+        """Return the lots that those (buy, sell) orders have yet to fill, reductions left out."""
+        return self._with_underway(self._orders.working_lots(market), market, is_exit=False)
+
+    def exiting_lots(self, market: ConnectorPair) -> tuple[int, int]:
+        """Return the lots of (buy, sell) market orders among them that may only reduce."""
+        return self._with_underway(self._orders.exiting_lots(market), market, is_exit=True)
 
     def add(self, request: OrderRequest, *, is_hedged: bool) -> None:
         """Count *request* from now on; one that closes in a hedged market opens nothing."""
-        lots = 0 if is_hedged and request.is_closing else request.side.sign * request.lots
-        self._underway[request.client_order_id] = (request.market, lots)
+        if not (is_hedged and request.is_closing and not request.reduce_only):
+            self._underway[request.client_order_id] = request
+
+    def _with_underway(
+        self, lots: tuple[int, int], market: ConnectorPair, *, is_exit: bool
+    ) -> tuple[int, int]:
+        buy, sell = lots
+        for request in self._underway.values():
+            if request.market != market or request.reduce_only is not is_exit:
+                continue
+            if is_exit and not request.is_immediate:
+                continue
+            if request.side.sign > 0:
+                buy += request.lots
+            else:
+                sell += request.lots
+        return buy, sell
 
     def discard(self, client_order_id: str) -> None:
         """Leave an order to the book of record."""

@@ -160,7 +160,8 @@ def test_the_books_agree_whatever_happens(broker: SimulatedBroker, sequence: lis
             working = [0, 0]
             for order in desk.orders.open_orders(market=market):
                 index = 0 if order.request.side is TradeType.BUY else 1
-                working[index] += order.remaining_lots
+                if not order.request.reduce_only:
+                    working[index] += order.remaining_lots
             assert desk.orders.working_lots(market) == tuple(working)
         open_ids = {order.request.client_order_id for order in desk.orders.open_orders()}
         assert open_ids == {request.client_order_id for request in broker.open_orders()}

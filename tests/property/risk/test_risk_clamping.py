@@ -39,6 +39,9 @@ class World:
     def side_lots(self, market: ConnectorPair) -> tuple[int, int]:
         return max(self.net, 0), max(-self.net, 0)
 
+    def exiting_lots(self, market: ConnectorPair) -> tuple[int, int]:
+        return 0, 0
+
     def working_lots(self, market: ConnectorPair) -> tuple[int, int]:
         return self.working
 

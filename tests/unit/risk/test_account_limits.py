@@ -66,6 +66,9 @@ class World:
         net = self.net_lots(market)
         return max(net, 0), max(-net, 0)
 
+    def exiting_lots(self, market: ConnectorPair) -> tuple[int, int]:
+        return 0, 0
+
     def working_lots(self, market: ConnectorPair) -> tuple[int, int]:
         return self.working.get(market, (0, 0))
 

@@ -42,6 +42,7 @@ class World:
     net: int = 0
     open_count: int = 0
     working: tuple[int, int] = (0, 0)
+    exiting: tuple[int, int] = (0, 0)
 
     def instrument(self, market: ConnectorPair) -> Instrument:
         return {MARKET: GRID}[market]
@@ -55,6 +56,9 @@ class World:
     def side_lots(self, market: ConnectorPair) -> tuple[int, int]:
         net = self.net_lots(market)
         return max(net, 0), max(-net, 0)
+
+    def exiting_lots(self, market: ConnectorPair) -> tuple[int, int]:
+        return self.exiting
 
     def working_lots(self, market: ConnectorPair) -> tuple[int, int]:
         return self.working
@@ -288,7 +292,10 @@ def test_what_a_signal_says_of_its_order_is_carried_out(
 @pytest.mark.parametrize(
     ("wish", "expected"),
     [
-        ({"bracket": Bracket(stop=Decimal(90))}, "a bracket can be had in backtests only"),
+        (
+            {"bracket": Bracket(stop=Offset(Decimal(2), OffsetUnit.ATR))},
+            "a distance in ATRs can be had in backtests only",
+        ),
         ({"oco_group": 1}, "an OCO group"),
         ({"cancel": "x"}, "cancel by tag"),
         ({"size_pct": Decimal("0.5")}, "size_pct"),
@@ -300,7 +307,7 @@ def test_what_a_signal_says_of_its_order_is_carried_out(
                 "order_type": BarOrderType.TRAILING_STOP,
                 "trail": Offset(Decimal(2), OffsetUnit.ATR),
             },
-            "a trail in ATRs",
+            "a distance in ATRs",
         ),
     ],
 )
@@ -308,4 +315,49 @@ def test_what_no_session_can_place_is_denied_by_name(wish: dict[str, Any], expec
     denied = answer(signal(SignalKind.ORDER, "5", **wish))
     assert isinstance(denied, Denied)
     assert denied.code is DenialCode.UNSUPPORTED_ORDER
+    assert expected in denied.reason
+
+
+@pytest.mark.parametrize(
+    ("net", "exiting", "lots"),
+    [(70, (0, 20), 50), (70, (0, 70), None), (-70, (80, 0), None), (70, (50, 0), 70)],
+)
+def test_an_exit_on_its_way_is_not_ordered_again(
+    net: int, exiting: tuple[int, int], lots: int | None
+) -> None:
+    order = answer(signal(SignalKind.EXIT), World(net=net, exiting=exiting))
+    assert (None if order is None else order.lots) == lots  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("value", "entry", "bracket", "expected"),
+    [
+        (
+            "5",
+            100,
+            Bracket(Decimal(101), Decimal(110)),
+            "the stop 101 of the bracket must be",
+        ),
+        (
+            "5",
+            100,
+            Bracket(Decimal(90), Decimal(100)),
+            "the target 100 of the bracket must",
+        ),
+        ("-5", 100, Bracket(Decimal(99), Decimal(90)), "the stop 99 of the bracket must be above"),
+    ],
+)
+def test_a_bracket_on_the_wrong_side_of_its_entry_is_denied(
+    value: str, entry: int, bracket: Bracket, expected: str
+) -> None:
+    wish = signal(
+        SignalKind.ORDER,
+        value,
+        order_type=BarOrderType.LIMIT,
+        limit=Decimal(entry),
+        bracket=bracket,
+    )
+    denied = answer(wish)
+    assert isinstance(denied, Denied)
+    assert denied.code is DenialCode.BRACKET_INVERTED
     assert expected in denied.reason

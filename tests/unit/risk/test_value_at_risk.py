@@ -45,6 +45,9 @@ class Account:
 class NoOrders:
     open_count = 0
 
+    def exiting_lots(self, market: ConnectorPair) -> tuple[int, int]:
+        return 0, 0
+
     def working_lots(self, market: ConnectorPair) -> tuple[int, int]:
         return (0, 0)
 
