@@ -64,6 +64,7 @@ class StrategyHost:
             data_handler=data_handler, portfolio=portfolio, risk_manager=risk_manager
         )
         self._bus: EventBus | None = None
+        self._tags: dict[str, str] = {}
         self._bars_seen: dict[ConnectorPair, int] = {}
         self._is_stopped = False
 
@@ -168,17 +169,30 @@ class StrategyHost:
                 BusKind.RISK_LIMIT, Denied(DenialCode.RISK_HALTED, text), market=signal.market
             )
             return
+        if signal.cancel:
+            self._cancel_tagged(bus, signal.market, signal.cancel)
+            return
         answer = self._risk_manager.on_signal(
             signal, owner_id=STRATEGY_OWNER, now_ns=self._clock.now_ns()
         )
         if is_exit(signal):
             self._cancel_entries(bus, signal.market)
         if isinstance(answer, OrderRequest):
+            if signal.tag:
+                self._tags[answer.client_order_id] = signal.tag
             if signal.bracket is not None and not answer.reduce_only:
                 self._brackets.begin(answer, signal.bracket)
             bus.publish(BusKind.ORDER, answer, market=signal.market)
         elif isinstance(answer, Denied):
             bus.publish(BusKind.RISK_LIMIT, answer, market=signal.market)
+
+    def _cancel_tagged(self, bus: EventBus, market: ConnectorPair, tag: str) -> None:
+        """Cancel the strategies' own working orders that carry *tag*."""
+        for order in self._order_manager.open_orders(market=market, owner_id=STRATEGY_OWNER):
+            client_order_id = order.request.client_order_id
+            if self._tags.get(client_order_id) == tag:
+                wish = CancelRequest(client_order_id, market, STRATEGY_OWNER)
+                bus.publish(BusKind.CANCEL, wish, market=market)
 
     def _cancel_entries(self, bus: EventBus, market: ConnectorPair) -> None:
         """Cancel what would open a position again after an exit; the exits go on working."""
@@ -197,6 +211,8 @@ class StrategyHost:
                 self._call(strategy.on_fill, event.payload)
 
     def _on_order(self, event: BusEvent) -> None:
+        if isinstance(event.payload, Order) and not event.payload.is_open:
+            self._tags.pop(event.payload.request.client_order_id, None)
         if isinstance(event.payload, Order) and self._bus is not None:
             self._brackets.on_order(self._bus, event.payload, now_ns=event.ts_ns)
         if isinstance(event.payload, Order) and event.payload.request.role == STRATEGY_ROLE:

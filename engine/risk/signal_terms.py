@@ -50,7 +50,6 @@ def check_supported(signal: Signal) -> None:
         name
         for name, is_asked in (
             ("an OCO group", bool(signal.oco_group)),
-            ("cancel by tag", bool(signal.cancel)),
             ("replace by tag", bool(signal.replace)),
             ("size_pct", signal.size_pct is not None),
             ("a distance in ATRs", any(map(_is_atr, _distances(signal)))),

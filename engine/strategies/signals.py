@@ -77,8 +77,8 @@ class Signal:
     passive side, a stop away from the market (UNIT-5). With ``only_flat`` the signal counts only
     while neither a position nor a working order of the market exists. ``cancel`` names the tag of
     own working orders to be cancelled instead of ordering anything; ``replace`` the tag of one to
-    be changed to this signal's quantity and prices. Sessions have no MOO and MOC, no OCO groups, no ATRs, no
-    size_pct, and neither cancel nor replace by tag: such a signal is denied with its name.
+    be changed to this signal's quantity and prices. Sessions have no MOO and MOC, no OCO groups,
+    no ATRs, no size_pct and no replace: they deny such a signal and say why.
 
     Raises:
         ValueError: the strength is outside [0, 1], or prices and order type do not belong together.

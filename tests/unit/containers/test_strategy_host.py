@@ -247,3 +247,22 @@ def test_a_limit_sees_what_was_ordered_at_the_same_instant() -> None:
     session = session_with(Piles(), risk={"max_position_size": "5"})
     session.quote(1, "9.99", "10.01")
     assert session.container.portfolio.net_lots(MARKET) == 5000
+
+
+def test_a_strategy_cancels_its_own_orders_by_their_tag(diary: Diary) -> None:
+    session = session_with(diary)
+    orders = session.container.order_manager
+    for second, tag in enumerate(("one", "two"), start=1):
+        diary.next_signal = Signal(
+            MARKET,
+            SignalKind.ORDER,
+            Decimal(second),
+            order_type=BarOrderType.LIMIT,
+            limit=Decimal(9),
+            tag=tag,
+        )
+        session.quote(second, "9.99", "10.01")
+    diary.next_signal = Signal(MARKET, SignalKind.ORDER, cancel="one")
+    effects = session.quote(3, "9.99", "10.01")
+    assert [one.request.lots for one in orders.open_orders(market=MARKET)] == [2000]
+    assert [one.reason for one in effects.orders.values()] == ["USER"]

@@ -297,7 +297,7 @@ def test_what_a_signal_says_of_its_order_is_carried_out(
             "a distance in ATRs can be had in backtests only",
         ),
         ({"oco_group": 1}, "an OCO group"),
-        ({"cancel": "x"}, "cancel by tag"),
+        ({"replace": "x"}, "replace by tag"),
         ({"size_pct": Decimal("0.5")}, "size_pct"),
         ({"order_type": BarOrderType.MOC}, "order type MOC"),
         ({"order_type": BarOrderType.STOP}, "a STOP order needs stop"),
