@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.markets.data_report import CHECKS, GAPS_KEPT, Gap, MarketDataError, Policy
-from engine.markets.mapped_columns import gathered, kept
+from engine.markets.mapped_columns import column_like, gathered, kept
 from engine.markets.stamps import BarDuration
 from engine.model.bar_columns import (
     BLOCK_ROWS,
@@ -205,10 +205,11 @@ def settle_values(columns: Columns, findings: Findings, *, allow_nonpositive: bo
         look_at &= ~sum(NOT_POSITIVE)
     if findings.policy("V2") != "fix":
         look_at |= VOLUME_BLANK
-    keep = np.ones(len(state), dtype=np.bool_)
+    keep = column_like(state, dtype=np.dtype(np.bool_))
+    keep[:] = True
     previous = -1
     seen = 0
-    for part in blocks(len(state), *columns.values()):
+    for part in blocks(len(state), keep, *columns.values()):
         for index in (np.flatnonzero(state[part] & look_at) + part.start).tolist():
             if index > seen:
                 previous = index - 1  # nothing is wrong with the rows in between
@@ -302,8 +303,8 @@ def _settle_range(columns: Columns, findings: Findings, index: int, bits: int) -
 def settle_grid(columns: Columns, findings: Findings, tick: Decimal) -> Columns:
     """Return the rows whose prices may be rounded to the configured *tick* (V12)."""
     state = columns["state"]
-    off_grid = np.zeros(len(state), dtype=np.bool_)
-    for part in blocks(len(state), state):
+    off_grid = column_like(state, dtype=np.dtype(np.bool_))
+    for part in blocks(len(state), state, off_grid):
         off_grid[part] = state[part] & sum(OFF_GRID) != 0
     count = int(np.count_nonzero(off_grid))
     if not count:
@@ -315,7 +316,11 @@ def settle_grid(columns: Columns, findings: Findings, tick: Decimal) -> Columns:
     text = f"is not a multiple of the tick {tick}: correct the price or the tick"
     if findings.found("V12", row_of(columns, first), name, text, count=count) == "drop":
         return compressed(columns, ~off_grid)
-    zero = np.flatnonzero(state & ROUNDS_TO_ZERO)
+    parts = [
+        np.flatnonzero(state[part] & ROUNDS_TO_ZERO) + part.start
+        for part in blocks(len(state), state)
+    ]
+    zero = np.concatenate(parts)
     if len(zero):
         text = f"rounds to 0 with the tick {tick}: use a finer tick"
         policy = findings.found("V4", row_of(columns, int(zero[0])), "low", text, count=len(zero))

@@ -18,7 +18,7 @@ from engine.markets.bar_options import ADJUSTED, ALIASES, REQUIRED, BarFileOptio
 from engine.markets.column_spool import ColumnSpool
 from engine.markets.data_report import CHECKS, DataReport, MarketDataError
 from engine.markets.gap_filling import fill_gaps_flat
-from engine.markets.mapped_columns import column_like
+from engine.markets.mapped_columns import column_like, require_room
 from engine.markets.number_columns import (
     ABSENT,
     INFINITE,
@@ -53,6 +53,8 @@ from engine.model.instruments import NonIntegralScaleError, OffGridError
 LARGE_FILE_BYTES: Final = 32 * 2**20
 """From this size on the columns are kept in temporary files and memory-mapped."""
 
+_LEAST_ROW_BYTES: Final = 63
+"""A row on disk: two stamps, four prices, volume, what is odd about it, three flags."""
 _NAME_OF: Final = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
 _OPTIONAL_PRICES: Final = ("vwap", "spread")
 
@@ -79,6 +81,7 @@ def load_bar_columns(
 
     Raises:
         MarketDataError: the file cannot be read or used.
+        NoRoomError: the disk has no room for the columns of a large file.
         ValueError: the time zone or a policy in *options* is not known.
     """
     options = replace(
@@ -144,7 +147,11 @@ class _BarReader:
             policies=options.policies,
             locate=self._records.locate,
         )
-        self._spool = ColumnSpool(on_disk=on_disk, rows_hint=self._records.rows_hint())
+        rows = self._records.rows_hint()
+        if on_disk:
+            # The first rows may be short: what is refused here is less than half of what it needs.
+            require_room(rows * _LEAST_ROW_BYTES // 2)
+        self._spool = ColumnSpool(on_disk=on_disk, rows_hint=rows)
         self._decimals: list[int] = []
         self._places_of_prices = places_for(options.tick) if options.tick else MAX_DECIMALS
         self._features = [name for name in self._places if name not in ALIASES]

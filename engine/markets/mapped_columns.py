@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.flow.errors import OperationError
-from engine.model.bar_columns import blocks, map_of
+from engine.model.bar_columns import (
+    FLAG_COLUMNS,
+    INTEGER_COLUMNS,
+    OPTIONAL_COLUMNS,
+    BarColumns,
+    blocks,
+    map_of,
+)
 
 _FOLDER: Final = Path("/var/tmp")  # noqa: S108 (files without a name, which nobody else can open)
 _CHOSEN_BY: Final = ("TMPDIR", "TEMP", "TMP")
@@ -146,3 +153,24 @@ def kept(values: NDArray[Any], keep: NDArray[np.bool_]) -> NDArray[Any]:
         result[start : start + len(chosen)] = chosen
         start += len(chosen)
     return result
+
+
+def on_disk(bars: BarColumns) -> BarColumns:
+    """Return *bars* with their columns in files.
+
+    Raises:
+        NoRoomError: the disk is full.
+    """
+    names = (*INTEGER_COLUMNS, *FLAG_COLUMNS, *OPTIONAL_COLUMNS, "is_closed")
+    columns = {name: getattr(bars, name) for name in names}
+    return bars.with_columns(
+        **{name: _in_file(values) for name, values in columns.items() if values is not None},
+        features={name: _in_file(values) for name, values in bars.features.items()},
+    )
+
+
+def _in_file(values: NDArray[Any]) -> NDArray[Any]:
+    column = temporary_column(len(values), values.dtype)
+    for part in blocks(len(values), values, column):
+        column[part] = values[part]
+    return column

@@ -22,7 +22,7 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 MISSING: Final = -(2**63)
 """A `vwap`, `trades` or `spread` that the source does not give for a bar."""
 UNKNOWN_VOLUME: Final = -1
-BLOCK_ROWS: Final = 1 << 18
+BLOCK_ROWS: Final = 1 << 16
 """Rows of a column that are worked on at once, so that long columns need not be in memory."""
 _PICKED_AT_ONCE: Final = 1 << 9
 DAY_NS: Final = 86_400_000_000_000
