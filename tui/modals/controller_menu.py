@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from string import ascii_lowercase
+from string import ascii_letters
 from typing import ClassVar, Final
 
 from textual import events
+from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.widget import Widget
 
 from tui.formatting import clean, fit
@@ -15,11 +17,13 @@ from tui.state.console import ConsoleState
 from tui.state.text import Line
 from tui.widgets.painted import Painted
 
-_LETTERS: Final = ascii_lowercase.replace("q", "")  # q closes
+_LETTERS: Final = ascii_letters.replace("q", "")  # q closes
+_TALLEST: Final = 16
+"""Lines that fit into the smallest terminal; more are scrolled."""
 _SAYS: Final[Mapping[str, tuple[str, str, str]]] = {
     "running": ("● running", "ok", "stop it with its executors"),
     "stopped": ("· stopped", "dim", "let it go on"),
-    "failed": ("✗ failed", "error", "asked no more after failures: let it go on"),
+    "failed": ("✗ failed", "error", "too many failures: let it go on"),
 }
 
 
@@ -35,19 +39,34 @@ class ControllerMenu(Overlay[str | None]):
     hint: ClassVar[str] = "letter chooses · esc closes"
     DEFAULT_CSS = """
     ControllerMenu > .overlay-box { width: 78; height: auto; }
+    ControllerMenu VerticalScroll { height: auto; scrollbar-size-vertical: 1;
+        scrollbar-background: $surface; scrollbar-background-hover: $surface; }
     ControllerMenu Painted { height: auto; width: 100%; }
     """
 
     def __init__(self, console: ConsoleState, controllers: Mapping[str, str]) -> None:
         super().__init__(console)
         self._by_letter = dict(zip(_LETTERS, controllers.items(), strict=False))
+        self._left_out = len(controllers) - len(self._by_letter)
 
     def body(self) -> Iterable[Widget]:
         """Return one line for each controller."""
+        lines = [self._line(letter, *one) for letter, one in self._by_letter.items()]
+        if self._left_out:
+            text = f"     and {self._left_out:,} more, for which no letter is left"
+            lines.append(((text, "warn"),))
         box = Painted(classes="controllers")
-        box.styles.height = len(self._by_letter)
-        box.show_lines([self._line(letter, *one) for letter, one in self._by_letter.items()])
-        return (box,)
+        box.styles.height = len(lines)
+        box.show_lines(lines)
+        scroll = VerticalScroll(box)
+        scroll.styles.max_height = _TALLEST
+        return (scroll,)
+
+    def on_mount(self) -> None:
+        """Say how lines are reached that do not fit."""
+        if len(self._by_letter) > _TALLEST:
+            frame = self.query_one(".overlay-box")
+            frame.border_subtitle = Content(" letter chooses · ↑ ↓ scrolls · esc closes ")
 
     @staticmethod
     def _line(letter: str, controller_id: str, state: str) -> Line:

@@ -406,7 +406,7 @@ async def stops_a_controller_and_lets_it_go_on(console: Console) -> None:
     console.engine.controllers = {"main": "running", "spare": "stopped", "bad": "failed"}
     await console.press("K")
     assert top(console) == "ControllerMenu"
-    assert "asked no more after failures" in console.shown("Painted")
+    assert "too many failures" in console.shown("Painted")
     await console.press("a")
     assert top(console) == "StopControllerModal"
     await console.press("escape")
@@ -425,6 +425,11 @@ async def stops_a_controller_and_lets_it_go_on(console: Console) -> None:
     assert "Started controller spare" in console.hint()
     await console.press("K", "z", "escape")
     assert len(console.engine.submitted) == 2
+    console.engine.controllers = {f"many-{number:02}": "stopped" for number in range(60)}
+    await console.press("K", "up", "end")
+    assert "and 9 more, for which no letter is left" in console.shown("Painted")
+    await console.press("A")
+    assert console.engine.submitted[-1].model_dump()["controller_id"] == "many-25"
 
 
 @checks("agent.stop")
