@@ -30,7 +30,7 @@ from engine.backtest.compiled_outcome import plan_run
 from engine.backtest.compiled_run import run_compiled
 from engine.backtest.config import BacktestConfig
 from engine.backtest.control import RunControl
-from engine.backtest.kernel_inputs import KernelRequest, SymbolSignals
+from engine.backtest.kernel_request import KernelRequest, SymbolSignals
 from engine.backtest.market_data import MarketData
 from engine.backtest.peak_memory import peak_rss_bytes
 from engine.backtest.planner import kernel_request

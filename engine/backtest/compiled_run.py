@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from engine.backtest import kernel_layout as at
 from engine.backtest.kernel_inputs import (
     KernelInputs,
-    KernelRequest,
     KernelSetup,
     is_bracket_only,
     is_market_only,
     kernel_inputs,
 )
+from engine.backtest.kernel_request import KernelRequest
 from engine.markets.mapped_columns import column_like, table_like
 from engine.model.bar_columns import IntArray, blocks, release_pages
 from engine.model.orders import OrderStatus

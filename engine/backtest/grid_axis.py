@@ -9,10 +9,8 @@ from typing import Final
 import numpy as np
 
 from engine.backtest import metric_series as series
-from engine.backtest.kernel_inputs import (
-    KernelRequest,
-    KernelSetup,
-)
+from engine.backtest.kernel_inputs import KernelSetup
+from engine.backtest.kernel_request import KernelRequest
 from engine.model.bar_columns import BarColumns, FloatArray, IntArray
 
 

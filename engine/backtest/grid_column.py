@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 from engine.backtest.compiled_run import CompiledRun
 from engine.backtest.curve_facts import CurveFacts
-from engine.backtest.kernel_inputs import (
-    KernelRequest,
-)
+from engine.backtest.kernel_request import KernelRequest
 from engine.backtest.metrics import RunFacts
 
 

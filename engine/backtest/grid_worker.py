@@ -16,12 +16,8 @@ from engine.backtest.compiled_run import SLICE, CompiledRun, LedgerOverflowError
 from engine.backtest.curve_facts import CurveFacts
 from engine.backtest.grid_axis import GridAxes, GridAxis, read_only
 from engine.backtest.grid_column import GridColumn, GridRequest
-from engine.backtest.kernel_inputs import (
-    KernelRequest,
-    KernelSetup,
-    is_market_only,
-    kernel_inputs,
-)
+from engine.backtest.kernel_inputs import KernelSetup, is_market_only, kernel_inputs
+from engine.backtest.kernel_request import KernelRequest
 from engine.backtest.metrics import RunFacts
 from engine.flow.errors import OperationError
 from engine.model.bar_columns import IntArray

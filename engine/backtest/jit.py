@@ -34,6 +34,8 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 settings: Any = numba_config  # its attributes are made at run time
 _HERE: Final = Path(__file__).parent
 _CACHES_KEPT: Final = 3
+_WITHOUT_KERNELS: Final = ("request", "settings", "decisions", "choice", "inputs")
+"""Modules ``kernel_*.py`` that only fill tables: a change of theirs compiles nothing anew."""
 _SHARED_SOURCES: Final = ("model/rounding.py", "execution/bar_order.py")
 """Sources outside this package of which kernels are made."""
 
@@ -41,7 +43,9 @@ _SHARED_SOURCES: Final = ("model/rounding.py", "execution/bar_order.py")
 def sources_digest() -> str:
     """Return what names the sources of the kernels, and the versions that compile them."""
     digest = hashlib.sha256(numba.__version__.encode())
-    paths = [*sorted(_HERE.glob("kernel_*.py")), Path(__file__)]
+    tables = {f"kernel_{name}" for name in _WITHOUT_KERNELS}
+    kernels = [one for one in sorted(_HERE.glob("kernel_*.py")) if one.stem not in tables]
+    paths = [*kernels, Path(__file__)]
     for path in (*paths, *(_HERE.parent / name for name in _SHARED_SOURCES)):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -13,7 +13,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from engine.backtest.config import BacktestConfig, EngineChoice, SimulatedBrokerSection
-from engine.backtest.kernel_inputs import LARGEST, KernelRequest, SymbolSignals, safe_lots
+from engine.backtest.kernel_request import LARGEST, KernelRequest, SymbolSignals, safe_lots
 from engine.execution.bar_settings import BarBrokerSettings
 from engine.flow.errors import ConfigurationError
 from engine.model.bar_columns import BarColumns, blocks

@@ -21,7 +21,7 @@ from engine.backtest.compiled_outcome import raw_run
 from engine.backtest.compiled_run import run_compiled
 from engine.backtest.config import BacktestConfig, SimulatedBrokerSection
 from engine.backtest.control import RunControl
-from engine.backtest.kernel_inputs import KernelRequest, SymbolSignals
+from engine.backtest.kernel_request import KernelRequest, SymbolSignals
 from engine.backtest.market_data import MarketData
 from engine.backtest.outcome import RawRun, collect
 from engine.backtest.results import ResultStatus

@@ -7,12 +7,8 @@ import pytest
 
 from engine.backtest import kernel_layout as at
 from engine.backtest.compiled_run import SLICE, run_compiled
-from engine.backtest.kernel_inputs import (
-    KernelRequest,
-    is_bracket_only,
-    is_market_only,
-    kernel_inputs,
-)
+from engine.backtest.kernel_inputs import is_bracket_only, is_market_only, kernel_inputs
+from engine.backtest.kernel_request import KernelRequest
 from engine.testing.backtest_scenarios import (
     bracket_scenario,
     differences,
