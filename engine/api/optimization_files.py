@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -144,6 +145,8 @@ class OptimizationJob:
         from engine.optimization.study_report import render_study_report
 
         with _told_as_usage(self._file), self._forgotten_if_nothing_ran():
+            if out is not None:
+                _make_folder(out)
             (self._folder / REPORT_FILE).unlink(missing_ok=True)  # it runs again
             study = Study(
                 self._file.config,
@@ -456,6 +459,23 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 (a JSON value)
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _make_folder(out: Path) -> None:
+    """Make the folder *out* before anything runs: what was computed shall not be lost at its end.
+
+    Raises:
+        EngineError: it cannot be made or written to.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        is_writable = os.access(out, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise EngineError(
+            f"{out}: cannot be written ({error.strerror}); name another folder", cause=error
+        ) from error
+    if not is_writable:
+        raise EngineError(f"{out}: cannot be written; name another folder")
 
 
 def _write(

@@ -57,19 +57,30 @@ class OptimizationFile:
         """Return the study with other values, as the command line gives them.
 
         Raises:
-            ConfigError: they do not fit.
+            ConfigError: they do not fit; the message names the option.
         """
+        if changes.get("parallelism") == "distributed":
+            cluster = changes.get("cluster", self.config.cluster)
+            if cluster is None:
+                raise ConfigError(
+                    ["--backend distributed needs cluster: add --cluster tcp://HOST:PORT"]
+                )
         values = self.config.model_dump() | changes
         try:
             config = OptimizationConfig.model_validate(values)
         except ValidationError as error:
             problems = [
-                f"{self.path}:1: {'.'.join(str(step) for step in item['loc']) or SECTION}: "
-                f"{item['msg'].removeprefix('Value error, ')}"
+                f"{_option(item['loc'])}: {item['msg'].removeprefix('Value error, ')}"
                 for item in error.errors(include_url=False)
             ]
             raise ConfigError(problems, cause=error) from error
         return replace(self, config=config)
+
+
+def _option(place: Sequence[str | int]) -> str:
+    """Return the option of the command line that gave the value at *place*."""
+    key = ".".join(str(step) for step in place) or SECTION
+    return {"parallelism": "--backend", "max_workers": "--workers"}.get(key, f"--{key}")
 
 
 def load_optimization_file(

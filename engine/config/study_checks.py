@@ -98,15 +98,27 @@ def study_problems(
         if (text := _objective_problem(section, config, backtest, base_dir))
     ]
     space = config.parameter_space()
-    if not len(space):
+    try:
+        size = len(space)
+    except ConfigurationError as error:  # what is compared is known only now
+        return [*found, (_place_of(config.constraints, error.message), error.message)]
+    if not size:
         text = (
             "leave no combination: none of "
             f"{space.size_before_constraints:,} satisfies {', '.join(config.constraints)}"
         )
         return [*found, ((SECTION, "constraints"), text)]
-    found += _size_problems(config, len(space))
+    found += _size_problems(config, size)
     found += _parameter_problems(space, backtest, base_dir)
     return found
+
+
+def _place_of(constraints: Sequence[str], message: str) -> Path:
+    """Return where the constraint is that *message* begins with."""
+    for place, text in enumerate(constraints):
+        if message.startswith(f"constraint {text!r} "):
+            return (SECTION, "constraints", place)
+    return (SECTION, "constraints")
 
 
 def metric_choices(config: OptimizationConfig) -> tuple[str, ...]:

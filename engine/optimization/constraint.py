@@ -137,11 +137,16 @@ class Constraint:
         if isinstance(op, ast.NotEq):
             return left != right
         if not isinstance(left, Fraction) or not isinstance(right, Fraction):
-            raise self._refusal(f"orders {left!r} and {right!r}, which are not both numbers")
+            pair = f"{_shown(left)} and {_shown(right)}"
+            raise self._refusal(f"orders {pair}, which are not both numbers")
         return _ORDER[type(op)](left, right)
 
     def _refusal(self, what: str) -> ConfigurationError:
         return ConfigurationError(f"constraint {self.text!r} {what}; {_ALLOWED}")
+
+
+def _shown(value: _Operand) -> str:
+    return str(value) if isinstance(value, Fraction) else repr(value)
 
 
 def _operand(value: ParameterValue) -> _Operand:

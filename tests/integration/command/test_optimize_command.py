@@ -102,7 +102,14 @@ def test_tables_are_written_and_the_report_is_readable(
         (["nowhere.yaml"], "nowhere.yaml"),
         (["optimization.yaml", "--workers", "0"], "is not a number of workers"),
         (["optimization.yaml", "--backend", "cloud"], "invalid choice: 'cloud'"),
-        (["optimization.yaml", "--backend", "distributed"], "needs cluster: tcp://host:port"),
+        (
+            ["optimization.yaml", "--backend", "distributed"],
+            "--backend distributed needs cluster: add --cluster tcp://HOST:PORT",
+        ),
+        (
+            ["optimization.yaml", "--cluster", "127.0.0.1:9"],
+            "--cluster: '127.0.0.1:9' is no address of a scheduler, write tcp://HOST:PORT",
+        ),
         (["optimization.yaml", "--cluster", "tcp://127.0.0.1:9"], "no scheduler answers at"),
         (["optimization.yaml", "--set", "optimization.space.fast=[]"], "space.fast"),
     ],
@@ -137,3 +144,15 @@ def test_a_study_of_which_nothing_qualifies_is_done_and_has_no_best(
     found = summary(quarterdeck, path)
     assert (found["best"], found["failed"]) == (None, 0)
     assert [(row["status"], row["objective"]) for row in found["rows"]] == [("DONE", None)] * 2
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_anything_runs(
+    quarterdeck: Quarterdeck, study_file: Path, tmp_path: Path
+) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("", encoding="utf-8")
+    done = quarterdeck("optimize", str(study_file), "--out", str(taken))
+    assert done.code == 1
+    assert "cannot be written" in done.err
+    assert "name another folder" in done.err
+    assert not list(quarterdeck.data_dir.glob("optimizations/*"))

@@ -387,9 +387,20 @@ def test_mistakes_are_told_with_their_line(text: str, problem: str, tmp_path: pa
     assert problem in str(caught.value)
 
 
+def test_a_constraint_that_compares_words_with_numbers_is_told_at_its_line(write: Write) -> None:
+    with pytest.raises(ConfigError) as told:
+        write(space={"fast": ["a"], "slow": [40]}, constraints=["slow > 1", "fast < slow"])
+    assert "study.yaml:" in str(told.value)
+    assert (
+        "optimization.constraints.1: constraint 'fast < slow' orders 'a' and 40, which are not both"
+    ) in str(told.value)
+
+
 def test_values_from_the_command_line_are_checked_too(write: Write) -> None:
     file = write()
     assert file.with_changes(max_workers=3).config.max_workers == 3
-    with pytest.raises(ConfigError, match="needs cluster"):
+    with pytest.raises(ConfigError, match="--backend distributed needs cluster: add --cluster"):
         file.with_changes(parallelism="distributed")
+    with pytest.raises(ConfigError, match="--cluster: 'nowhere' is no address"):
+        file.with_changes(cluster="nowhere")
     assert replace(file) == file
