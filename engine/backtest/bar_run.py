@@ -273,7 +273,10 @@ class BarRun:
     @cached_property
     def _instants(self) -> Sequence[int]:
         """Where each instant starts; a run of one symbol or on the compiled path never asks."""
-        found: Sequence[int] = reader(self._timeline.instants)
+        timeline = self._timeline
+        if timeline.is_one_by_one:
+            return range(len(timeline) + 1)
+        found: Sequence[int] = reader(timeline.instants)
         return found
 
     def _run_instants(self, limit: int | None) -> None:
@@ -620,7 +623,7 @@ class BarRun:
             return
         broker = self._broker
         total = self._position + self._instants_done() + self._silent
-        total += 2 * len(broker.fill_log) + broker.dues_settled + broker.order_updates
+        total += 2 * broker.fill_count + broker.dues_settled + broker.order_updates
         self._bus.count(max(0, total - self._counted))
         self._counted = max(self._counted, total)
 
@@ -667,7 +670,7 @@ class BarRun:
             bars_total=self.total,
             now_ns=now_ns,
             equity_atoms=self._account.equity,
-            fills=len(self._broker.fill_log),
+            fills=self._broker.fill_count,
             events=self._bus.events_published,
             errors=self._bus.error_count,
         )
@@ -675,7 +678,7 @@ class BarRun:
 
     def _sync_counters(self) -> None:
         self._counters.bars = self._position
-        self._counters.fills = len(self._broker.fill_log)
+        self._counters.fills = self._broker.fill_count
 
     def last_progress(self, status: str) -> Progress:
         """Return where the run ended."""
@@ -684,7 +687,7 @@ class BarRun:
             self.total,
             self.last_ns(),
             self._account.equity,
-            len(self._broker.fill_log),
+            self._broker.fill_count,
             self._control.elapsed_s(),
             status,
             self._bus.events_published,

@@ -19,11 +19,10 @@ from engine.backtest.metrics import MetricInputs, Metrics, MetricSettings, compu
 from engine.backtest.peak_memory import peak_rss_bytes
 from engine.backtest.results import BacktestResult, InstrumentFacts, ResultStatus
 from engine.backtest.run_hash import plain
+from engine.backtest.run_history import RunHistory, run_history
 from engine.backtest.trade_log import TradeLog, build_trades, consistency_gap, open_pnl_atoms
 from engine.containers.container_metrics import ContainerMetrics
-from engine.execution.bar_order import KIND_NAMES, TIF_NAMES, BarOrder
 from engine.execution.bar_settings import FillTiming
-from engine.execution.bar_tables import Samples
 from engine.execution.cost_settings import (
     DEFAULT_MAKER_PPB,
     DEFAULT_TAKER_PPB,
@@ -37,7 +36,6 @@ from engine.flow.errors import OperationError
 from engine.model.bar_columns import BarColumns, IntArray, blocks
 from engine.model.orders import OrderStatus
 from engine.model.run_tables import Table, fingerprint
-from engine.portfolio.fx_account import FxAccount
 
 _OWN_WISH: Final = ReasonCode.USER.value
 """The one reason that is not counted: the strategy cancelled the order itself (ORD-7)."""
@@ -100,11 +98,12 @@ def collect(
     *,
     status: ResultStatus,
     error: str | None = None,
-    samples: Samples | None = None,
+    history: RunHistory | None = None,
 ) -> RawRun:
-    """Return what the event path left; *samples* are those of the equity if they were put away."""
+    """Return what the event path left; *history* has taken what came before the end."""
     broker, account = built.broker, built.account
-    fills, equity, orders = broker.tables(samples)
+    history = history or run_history(built)
+    fills, equity, orders = broker.tables(history.finish())
     rejections = Counter(built.risk.rejections)
     rejections.update(broker.rejections)
     cancellations = {
@@ -117,7 +116,7 @@ def collect(
         fills=fills,
         equity=equity,
         orders=orders,
-        order_notes=tuple(_note(order) for order in broker.orders),
+        order_notes=history.notes,
         rejections=dict(sorted(rejections.items())),
         cancellations=dict(sorted(cancellations.items())),
         status=status,
@@ -128,23 +127,21 @@ def collect(
         final_equity_atoms=account.equity,
         open_marks=tuple(position.mark for position in account.positions),
         engine="events",
-        **_converted(built),
+        **_converted(built, fills, history.values),
         error=error,
         warnings=tuple(warnings),
     )
 
 
-def _converted(built: BuiltRun) -> dict[str, Any]:
+def _converted(built: BuiltRun, fills: Table, values: IntArray | None) -> dict[str, Any]:
     """Return what is known only at the rates of its time, with instruments in other currencies."""
-    account, fills = built.account, built.broker.fill_log
-    if not isinstance(account, FxAccount):
+    account = built.account
+    if values is None:
         return {}
-    scales = [one.scale for one in account.positions]
+    scales = np.array([one.scale for one in account.positions], dtype=np.int64)
     return {
-        "values": np.array([one.value_atoms for one in fills], dtype=np.int64),
-        "quote_values": np.array(
-            [one.lots * one.ticks * scales[one.symbol] for one in fills], dtype=np.int64
-        ),
+        "values": values,
+        "quote_values": fills["lots"] * fills["ticks"] * scales[fills["symbol"]],
         "open_worth": tuple(one.worth(one.lots, one.mark) for one in account.positions),
     }
 
@@ -331,30 +328,6 @@ def metric_settings(config: BacktestConfig) -> MetricSettings:
 def _number(metrics: Metrics, name: str) -> float | None:
     value = metrics[name]
     return None if value is None else float(value)
-
-
-def _note(order: BarOrder) -> Mapping[str, Any]:
-    """Return what a table of integers cannot say of an order."""
-    average = None
-    if order.filled_lots:
-        average = order.price_lots / order.filled_lots
-    return {
-        "seq": order.seq,
-        "client_id": order.client_id,
-        "type": KIND_NAMES[order.kind] if 0 <= order.kind < len(KIND_NAMES) else str(order.kind),
-        "tif": TIF_NAMES[order.tif] if 0 <= order.tif < len(TIF_NAMES) else str(order.tif),
-        "limit": order.limit,
-        "stop": order.stop,
-        "reason": order.reason,
-        "role": order.role,
-        "tag": order.tag,
-        "strategy": order.owner,
-        "parent": None if order.parent is None else order.parent.seq,
-        "bar_created": order.bar_created,
-        "average_ticks": average,
-        "fee_atoms": order.fee_atoms,
-        "reduce_only": order.reduce_only,
-    }
 
 
 def _flags(config: BacktestConfig, raw: RawRun) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from engine.backtest.envelope import run_envelope
 from engine.backtest.lookahead import check_request
 from engine.backtest.outcome import Stopwatch, collect, make_result
 from engine.backtest.results import BacktestResult, ResultStatus
+from engine.backtest.run_history import RunHistory, run_bars, run_history
 from engine.backtest.run_log import run_log
-from engine.backtest.sample_file import SampleFile, run_bars, sample_file
 from engine.containers.bus import ComponentFailedError
 from engine.containers.lifecycle import ContainerState
 from engine.flow.errors import OperationError
@@ -141,13 +141,13 @@ class Runner:
             raw = play_plan(plan, built, control)
             error = None
             if raw is None:
-                samples = sample_file(built)
-                status, error = self._run(built, samples)
+                history = run_history(built)
+                status, error = self._run(built, history)
                 raw = collect(
                     built,
                     status=status,
                     error=None if error is None else str(error),
-                    samples=None if samples is None else samples.samples(built.broker),
+                    history=history,
                 )
                 raw = replace(raw, refusals=plan.refusals)
             if not control.is_collecting:
@@ -200,14 +200,14 @@ class Runner:
                 self._pool.release(built)
 
     def _run(
-        self, built: BuiltRun, samples: SampleFile | None
+        self, built: BuiltRun, history: RunHistory
     ) -> tuple[ResultStatus, ComponentFailedError | None]:
         """Loop until the data end, then close the positions (PF-15)."""
         container, run = built.container, built.run
         try:
             container.start()
             run.begin()
-            run_bars(built, samples)
+            run_bars(built, history)
             if not self._control.is_cancelled:
                 run.finish(close_positions=built.close_positions)
             container.stop()

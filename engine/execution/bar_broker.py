@@ -26,7 +26,7 @@ from engine.execution.bar_order import (
     News,
 )
 from engine.execution.bar_settings import BarBrokerSettings
-from engine.execution.bar_tables import Samples, equity_table, fill_table, order_table
+from engine.execution.bar_tables import Ended, History, equity_table, fill_table, order_table
 from engine.execution.broker import BrokerHealth
 from engine.execution.reasons import ReasonCode
 from engine.flow.errors import OperationError
@@ -338,6 +338,22 @@ class BarBroker(BarIntake):
         self._samples_taken += stop
         return taken
 
+    def take_ended(self, *, is_last: bool = False) -> Ended:
+        """Return the fills, orders and changes of cash that change no more; forget them here.
+
+        With *is_last* also the orders that still work, and the newest cash.
+        """
+        fills = self.fill_log[:]
+        del self.fill_log[:]
+        self._fills_taken += len(fills)
+        orders = [order for order in self.orders if is_last or order.state >= FILLED]
+        self.orders[:] = [order for order in self.orders if not is_last and order.state < FILLED]
+        self._orders_taken += len(orders)
+        stop = len(self.cash_log) if is_last else len(self.cash_log) - 1
+        cash = self.cash_log[:stop]
+        del self.cash_log[:stop]
+        return Ended(fills, orders, cash)
+
     def on_market(self, data: Sequence[tuple[int, int]]) -> list[News]:
         """Do `before` and `match` of the bars of one instant; return what happened.
 
@@ -360,8 +376,8 @@ class BarBroker(BarIntake):
         return BrokerHealth.HEALTHY
 
     def fills(self, since: int = 0) -> list[BarFill]:
-        """Return the fills from number *since* on."""
-        return self.fill_log[since:]
+        """Return the fills from number *since* on, but for those that were taken."""
+        return self.fill_log[max(0, since - self._fills_taken) :]
 
     def positions(self) -> dict[str, int]:
         """Return the signed lots of the symbols that are held."""
@@ -383,23 +399,27 @@ class BarBroker(BarIntake):
             "replace": True,
         }
 
-    def tables(self, samples: Samples | None = None) -> tuple[Table, Table, Table]:
+    def tables(self, history: History | None = None) -> tuple[Table, Table, Table]:
         """Return fills, equity samples and orders as integer tables (DET-4).
 
-        *samples* are all of them, if some were taken.
+        *history* is everything that the run left, if it was taken.
         """
-        if samples is None:
-            stamps = np.array(self.sample_ts, dtype=np.int64) if self.sample_ts else None
-            atoms = np.array(self.samples, dtype=np.int64)
-            samples = Samples(atoms, stamps, np.zeros(len(atoms), dtype=EQUITY_DTYPE))
-        stamps = samples.stamps
+        if history is None:
+            samples, cash = np.array(self.cash_log, dtype=np.int64).reshape(-1, 2).T
+            history = History(
+                np.array(self.samples, dtype=np.int64),
+                np.array(self.sample_ts, dtype=np.int64) if self.sample_ts else None,
+                np.zeros(len(self.samples), dtype=EQUITY_DTYPE),
+                fill_table(self.fill_log),
+                order_table(self.orders),
+                samples,
+                cash,
+            )
+        stamps = history.stamps
         if stamps is None:
             symbol, first = self._first_sample or (0, 0)
-            stamps = self.books[symbol].columns.ts_close[first : first + len(samples.atoms)]
-        equity = equity_table(
-            samples, stamps, cash_log=self.cash_log, fills=self.fill_log, books=self.books
-        )
-        return fill_table(self.fill_log), equity, order_table(self.orders)
+            stamps = self.books[symbol].columns.ts_close[first : first + len(history.atoms)]
+        return history.fills, equity_table(history, stamps, self.books), history.orders
 
 
 def _too_large(atoms: int) -> OperationError:

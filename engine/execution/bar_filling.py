@@ -340,7 +340,7 @@ class BarFilling(BarContingent):
             book.pool -= lots
         book.consumed += lots
         fill = BarFill(
-            len(self.fill_log),
+            self.fill_count,
             order,
             ts=self._ts,
             bar=self._bar,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import Final
 
@@ -94,7 +94,7 @@ class BarIntake(BarDues):
         return True
 
     def _register(self, order: BarOrder, now_ns: int) -> None:
-        order.seq = order.rank = len(self.orders)
+        order.seq = order.rank = self.order_count
         if not order.client_id:
             order.client_id = f"{self.container_id}-O{order.seq:08d}"
         order.ts_created = order.ts_updated = now_ns
@@ -284,7 +284,7 @@ class BarIntake(BarDues):
         order.revision += 1
         order.ts_updated = now_ns
         if loses:
-            order.rank = len(self.orders)
+            order.rank = self.order_count
             order.first_bar = max(order.first_bar, book.cursor)
         if order.is_armed:
             self._set_level(order)
@@ -342,11 +342,13 @@ class BarIntake(BarDues):
         return max(levels) if held > 0 else min(levels)
 
     def order(self, client_id: str) -> BarOrder | None:
-        """Return the order of a client id, None if there is none."""
+        """Return the order of a client id, None if there is none or it has ended and was taken."""
         known = self._client_ids.get(client_id)
         if known is not None:
             return known
         prefix, _, number = client_id.rpartition("-O")
-        if prefix == self.container_id and number.isdigit() and int(number) < len(self.orders):
-            return self.orders[int(number)]
-        return None
+        if prefix != self.container_id or not number.isdigit():
+            return None
+        place = bisect_left(self.orders, int(number), key=lambda order: order.seq)
+        found = self.orders[place : place + 1]
+        return found[0] if found and found[0].seq == int(number) else None

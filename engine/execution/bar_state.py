@@ -74,6 +74,8 @@ class BarState:
         tells_all: whether positions and what fell due are reported in `news`, too.
         dues_settled: how many funding payments and corporate actions there were.
         order_updates: how many changes of orders there were, reported or not.
+        orders: by seq, but for those that had ended and were taken.
+        fill_log: in match order, but for those that were taken.
     """
 
     def __init__(
@@ -101,6 +103,16 @@ class BarState:
         self.account.reset()
         self._begin()
 
+    @property
+    def order_count(self) -> int:
+        """Return how many orders there were, those that were taken among them."""
+        return self._orders_taken + len(self.orders)
+
+    @property
+    def fill_count(self) -> int:
+        """Return how many fills there were, those that were taken among them."""
+        return self._fills_taken + len(self.fill_log)
+
     def _begin(self) -> None:
         """Set up everything that a run changes."""
         account = self.account
@@ -117,7 +129,9 @@ class BarState:
         ]
         self._read_settings(self.settings)
         self.orders: list[BarOrder] = []
+        self._orders_taken = 0
         self.fill_log: list[BarFill] = []
+        self._fills_taken = 0
         self.news: list[News] = []
         self.tells_all = False
         self.dues_settled = 0

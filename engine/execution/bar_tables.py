@@ -20,7 +20,7 @@ from engine.execution.bar_order import (
     BarFill,
     BarOrder,
 )
-from engine.model.bar_columns import IntArray, blocks, placed, release_pages
+from engine.model.bar_columns import IntArray, blocks, picked, placed, release_pages
 from engine.model.run_tables import (
     FILL_DTYPE,
     FILL_REASONS,
@@ -89,32 +89,40 @@ def order_table(orders: Sequence[BarOrder]) -> Table:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Samples:
-    """Equity samples in atoms, their stamps if they are known, and the table to write them to."""
+class Ended:
+    """What changes no more: fills, orders, and (number of samples before, cash) at each change."""
+
+    fills: list[BarFill]
+    orders: list[BarOrder]
+    cash: list[tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class History:
+    """Everything that a run left, in columns.
+
+    ``atoms`` are the equity samples, ``stamps`` theirs unless they follow from the bars, ``table``
+    is written by `equity_table`. From sample ``cash_samples[i]`` on the cash is ``cash_atoms[i]``.
+    """
 
     atoms: IntArray
     stamps: IntArray | None
     table: Table
+    fills: Table
+    orders: Table
+    cash_samples: IntArray
+    cash_atoms: IntArray
 
 
-def equity_table(
-    samples: Samples,
-    stamps: IntArray,
-    *,
-    cash_log: Sequence[tuple[int, int]],
-    fills: Sequence[BarFill],
-    books: Sequence[SymbolBook],
-) -> Table:
-    """Return the equity *samples* with cash, and whether something was held in each.
+def equity_table(history: History, stamps: IntArray, books: Sequence[SymbolBook]) -> Table:
+    """Return the equity samples with cash, and whether something was held in each.
 
-    ``cash_log`` holds (number of samples before, cash) at each change. One block of the table is
-    in memory at a time.
+    One block of the table is in memory at a time.
     """
-    table, atoms = samples.table, samples.atoms
+    table, atoms = history.table, history.atoms
     if not len(table):
         return table
-    at = np.array([sample for sample, _ in cash_log], dtype=np.int64)
-    cash = np.array([atoms for _, atoms in cash_log], dtype=np.int64)
+    at, cash = history.cash_samples, history.cash_atoms
     for rows in blocks(len(table), table, atoms, stamps):
         part = table[rows]
         part["ts"] = stamps[rows]
@@ -122,24 +130,27 @@ def equity_table(
         places = np.arange(rows.start, rows.stop)
         part["cash_atoms"] = cash[np.searchsorted(at, places, side="right") - 1]
     table["cash_atoms"][-1] = cash[-1]
-    _mark_exposed(table, fills, books)
+    _mark_exposed(table, history.fills, books)
     release_pages(table)
     return table
 
 
-def _mark_exposed(table: Table, fills: Sequence[BarFill], books: Sequence[SymbolBook]) -> None:
+def _mark_exposed(table: Table, fills: Table, books: Sequence[SymbolBook]) -> None:
     """Mark the samples that had a position at any time since the sample before."""
     held = [0] * len(books)
     since = [0] * len(books)
-    last = len(table) - 1
     exposed = table["exposed"]
-    closes = np.array([books[fill.symbol].ts_close[fill.bar] for fill in fills], dtype=np.int64)
-    at_fill = np.minimum(placed(table["ts"], closes, "left"), last)
-    for fill, at in zip(fills, at_fill.tolist(), strict=True):
-        symbol = fill.symbol
+    closes = np.zeros(len(fills), dtype=np.int64)
+    for symbol, book in enumerate(books):
+        own = np.flatnonzero(fills["symbol"] == symbol)
+        closes[own] = picked(book.columns.ts_close, fills["bar"][own])
+    at_fill = np.minimum(placed(table["ts"], closes, "left"), len(table) - 1)
+    changes = fills["side"].astype(np.int64) * fills["lots"]
+    rows = zip(fills["symbol"].tolist(), changes.tolist(), at_fill.tolist(), strict=True)
+    for symbol, change, at in rows:
         if not held[symbol]:
             since[symbol] = at
-        held[symbol] += fill.side * fill.lots
+        held[symbol] += change
         if not held[symbol]:
             exposed[since[symbol] : at + 1] = 1
     for symbol, lots in enumerate(held):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.model.bar_columns import BarColumns, IntArray
+from engine.model.bar_columns import BarColumns, IntArray, blocks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +40,15 @@ class Timeline:
 
     def __len__(self) -> int:
         return len(self.ts_close)
+
+    @property
+    def is_one_by_one(self) -> bool:
+        """Whether it is plain that every entry is an instant of its own: one symbol, no ties."""
+        if not isinstance(self.bars, range):
+            return False
+        later, earlier = self.ts_close[1:], self.ts_close[:-1]
+        parts = blocks(len(later), self.ts_close)
+        return not any(bool((later[part] == earlier[part]).any()) for part in parts)
 
     @property
     def instants(self) -> IntArray:

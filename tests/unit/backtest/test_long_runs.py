@@ -21,7 +21,7 @@ from engine.backtest.result_view import ResultView
 from engine.backtest.results import BacktestResult
 from engine.backtest.results_export import export_result
 from engine.backtest.results_io import load_result, save_result
-from engine.backtest.sample_file import SampleFile, run_bars, sample_file
+from engine.backtest.run_history import run_bars, run_history
 from engine.backtest.sampling import SAMPLES_AT_ONCE, candles, min_max_buckets, min_max_places
 from engine.markets.mapped_columns import is_mapped, on_disk, temporary_column
 from engine.model.bar_columns import BLOCK_ROWS, DAY_NS, BarColumns, FloatArray, IntArray
@@ -106,29 +106,61 @@ def test_several_symbols_in_files(engine: str) -> None:
 
 
 @pytest.mark.parametrize("slice_bars", [1, 7, 64, 1000])
-def test_samples_that_are_put_away_in_slices_are_the_run(slice_bars: int) -> None:
-    config = config_of("sma_cross", {"fast": 2, "slow": 5}, engine="events")
-    bars = bars_of(wave(150))
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_a_run_whose_history_is_put_away_in_slices_is_the_run(name: str, slice_bars: int) -> None:
+    bars = bars_of(wave(150, seed=8))
+    config = config_of(name, STRATEGIES[name], engine="events")
     expected = run_on(config, bars)
     built = build_run(request_of(config, on_disk(bars)), RunControl())
-    samples = sample_file(built)
-    assert samples is not None
+    history = run_history(built)
+    assert history.is_on_disk
     with built.container as container:
         container.start()
         built.run.begin()
-        run_bars(built, samples, slice_bars=slice_bars)
+        run_bars(built, history, slice_bars=slice_bars)
         built.run.finish()
         container.stop()
-        tables = built.broker.tables(samples.samples(built.broker))
+        assert (built.broker.fill_count, built.broker.order_count) == (
+            len(expected.fills),
+            len(expected.orders),
+        )
+        tables = built.broker.tables(history.finish())
     assert fingerprint(*tables) == expected.fingerprint
-    assert tables[1].tolist() == expected.equity.tolist()
+    for table, other in zip(tables, ("fills", "equity", "orders"), strict=True):
+        assert table.tolist() == getattr(expected, other).tolist()
+    assert history.notes == expected.order_notes
     assert built.broker.sample_count == len(bars)
 
 
-def test_runs_in_memory_put_nothing_away() -> None:
+def test_orders_that_still_work_are_not_put_away() -> None:
+    bars = bars_of(wave(40))
+    script = [{"bar": 1, "side": "buy", "qty": 1, "type": "LIMIT", "limit": "1", "tag": "far"}]
+    script += [{"bar": bar, "side": "buy", "qty": 1} for bar in (2, 5)]
+    config = config_of("scripted", {"orders": script}, engine="events")
+    built = build_run(request_of(config, on_disk(bars)), RunControl())
+    history = run_history(built)
+    with built.container as container:
+        container.start()
+        built.run.begin()
+        built.run.run(20)
+        history.take()
+        broker = built.broker
+        assert [order.tag for order in broker.open_orders()] == ["far"]
+        assert [order.seq for order in broker.orders] == [0]
+        name = broker.orders[0].client_id
+        assert broker.order(name) is broker.orders[0]
+        assert broker.order(f"{name[:-1]}1") is None
+        assert not broker.cancel(f"{name[:-1]}1", now_ns=broker.books[0].ts_close[19])
+        assert (broker.order_count, broker.fill_count, broker.fills(1)) == (3, 2, [])
+        assert broker.cancel(name, now_ns=broker.books[0].ts_close[19])
+        container.stop()
+        assert history.finish().orders["seq"].tolist() == [0, 1, 2]
+
+
+def test_runs_in_memory_are_not_cut() -> None:
     built = build_run(request_of(config_of(engine="events"), bars_of(wave(60))), RunControl())
     with built.container:
-        assert sample_file(built) is None
+        assert not run_history(built).is_on_disk
 
 
 def test_stamps_are_put_away_with_samples_of_several_symbols() -> None:
@@ -138,13 +170,13 @@ def test_stamps_are_put_away_with_samples_of_several_symbols() -> None:
     ]
     config = config_of("sma_cross", {"fast": 2, "slow": 5}, symbols=("A", "B"), engine="events")
     built = build_run(request_of(config, *bars), RunControl())
-    samples = SampleFile(built.run.total)
+    history = run_history(built)
     with built.container as container:
         container.start()
         built.run.begin()
-        run_bars(built, samples, slice_bars=3)
+        run_bars(built, history, slice_bars=3)
         container.stop()
-        found = samples.samples(built.broker)
+        found = history.finish()
     assert found.stamps is not None
     assert found.stamps.tolist() == bars[0].ts_close.tolist()
 
@@ -306,3 +338,35 @@ def test_a_compiled_run_needs_the_memory_of_a_block_however_long_it_is() -> None
     most_memory(long_bars(60_000), "compiled")  # what is imported and compiled once
     short, long = (most_memory(long_bars(blocks * BLOCK_ROWS), "compiled") for blocks in (2, 4))
     assert long - short < BLOCK_ROWS  # half a byte for each further bar: a few more trades
+
+
+def held_memory(count: int, name: str) -> tuple[int, int]:
+    """Return what a run on the event path holds after its last bar, and its orders."""
+    config = config_of(name, STRATEGIES[name], engine="events")
+    built = build_run(request_of(config, long_bars(count)), RunControl())
+    history = run_history(built)
+    gc.collect()
+    with built.container as container:
+        container.start()
+        built.run.begin()
+        tracemalloc.start()
+        try:
+            run_bars(built, history, slice_bars=500)
+            history.take()
+            gc.collect()
+            return tracemalloc.get_traced_memory()[0], built.broker.order_count
+        finally:
+            tracemalloc.stop()
+
+
+def test_a_run_of_events_holds_nothing_of_the_bars_it_has_seen() -> None:
+    held_memory(600, "buy_and_hold")
+    short, long = (held_memory(count, "buy_and_hold")[0] for count in (4000, 12_000))
+    assert long - short < 8000  # a sample alone would be eight bytes for each of 8000 bars
+
+
+def test_a_run_of_events_holds_rows_of_the_orders_that_have_ended_and_no_objects() -> None:
+    held_memory(600, "sma_cross")
+    (short, few), (long, many) = (held_memory(count, "sma_cross") for count in (2000, 6000))
+    assert many - few > 300
+    assert long - short < 400 * (many - few)
