@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from engine.live.health import HealthCheck
     from engine.live.live_config import LiveConfig
     from engine.live.live_runner import LiveRunner
-    from engine.live.live_strategy import LiveStatus
+    from engine.live.live_status import LiveStatus
     from engine.live.live_trading_manager import LiveTradingManager, RetiredStrategy
     from engine.markets.source import MarketSource
     from engine.model.instruments import ConnectorPair, Instrument

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Any, Final, Literal
 
 from engine import flow
@@ -25,7 +23,6 @@ from engine.execution.reports import (
 from engine.execution.settings import BrokerSettings, build_commission, build_simulated_broker
 from engine.execution.tick_broker import TickBroker
 from engine.live.circuit_breaker import (
-    BreakerState,
     CircuitBreaker,
     GuardTrip,
     TradingGuards,
@@ -35,6 +32,8 @@ from engine.live.intent_log import IntentLogError
 from engine.live.live_broker import LiveBroker
 from engine.live.live_config import LiveConfig, PaperBrokerSection
 from engine.live.live_state import TRANSITIONS, IllegalLiveStateError, LiveState
+from engine.live.live_status import LiveCounters, LiveStatus
+from engine.live.order_gate import OrderGate, is_reduction
 from engine.live.order_ids import OrderIds, prefix_of
 from engine.live.shadow import Shadow
 from engine.live.virtual_portfolio import INSIDE
@@ -49,14 +48,12 @@ from engine.model.orders import (
     TradeType,
 )
 from engine.model.quotes import QuoteTick
-from engine.risk.exposure import EXIT_ROLES
 from engine.strategies.catalogue import StrategyType
 
 __all__ = [
     "TRANSITIONS",
     "IllegalLiveStateError",
     "LiveState",
-    "LiveStatus",
     "LiveStrategyContainer",
 ]
 
@@ -70,43 +67,6 @@ ROUNDS: Final = 1000
 """How often orders may lead to orders at one instant before that counts as a flood."""
 
 Policy = Literal["flatten", "keep", "transfer"]
-
-
-@dataclass(frozen=True, slots=True)
-class LiveStatus:
-    """What can be said of one live strategy."""
-
-    id: str
-    state: LiveState
-    equity: Decimal
-    allocated_capital: Decimal
-    positions: Mapping[ConnectorPair, int]
-    errors: int
-    orders: int
-    rejects: int
-    fills: int
-    breaker: BreakerState
-    health: HealthLevel
-    reasons: tuple[str, ...]
-    queue_depth: int
-    dropped_quotes: int
-    alerts: tuple[str, ...]
-    open_orders: int = 0
-    late_fills: int = 0
-    refused: int = 0
-
-
-@dataclass(slots=True)
-class _Counters:
-    errors: int = 0
-    in_a_row: int = 0
-    error_times: deque[int] = field(default_factory=deque)
-    orders: int = 0
-    rejects: int = 0
-    refused: int = 0
-    """Orders that breakers and guards did not let out."""
-    fills: int = 0
-    dropped: int = 0
 
 
 class LiveStrategyContainer:
@@ -155,7 +115,7 @@ class LiveStrategyContainer:
         self.breaker = CircuitBreaker(config.circuit_breaker)
         self.venue_breaker = venue_breaker or CircuitBreaker(config.circuit_breaker)
         self.health = HealthMonitor(interval_ns=config.health_check_interval * SECOND_NS)
-        self.counters = _Counters()
+        self.counters = LiveCounters()
         self.fills_taken: deque[Fill] = deque()
         """Fills that the manager has not booked yet."""
         self.heartbeat_ns: int | None = None
@@ -166,7 +126,6 @@ class LiveStrategyContainer:
         self.degraded: dict[str, str] = {}
         """Why entries are held up, by who says so: health, position, balance, venue."""
         self._now_ns = 0
-        self._sent_ns: dict[str, int] = {}
         self._late: set[str] = set()
         self._strategy_errors: list[tuple[str, Exception]] = []
         self._next_order_id = OrderIds(strategy_id, first=first_number)
@@ -193,6 +152,13 @@ class LiveStrategyContainer:
         )
         self.guards = TradingGuards(
             parts.risk_manager.guards(), equity_atoms=self.container.portfolio.equity_atoms
+        )
+        self._gate = OrderGate(
+            breaker=self.breaker,
+            venue_breaker=self.venue_breaker,
+            guards=self.guards,
+            health=self.health,
+            counters=self.counters,
         )
 
     # --- states --------------------------------------------------------------------------------
@@ -301,7 +267,7 @@ class LiveStrategyContainer:
         self.report(self.broker.on_time(self._now_ns))
         if isinstance(self.broker, LiveBroker):
             for _ in range(self.broker.take_timeouts()):
-                self._count_timeout()
+                self._gate.on_timeout(self._now_ns)
         self._apply(TimerInput(self._now_ns))
         self.dispatch()
         if self.state in (LiveState.RUNNING, LiveState.DEGRADED, LiveState.PAUSED):
@@ -336,16 +302,22 @@ class LiveStrategyContainer:
 
     def send(self, request: OrderRequest) -> None:
         """Send one order; one that is refused ends as rejected with the reason."""
-        refusal = self._find_refusal(request)
+        refusal = self._gate.find_refusal(
+            request,
+            quote=self.container.data_handler.quote(request.market),
+            is_reduction=self._is_reduction(request),
+            closed="" if self.may_enter else f"strategy {self.id} is {self.state.value}",
+            now_ns=self._now_ns,
+        )
         if refusal is not None:
-            code, text = refusal
+            self._guard(refusal.trip)
             self.counters.refused += 1
-            self.report(
-                (OrderRejected(request.client_order_id, self._now_ns, code, text),), is_ours=True
+            rejected = OrderRejected(
+                request.client_order_id, self._now_ns, refusal.code, refusal.text
             )
+            self.report((rejected,), is_ours=True)
             return
-        self.counters.orders += 1
-        self._sent_ns[request.client_order_id] = self._now_ns
+        self._gate.on_send(request.client_order_id, now_ns=self._now_ns)
         self.shadow.submit(request, now_ns=self._now_ns)
         try:
             reports = self.broker.submit(request, now_ns=self._now_ns)
@@ -428,7 +400,7 @@ class LiveStrategyContainer:
         self._guarded(lambda: self.container.take_reports(taken, now_ns=self._now_ns))
         if not is_ours:
             for one in taken:
-                self._judge(one)
+                self._guard(self._gate.on_report(one, now_ns=self._now_ns))
 
     def adopt(self, request: OrderRequest) -> None:
         """Take in an order that the venue has and the book of record has not."""
@@ -622,64 +594,8 @@ class LiveStrategyContainer:
             self._guarded(self.container.cancel_entries)
             self.dispatch()
 
-    def _find_refusal(self, request: OrderRequest) -> tuple[ReasonCode, str] | None:
-        """Return why *request* must not go out: state, breakers, price band, order rate."""
-        if self._is_reduction(request):
-            self.guards.on_send(self._now_ns)
-            return None
-        if not self.may_enter:
-            return ReasonCode.RISK_HALTED, f"strategy {self.id} is {self.state.value}"
-        for name, breaker in (("strategy", self.breaker), ("venue", self.venue_breaker)):
-            if not breaker.allows_entry(self._now_ns):
-                text = f"the {name}'s circuit breaker is {breaker.state(self._now_ns).value}"
-                return ReasonCode.BREAKER_OPEN, text
-        trip = self._check_price(request)
-        if trip is not None:
-            self._guard(trip)
-            return ReasonCode.PRICE_BAND, trip.text
-        trip = self.guards.on_send(self._now_ns)
-        if trip is not None:
-            self._guard(trip)
-            return ReasonCode.MAX_ORDERS_PER_MINUTE, trip.text
-        return None
-
-    def _check_price(self, request: OrderRequest) -> GuardTrip | None:
-        quote = self.container.data_handler.quote(request.market)
-        if request.limit_ticks is None or quote is None:
-            return None
-        last = Decimal(quote.bid_ticks + quote.ask_ticks) / 2
-        return self.guards.on_price(Decimal(request.limit_ticks), last, side=request.side.sign)
-
     def _is_reduction(self, request: OrderRequest) -> bool:
-        against = -request.side.sign * self.container.portfolio.net_lots(request.market)
-        return (
-            request.reduce_only
-            or request.position_action is PositionAction.CLOSE
-            or request.role.partition(" ")[0] in EXIT_ROLES
-            or request.lots <= against
-        )
-
-    def _judge(self, report: OrderReport) -> None:
-        """Let the breakers, the guards and the latency know what a venue answered."""
-        sent_ns = self._sent_ns
-        if isinstance(report, OrderRejected | OrderAccepted):
-            started_ns = sent_ns.pop(report.client_order_id, None)
-            if started_ns is None:
-                return
-            self.health.add_latency((self._now_ns - started_ns) / 1e6)
-            is_rejected = isinstance(report, OrderRejected)
-            self.counters.rejects += is_rejected
-            for breaker in (self.breaker, self.venue_breaker):
-                if is_rejected:
-                    breaker.record_failure(self._now_ns)
-                else:
-                    breaker.record_success(self._now_ns)
-            self._guard(self.guards.on_outcome(is_rejected=is_rejected))
-
-    def _count_timeout(self) -> None:
-        """Count a request without an answer as a failure of strategy and venue."""
-        for breaker in (self.breaker, self.venue_breaker):
-            breaker.record_failure(self._now_ns)
+        return is_reduction(request, net_lots=self.container.portfolio.net_lots(request.market))
 
     def _take(self, effects: Effects) -> None:
         for fill in effects.fills:

@@ -22,8 +22,8 @@ from engine.live.intent_log import IntentLog, IntentLogError, ReportRecord, Subm
 from engine.live.live_broker import LiveBroker
 from engine.live.live_config import LiveBrokerSection, LiveConfig
 from engine.live.live_state import LiveState
+from engine.live.live_status import LiveStatus
 from engine.live.live_strategy import (
-    LiveStatus,
     LiveStrategyContainer,
     Policy,
     find_live_broker,
