@@ -253,10 +253,12 @@ class BacktestDesk:
         if progress.status == "compiling" and not task.is_compiling:
             self._say(task, "compiles kernels: the first run of this kind takes up to a minute")
         task.is_compiling = progress.status == "compiling"
+        phase = progress.status if progress.status in ("compiling", "collecting") else ""
         if progress.bars_done < row.bars_done:
             return
         self._update(
             task,
+            phase=phase,
             bars_done=progress.bars_done,
             bars_total=progress.bars_total or row.bars_total,
             bars_per_second=progress.bars_per_second,
@@ -284,6 +286,7 @@ class BacktestDesk:
             error="" if status is BacktestStatus.COMPLETED else error,
             seconds_left=None,
             simulated_ns=0,
+            phase="",
             **_figures(summary),
         )
         self._say(task, f"ended {status.value}")

@@ -54,6 +54,8 @@ class BacktestRow:
     n_trades: int | None = None
     fingerprint: str = ""
     error: str = ""
+    phase: str = ""
+    """What a running one does beside walking over bars: compiling, collecting."""
 
     @property
     def progress(self) -> float:

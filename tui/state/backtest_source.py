@@ -45,8 +45,10 @@ def state_span(row: BacktestRow) -> Span:
     """Return where a backtest stands: a bar and the time left, or a shape and a word."""
     status = row.status.value
     if status == "running":
+        if row.phase == "collecting":
+            return ("◌ reporting", "accent bold")
         if not row.bars_done:
-            return ("◌ starting", "accent bold")
+            return (f"◌ {row.phase or 'starting'}", "accent bold")
         left = "" if row.seconds_left is None else f" {format_duration(row.seconds_left)}"
         bar = progress_bar(row.progress, BAR_CELLS)
         return (f"{bar} {format_share(row.progress)}{left}", "accent bold")

@@ -114,8 +114,13 @@ def headline(row: BacktestRow, width: int) -> Line:
 
 def progress_lines(row: BacktestRow, width: int) -> tuple[Line, ...]:
     """Return a wide bar with done, total, speed and time left of a running backtest."""
+    if row.phase == "compiling":
+        text = " Compiling kernels: the first run of this kind takes up to a minute, once."
+        return (((text, "accent"),),)
+    if row.phase == "collecting":
+        return (((f" {row.bars_done:,} bars are done, the report is being made.", "accent"),),)
     if not row.bars_done:
-        return (((" Reading the data, and compiling where that is needed.", "accent"),),)
+        return (((" Reading the data.", "accent"),),)
     cells = max(10, min(60, width - 12))
     bars = f"{row.bars_done:,} of {row.bars_total:,} bars"
     speed = f"{format_compact(row.bars_per_second)} bars/s"

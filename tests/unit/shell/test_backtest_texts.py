@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.api.backtest_views import BacktestRow, BacktestStatus
 from engine.backtest.control import Progress, RunControl
 from engine.testing.fake_backtests import make_backtests
 from tui.formatting.backtest_text import progress_line
 from tui.state.backtest_form import change_fields, changed_name, command_values, split_changes
-from tui.state.backtest_source import drawdown_text, progress_bar
-from tui.state.backtest_text import metric_text
+from tui.state.backtest_source import drawdown_text, progress_bar, state_span
+from tui.state.backtest_text import metric_text, progress_lines
 from tui.state.compare_text import best_of
 from tui.state.plot import Canvas, Curve, Window, dot_columns, join_bounds
 from tui.state.result_reader import relative
@@ -141,3 +142,28 @@ def test_a_run_that_compiles_says_so_instead_of_standing_at_zero() -> None:
     assert progress_line(heard[0]).startswith("compiling kernels")
     control.report(bars_done=5, bars_total=10, now_ns=1, equity_atoms=2, fills=0)
     assert "50%" in progress_line(control.progress)
+
+
+@pytest.mark.parametrize(
+    ("phase", "done", "word", "line"),
+    [
+        ("", 0, "starting", "Reading the data"),
+        ("compiling", 0, "compiling", "takes up to a minute"),
+        ("collecting", 700, "reporting", "700 bars are done"),
+    ],
+)
+def test_what_a_run_does_beside_its_bars_is_named(
+    phase: str, done: int, word: str, line: str
+) -> None:
+    row = BacktestRow(
+        "bt-1",
+        "x",
+        BacktestStatus.RUNNING,
+        0,
+        "x.yaml",
+        bars_done=done,
+        bars_total=900,
+        phase=phase,
+    )
+    assert word in state_span(row)[0]
+    assert line in plain(progress_lines(row, 80)[0])
