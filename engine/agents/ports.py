@@ -11,6 +11,7 @@ from engine.agents.session_agent import SessionAgent
 from engine.containers.session_container import SessionContainer
 from engine.live.recorder import Recorder
 from engine.live.session_runner import SessionRunner
+from engine.live.state_taker import StateTaker
 from engine.store.store import Store
 
 
@@ -27,6 +28,8 @@ class SessionPorts:
     recorder: Recorder
     store: Store
     data_dir: Path
+    states: StateTaker | None = None
+    """Takes snapshots of the state; None where no resume would read them."""
 
 
 class EngineAgent(SessionAgent):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from engine.config.session_plan import SessionPlan
 from engine.containers.inputs import StartInput
@@ -91,6 +92,38 @@ def prepare_session(
     return PreparedSession(session_id, plan, start_ns, container, recorder)
 
 
+def prepare_from_state(
+    plan: SessionPlan,
+    container: SessionContainer,
+    kept: Mapping[str, Any],
+    *,
+    session_id: str,
+    clock: SystemClock,
+    notify: Callable[[Notice], None],
+) -> PreparedSession:
+    """Return the parts of a session that goes on with *container*, from a snapshot of its state.
+
+    *kept* is what its recorder has known.
+    """
+    section = plan.config.session
+    start_ns = clock.now_ns() if section.start == "now" else section.start
+    recorder = Recorder(
+        session_id=session_id, container=container, notify=notify, wall_ns=clock.now_ns
+    )
+    recorder.go_on(kept)
+    return PreparedSession(session_id, plan, start_ns, container, recorder)
+
+
+def keeps_state(plan: SessionPlan) -> bool:
+    """Whether snapshots of the state are worth it: somebody resumes, and all code is our own.
+
+    Own controllers and executors may be changed between two lives; replaying asks them again.
+    """
+    config = plan.config
+    has_own = bool(config.modules) or any(":" in one.kind for one in config.controllers)
+    return config.session.speed != "max" and not has_own
+
+
 def build_session(
     prepared: PreparedSession,
     *,
@@ -137,5 +170,6 @@ def build_session(
         start=StartInput(start_ns, "" if recovered is None else recovered.session_id),
         end_ns=END_OF_TIME_NS if section.end_after is None else start_ns + section.end_after,
         keep_positions_at_end=section.on_end == "keep",
+        replayed=0 if recovered is None else recovered.replayed,
     )
     return BuiltSession(prepared.id, plan, container, runner, recorder, picture)

@@ -25,6 +25,8 @@ from engine.api.build import (
     BuiltSession,
     PreparedSession,
     build_session,
+    keeps_state,
+    prepare_from_state,
     prepare_session,
 )
 from engine.api.command_event import CommandEvent
@@ -57,6 +59,8 @@ from engine.live.log_file import LogFile
 from engine.live.published import PublishedSession
 from engine.live.resume import Recovered
 from engine.live.session_runner import PendingRequest, SessionState
+from engine.live.session_state import FOLDER
+from engine.live.state_taker import StateTaker
 from engine.model.clock import to_iso
 from engine.scheduling.clock import Clock as AgentClock
 from engine.scheduling.clock import SystemClock as SystemAgentClock
@@ -253,7 +257,9 @@ class Engine:
         )
         code_version = await to_thread.run_sync(importlib.metadata.version, "quarterdeck")
         record = _session_record(plan, session, self._clock.now_ns(), code_version)
-        await self._store.create_session(record)
+        await self._store.create_session(
+            record, adopts="" if recovered is None else recovered.adopts
+        )
         self._agents = self._make_agents(session)
         requests = (
             restart_requests(prepared)
@@ -300,11 +306,24 @@ class Engine:
         if interrupted is None:
             return prepared, None
         self.board.health = HealthView(EngineState.STARTING, message=f"resuming {interrupted}")
-        recovered = await recover(self._store, interrupted, prepared, self._note)
-        if recovered is None:
+        found = await recover(
+            self._store,
+            interrupted,
+            prepared,
+            self._note,
+            states=self._data_dir / FOLDER,
+            from_state=partial(
+                prepare_from_state,
+                plan,
+                session_id=session_id,
+                clock=self._clock,
+                notify=self._notify,
+            ),
+        )
+        if found is None:
             # The failed replay has used the plan's controllers: they must be made anew.
             return make(await _load(plan.path)), None
-        return prepared, recovered
+        return found
 
     async def _run_session(self, session: BuiltSession) -> None:
         """Supervise the session: a fault is shown and stored, the engine stays."""
@@ -462,6 +481,18 @@ class Engine:
     def _published(self) -> PublishedSession | None:
         return None if self._session is None else self.board.sessions.get(self._session.id)
 
+    def _state_taker(self, session: BuiltSession) -> StateTaker | None:
+        if not keeps_state(session.plan):
+            return None
+        return StateTaker(
+            session_id=session.id,
+            config_hash=session.plan.config_hash,
+            container=session.container,
+            recorder=session.recorder,
+            runner=session.runner,
+            folder=self._data_dir / FOLDER,
+        )
+
     def _make_agents(self, session: BuiltSession) -> AgentHost:
         agents = AgentHost(
             plan=session.plan,
@@ -471,6 +502,7 @@ class Engine:
                 recorder=session.recorder,
                 store=self._store,
                 data_dir=self._data_dir,
+                states=self._state_taker(session),
             ),
             published=self._published,
             act=self._act_for_agent,

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import assert_never
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeAlias, assert_never
 
-from engine.api.build import PreparedSession
+from anyio import to_thread
+
+from engine.api.build import PreparedSession, keeps_state
 from engine.config.session import RestartPolicyName
 from engine.config.session_plan import SessionPlan
 from engine.containers.inputs import GIVE_UP
+from engine.containers.session_container import SessionContainer
 from engine.flow.errors import EngineError
-from engine.live.resume import Recovered, replay_session
+from engine.live.resume import Recovered, lives_of, replay_session
 from engine.live.session_runner import PendingRequest
+from engine.live.session_state import (
+    StateError,
+    StateHeader,
+    entry_digest,
+    read_state,
+    restored,
+)
 from engine.store.records import SessionStatus
 from engine.store.store import Store
+
+FromState: TypeAlias = Callable[[SessionContainer, Mapping[str, Any]], PreparedSession]
+"""Makes a session's parts of a container from a snapshot, and what its recorder has known."""
 
 
 async def find_interrupted(
@@ -52,25 +67,79 @@ async def recover(
     session_id: str,
     prepared: PreparedSession,
     note: Callable[[str, str], None],
-) -> Recovered | None:
+    *,
+    states: Path,
+    from_state: FromState,
+) -> tuple[PreparedSession, Recovered] | None:
     """Replay the interrupted session into *prepared*; None if that cannot be done.
 
-    After None the container of *prepared* must not be used any more.
+    With a snapshot in the folder *states* only what came after it is replayed, into what
+    *from_state* makes of it, and that is returned. After None the container of *prepared* must not
+    be used any more.
     """
     try:
+        known = await _newest_state(store, session_id, prepared, note, states, from_state)
+        begin = None
+        if known is not None:
+            begin, prepared = known
         recovered = await replay_session(
-            store, session_id, prepared.container, prepared.recorder.adopt
+            store, session_id, prepared.container, prepared.recorder.adopt, begin=begin
         )
     except (EngineError, ValueError, KeyError) as error:
         note("error", f"session {session_id} is not resumed: {error}; its records are kept")
         return None
     active = sum(executor.is_active for executor in prepared.container.orchestrator.executors())
+    after = "" if begin is None else f" after a snapshot of {recovered.inputs - recovered.replayed}"
     note(
         "warning",
-        f"session {session_id} is resumed: {recovered.inputs} inputs replayed, "
+        f"session {session_id} is resumed: {recovered.replayed} inputs replayed{after}, "
         f"{active} executors go on",
     )
-    return recovered
+    return prepared, recovered
+
+
+async def _newest_state(
+    store: Store,
+    session_id: str,
+    prepared: PreparedSession,
+    note: Callable[[str, str], None],
+    states: Path,
+    from_state: FromState,
+) -> tuple[tuple[str, int], PreparedSession] | None:
+    """Return the newest snapshot of the session or an earlier life: where it ends, and its parts.
+
+    One that cannot be used is told, and looked past: the journal has everything.
+    """
+    config_hash = prepared.plan.config_hash
+    if not keeps_state(prepared.plan):
+        return None
+    for life in reversed(await lives_of(store, session_id)):
+        try:
+            found = await to_thread.run_sync(
+                partial(read_state, states, life, config_hash=config_hash)
+            )
+            if found is None:
+                continue
+            header, text = found
+            await _check_journal(store, header)
+            state = await to_thread.run_sync(restored, text)
+        except (EngineError, OSError) as error:
+            note("warning", f"the snapshot of {life} is not used: {error}; its journal is replayed")
+            continue
+        return (life, header.entries), from_state(*state)
+    return None
+
+
+async def _check_journal(store: Store, header: StateHeader) -> None:
+    """Check that the journal that is to be gone on with is the snapshot's.
+
+    Raises:
+        StateError: it is another one.
+    """
+    entries = await store.journal(header.session_id, after_seq=header.entries - 2, limit=1)
+    digests = [entry_digest(one.ts_ns, one.kind, one.payload) for one in entries]
+    if digests != [header.last_entry]:
+        raise StateError("its journal is another one")
 
 
 def restart_requests(prepared: PreparedSession) -> list[PendingRequest]:

@@ -22,6 +22,7 @@ BARS_KEPT: Final = 10_000
 class _MarketState:
     instrument: Instrument
     quote: QuoteTick | None = None
+    seen: int = 0
     first_mid_twice: int = 0
     open_bar: Bar | None = None
     bars: deque[Bar] = field(default_factory=lambda: deque(maxlen=BARS_KEPT))
@@ -60,6 +61,10 @@ class DataHandler:
         state = self._states.get(market)
         return state.quote if state else None
 
+    def quotes_seen(self) -> dict[ConnectorPair, int]:
+        """Return how many quotes each market that had one has given."""
+        return {key: state.seen for key, state in self._states.items() if state.seen}
+
     def first_mid_twice(self, market: ConnectorPair) -> int:
         """Return twice the first mid of the session in ticks, 0 before the first quote."""
         return self._states[market].first_mid_twice
@@ -81,6 +86,7 @@ class DataHandler:
         """
         state = self._states[quote.market]
         state.quote = quote
+        state.seen += 1
         mid_twice = quote.bid_ticks + quote.ask_ticks
         if not state.first_mid_twice:
             state.first_mid_twice = mid_twice

@@ -127,6 +127,12 @@ class SessionContainer:
         self._wants_flat = False
         self._paired: set[ConnectorPair] = set()
         self._report_due_ns = 0
+        self.begun_ns = 0
+        """When the session's first life began."""
+        self.funded_ns: dict[ConnectorPair, int] = {}
+        """By market, when the last funding that was charged had been due."""
+        self.inputs = 0
+        """Inputs that were applied, over all lives."""
         for name, component, needs in (
             ("data_handler", data_handler, ()),
             ("portfolio", portfolio, ()),
@@ -193,6 +199,7 @@ class SessionContainer:
     def apply(self, item: SessionInput) -> Effects:
         """Take one input and return what it caused."""
         self.clock.advance_to(item.ts_ns)
+        self.inputs += 1
         wake_ns = self.orchestrator.next_wake_ns()
         if wake_ns is not None and wake_ns <= item.ts_ns and not _looks_back(item):
             self.orchestrator.on_time(item.ts_ns)
@@ -203,6 +210,8 @@ class SessionContainer:
             case FundingRate():
                 self._take_funding(item)
             case StartInput():
+                if not item.continues:
+                    self.begun_ns = item.ts_ns
                 self._bus.publish(BusKind.LIFECYCLE, item)
             case TimerInput():
                 self._bus.publish(BusKind.TIMER, item)
@@ -475,6 +484,7 @@ class SessionContainer:
             self._books.convert_fees()
 
     def _take_funding(self, due: FundingRate) -> None:
+        self.funded_ns[due.market] = due.was_due_ns
         paid = self._books.pay_funding(due)
         if paid:
             self._effects.markets[due.market] = None

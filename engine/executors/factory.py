@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar, Final, TypeVar
@@ -155,6 +155,12 @@ class ExecutorFactory:
             ) from error
         cls._config_type_of_executor.setdefault(strategy, {})[config.id] = type(config)
         return executor
+
+    @classmethod
+    def recall_executors(cls, strategy: ExecutorStrategy, configs: Iterable[Any]) -> None:
+        """Know the executors of *configs*, which another process has created, by their id."""
+        known = cls._config_type_of_executor.setdefault(strategy, {})
+        known.update((config.id, type(config)) for config in configs)
 
     @classmethod
     def forget_executor(cls, executor_id: str, strategy: ExecutorStrategy | None = None) -> None:

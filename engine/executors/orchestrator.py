@@ -15,6 +15,7 @@ from engine.executors.actions import (
 from engine.executors.archive import Archive, ArchivedExecutor, Archiver
 from engine.executors.base import ExecutorBase
 from engine.executors.config import ExecutorConfigBase
+from engine.executors.factory import ExecutorFactory
 from engine.executors.fill_ledger import half_even
 from engine.executors.hold_closing import closing_config, open_holds
 from engine.executors.info import ExecutorInfo
@@ -150,6 +151,11 @@ class ExecutorOrchestrator:
             ValueError: the configuration or the stored state does not fit.
         """
         self._actions.resume(config, state, orders, fills, policy)
+
+    def recall(self) -> None:
+        """Let the factory know the executors here, after the state came from another process."""
+        configs = (member.executor.config for member in self._roster.members())
+        ExecutorFactory.recall_executors(self._strategy, configs)
 
     def give_up(self, executor_id: str, reason: str) -> ActionResult:
         """End an executor as FAILED; what it holds goes to the position store (14.3, ignore)."""

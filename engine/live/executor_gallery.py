@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from engine.executors.base import ExecutorBase
 from engine.executors.snapshot import ExecutorSnapshot
 from engine.live.published import ExecutorCounts
 
 ARCHIVED_KEPT: Final = 300
+_KEPT: Final = (
+    "_changed", "_shown", "_archived", "_lifecycles", "_types", "_close_types", "membership"
+)  # fmt: skip
 
 
 class ExecutorGallery:
@@ -75,6 +78,15 @@ class ExecutorGallery:
     def counts(self) -> ExecutorCounts:
         """Return the counts over all executors there ever were, up to the last look."""
         return ExecutorCounts(dict(self._lifecycles), dict(self._types), dict(self._close_types))
+
+    def kept(self) -> dict[str, object]:
+        """Return what the gallery of the same executors needs to go on from here."""
+        return {name: getattr(self, name) for name in _KEPT}
+
+    def go_on(self, kept: Mapping[str, Any]) -> None:
+        """Take up what `kept` of another gallery has returned."""
+        for name in _KEPT:
+            setattr(self, name, kept[name])
 
     def _recount(self, old: ExecutorSnapshot | None, new: ExecutorSnapshot) -> None:
         if old is not None:

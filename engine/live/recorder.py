@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from engine.containers.effects import Effects
 from engine.containers.session_container import SessionContainer
@@ -38,6 +38,8 @@ from engine.store.records import (
 ORDERS_KEPT: Final = 2000
 FILLS_KEPT: Final = 2000
 STORED_EQUITY_INTERVAL_NS: Final = 60 * SECOND_NS
+_KEPT: Final = ("orders", "fills", "fill_count", "alerts", "_equity_due_ns", "_executor_writes")
+"""What a recorder knows of the past, beside the gallery of executors."""
 
 
 class Recorder:
@@ -115,6 +117,25 @@ class Recorder:
         effects.notices.clear()
         effects.actions.clear()
         self.record(effects)
+
+    def kept(self) -> dict[str, object]:
+        """Return what a recorder of the same container needs to go on from here.
+
+        Only while nothing waits to be written: between a batch and the next input.
+
+        Raises:
+            RuntimeError: something waits.
+        """
+        waits = (self._archived, self._equity_samples, self._performance_samples)
+        if any(waits) or not self._pending.is_empty:
+            raise RuntimeError("effects wait to be written")
+        return {name: getattr(self, name) for name in _KEPT} | {"gallery": self.gallery.kept()}
+
+    def go_on(self, kept: Mapping[str, Any]) -> None:
+        """Take up what `kept` of an earlier life's recorder has returned."""
+        for name in _KEPT:
+            setattr(self, name, kept[name])
+        self.gallery.go_on(kept["gallery"])
 
     def tell(self, level: Level, text: str) -> None:
         """Pass on a notice of the shell, stamped with the session's time."""

@@ -14,7 +14,6 @@ from engine.containers.inputs import StartInput, StopInput, decode
 from engine.containers.session_container import SessionContainer
 from engine.flow.errors import OperationError
 from engine.markets.source import MarketSource
-from engine.model.funding import FundingRate
 from engine.model.instruments import ConnectorPair, Instrument
 from engine.model.quotes import QuoteTick
 from engine.store.records import JournalEntry
@@ -44,6 +43,11 @@ class Recovered:
 
     session_id: str
     inputs: int = 0
+    """Inputs of all its lives."""
+    replayed: int = 0
+    """Those of them that were replayed; the others were in a snapshot."""
+    adopts: str = ""
+    """The life whose rows are those of the snapshot; empty without one."""
     last_ns: int = 0
     quotes: dict[ConnectorPair, int] = field(default_factory=dict)
     """How many quotes of each market the session has seen in all its lives."""
@@ -62,24 +66,35 @@ async def replay_session(
     session_id: str,
     container: SessionContainer,
     record: Callable[[Effects], None],
+    *,
+    begin: tuple[str, int] | None = None,
 ) -> Recovered:
     """Feed *container* with the journals of *session_id* and of the lives before it.
 
-    The container must be new and of the same plan: same inputs, same seed, same state.
+    The container must be new and of the same plan: same inputs, same seed, same state. Or it is
+    what the first entries of one of these lives have made of it: *begin* names the life, and how
+    many.
 
     Raises:
         CannotResumeError: the session was stopping already, or its journal has no beginning.
         JournalFormatError: an entry cannot be read.
     """
-    recovered = Recovered(session_id)
-    for life in await _lives(reader, session_id):
-        after_seq = -1
+    recovered = Recovered(session_id, adopts="" if begin is None else begin[0])
+    lives = await lives_of(reader, session_id)
+    first, known = (lives[0], 0) if begin is None else begin
+    for life in lives[lives.index(first) :]:
+        after_seq = known - 1 if life == first else -1
         while entries := await reader.journal(life, after_seq=after_seq, limit=PAGE):
             after_seq = entries[-1].seq
             for number, entry in enumerate(entries):
                 _replay(entry, container, record, recovered)
                 if number % INPUTS_PER_SLICE == 0:
                     await anyio.lowlevel.checkpoint()
+    recovered.inputs = container.inputs
+    recovered.last_ns = container.clock.now_ns()
+    recovered.quotes = container.data_handler.quotes_seen()
+    recovered.begun_ns = container.begun_ns
+    recovered.funded_ns = dict(container.funded_ns)
     return recovered
 
 
@@ -92,19 +107,17 @@ def _replay(
     item = decode(entry.ts_ns, entry.kind, entry.payload)
     if isinstance(item, StopInput):
         raise CannotResumeError(f"session {recovered.session_id} was stopping when it was cut off")
-    if isinstance(item, QuoteTick):
-        recovered.quotes[item.market] = recovered.quotes.get(item.market, 0) + 1
-    elif isinstance(item, FundingRate):
-        recovered.funded_ns[item.market] = item.was_due_ns
-    elif isinstance(item, StartInput) and not item.continues:
-        recovered.begun_ns = item.ts_ns
     record(container.apply(item))
-    recovered.inputs += 1
-    recovered.last_ns = entry.ts_ns
+    recovered.replayed += 1
 
 
-async def _lives(reader: JournalReader, session_id: str) -> list[str]:
-    """Return the session and the ones that it continued, the first life first."""
+async def lives_of(reader: JournalReader, session_id: str) -> list[str]:
+    """Return the session and the ones that it continued, the first life first.
+
+    Raises:
+        CannotResumeError: the journal of one of them has no beginning.
+        JournalFormatError: its first entry cannot be read.
+    """
     lives = [session_id]
     while True:
         head = await reader.journal(lives[-1], limit=1)

@@ -139,6 +139,7 @@ class SessionRunner:
         end_ns: int = END_OF_TIME_NS,
         stop_deadline_ns: int = STOP_SESSION_DEADLINE_NS,
         keep_positions_at_end: bool,
+        replayed: int = 0,
     ) -> None:
         self._container = container
         self._feed = feed
@@ -162,6 +163,10 @@ class SessionRunner:
         self._last_ns = self._started_ns = start.ts_ns
         self._published_at = 0
         self._has_answered = False
+        self._at_rest: Callable[[int, tuple[int, str, str]], None] | None = None
+        self._newest: SessionInput | None = None
+        self.replayed = replayed
+        """Inputs of earlier lives that this one had to replay."""
         self.state = SessionState.CREATED
         self.figures = RunnerFigures()
 
@@ -207,6 +212,15 @@ class SessionRunner:
         """Queue requests that are carried out with the session's first quotes."""
         self._requests.extend(requests)
 
+    def at_rest(self, take: Callable[[int, tuple[int, str, str]], None]) -> None:
+        """Call *take* once, when all that the inputs so far have caused is written.
+
+        It gets how many inputs of this life were applied, and the last of them as it is in the
+        journal. The container is what these inputs have made of it, until *take* returns. A session
+        that stops does not call it any more.
+        """
+        self._at_rest = take
+
     def request_stop(self, *, keep_positions: bool, actor: str) -> None:
         """Ask the session to end; the first wish counts."""
         if self._stop_wish is None:
@@ -220,6 +234,7 @@ class SessionRunner:
             while self.state is not SessionState.STOPPED:
                 batch = await self._gather()
                 await self._write(self._recorder.take_batch(map(encode, batch)))
+                self._rest(len(batch))
                 for start in range(0, len(batch), BATCH_LIMIT):
                     self._apply_all(batch[start : start + BATCH_LIMIT])
                     if self._pace.is_simulated or len(batch) > BATCH_LIMIT:
@@ -236,6 +251,13 @@ class SessionRunner:
         finally:
             self._refuse_waiting()
             self._publish(self)
+
+    def _rest(self, waiting: int) -> None:
+        """Let whoever wants it look at the state between what is written and what is to come."""
+        take, newest = self._at_rest, self._newest
+        if take is not None and newest is not None and self.state is SessionState.RUNNING:
+            self._at_rest = None
+            take(self._recorder.inputs - waiting, encode(newest))
 
     async def _gather(self) -> list[SessionInput]:
         while True:
@@ -320,6 +342,7 @@ class SessionRunner:
                 self._stop_reason = f"stopped by {item.actor}, {kept}"
                 self.state = SessionState.STOPPING
             count += 1
+            self._newest = item
         elapsed_ms = (self._monotonic_ns() - started) / 1e6
         self.figures.tick_ms = elapsed_ms / max(1, count)
         self.figures.ticks_ms.append(self.figures.tick_ms)

@@ -25,7 +25,8 @@ class StoreBatch:
 
     Journal entries and audit records are appended. Fills are inserted once for each `(session_id,
     fill_id)`; a repeated one is ignored. Everything else is inserted or, if its key is there,
-    replaced. `new_sessions` are inserted before anything else; `sessions` must exist then.
+    replaced. `new_sessions` are inserted before anything else; `sessions` must exist then. What is
+    `adopted` is copied next: rows that are there already stay as they are.
     """
 
     new_sessions: tuple[SessionRecord, ...] = ()
@@ -39,6 +40,8 @@ class StoreBatch:
     performance: tuple[PerformanceRecord, ...] = ()
     audit: tuple[AuditRecord, ...] = ()
     backtests: tuple[BacktestRecord, ...] = ()
+    adopted: tuple[tuple[str, str], ...] = ()
+    """(from, to): the rows of one session with which another one, that goes on with it, begins."""
 
     @property
     def row_count(self) -> int:
@@ -58,6 +61,7 @@ class StoreBatch:
                     self.performance,
                     self.audit,
                     self.backtests,
+                    self.adopted,
                 ),
             )
         )

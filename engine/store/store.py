@@ -92,13 +92,14 @@ class Store:
         if batch.row_count:
             await self._database.write(batch)
 
-    async def create_session(self, session: SessionRecord) -> None:
-        """Write a new session.
+    async def create_session(self, session: SessionRecord, *, adopts: str = "") -> None:
+        """Write a new session; with *adopts* it begins with the rows of that session.
 
         Raises:
             StoreWriteError: there is one with its id, or the database refused the row.
         """
-        await self.write(StoreBatch(new_sessions=(session,)))
+        adopted = ((adopts, session.session_id),) if adopts else ()
+        await self.write(StoreBatch(new_sessions=(session,), adopted=adopted))
 
     async def update_session(self, update: SessionUpdate) -> None:
         """Write where a session stands.

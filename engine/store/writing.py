@@ -7,7 +7,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Executable, Table, bindparam, update
+from sqlalchemy import Executable, Table, bindparam, literal, literal_column, select, update
 from sqlalchemy.dialects.sqlite import dialect, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -58,6 +58,14 @@ _UPSERT_EQUITY: Final = _upsert(tables.equity)
 _UPSERT_PERFORMANCE: Final = _upsert(tables.performance)
 _APPEND_AUDIT: Final = insert(tables.audit)
 _UPSERT_BACKTEST: Final = _upsert(tables.backtest)
+_CAUSED: Final = (
+    tables.executor,
+    tables.order,
+    tables.fill,
+    tables.position,
+    tables.equity,
+    tables.performance,
+)
 
 
 async def write_batch(connection: AsyncConnection, batch: StoreBatch) -> None:
@@ -69,6 +77,8 @@ async def write_batch(connection: AsyncConnection, batch: StoreBatch) -> None:
         OverflowError: a whole number exceeds 64 bits.
     """
     await _execute(connection, _INSERT_SESSION, batch.new_sessions)
+    for old_id, new_id in batch.adopted:
+        await _adopt(connection, old_id, new_id)
     await _append_journal(connection, batch.journal)
     await _execute(connection, _UPSERT_EXECUTOR, batch.executors)
     await _execute(connection, _UPSERT_ORDER, batch.orders)
@@ -80,6 +90,19 @@ async def write_batch(connection: AsyncConnection, batch: StoreBatch) -> None:
     await _execute(connection, _UPSERT_BACKTEST, batch.backtests)
     for change in batch.sessions:
         await _update_session(connection, change)
+
+
+async def _adopt(connection: AsyncConnection, old_id: str, new_id: str) -> None:
+    """Copy what the inputs of a session have caused; journal and audit stay where they are."""
+    for table in _CAUSED:
+        names = [column.name for column in table.columns]
+        values = [literal(new_id) if name == "session_id" else table.c[name] for name in names]
+        rows = select(*values).where(table.c.session_id == old_id)
+        if table.dialect_options["sqlite"]["with_rowid"]:
+            rows = rows.order_by(literal_column("rowid"))
+        await connection.execute(
+            insert(table).from_select(names, rows).on_conflict_do_nothing(),
+        )
 
 
 async def _execute(

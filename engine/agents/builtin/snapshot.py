@@ -1,6 +1,7 @@
-"""Writes what a session holds into a file: for a look from outside, and after a crash.
+"""Writes what a session holds into files: for a look from outside, and for after a crash.
 
-The journal stays what a session is rebuilt from; the file says how far it was written.
+One is for people. The other is the state from which a resume goes on with the rest of the journal,
+taken when many inputs have come since the last one.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from anyio import to_thread
 
 from engine.agents.picture import SessionPicture
 from engine.agents.ports import EngineAgent
+from engine.live.session_state import FOLDER
 from engine.model.clock import to_iso
 
-FOLDER: Final = "snapshots"
 _KEPT: Final = 20
 
 
@@ -35,7 +36,14 @@ class Snapshots(EngineAgent):
         journal = {"entries": recorder.inputs, "hash": recorder.journal_hash}
         folder = self.ports.data_dir / FOLDER
         path, size = await to_thread.run_sync(write_snapshot, folder, picture, journal)
-        return {"path": str(path), "bytes": size, "note": f"{path.name}, {size / 1000:,.0f} kB"}
+        note = f"{path.name}, {size / 1000:,.0f} kB"
+        states = self.ports.states
+        written = 0 if states is None else await states.work()
+        if written:
+            note += f", state {written / 1000:,.0f} kB"
+        elif states is not None and states.problem:
+            note += f", no state: {states.problem}"
+        return {"path": str(path), "bytes": size, "state_bytes": written, "note": note}
 
 
 def write_snapshot(

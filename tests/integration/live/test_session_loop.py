@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -25,6 +26,8 @@ from engine.live.session_runner import (
     SessionRunner,
     SessionState,
 )
+from engine.live.session_state import entry_digest, read_state, restored
+from engine.live.state_taker import StateTaker
 from engine.markets.merged_feed import MergedFeed
 from engine.model.clock import SECOND_NS
 from engine.model.quotes import QuoteTick
@@ -342,3 +345,67 @@ async def test_the_journal_decodes_to_what_the_session_saw() -> None:
         again.container.portfolio.account_snapshot() == loop.container.portfolio.account_snapshot()
     )
     assert again.container.orchestrator.snapshots() == loop.container.orchestrator.snapshots()
+
+
+async def test_the_state_is_taken_where_everything_is_written(tmp_path: Path) -> None:
+    quotes = [quote_at(number / 4, "99.99", "100.01") for number in range(3000)]
+    loop = Loop(*quotes)
+    taker = StateTaker(
+        session_id="s-1",
+        config_hash="hash",
+        container=loop.container,
+        recorder=loop.recorder,
+        runner=loop.runner,
+        folder=tmp_path / "snapshots",
+        every=1000,
+    )
+    loop.runner.preload([create_request()])
+    written: list[int] = []
+
+    async def agent() -> None:
+        while loop.runner.state is not SessionState.STOPPED:
+            written.append(await taker.work())
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(loop.runner.run)
+        tasks.start_soon(agent)
+    assert any(written)
+    found = read_state(tmp_path / "snapshots", "s-1", config_hash="hash")
+    assert found is not None
+    header, text = found
+    entries = [entry for batch in loop.writer.batches for entry in batch.journal]
+    assert 1000 <= header.entries < len(entries)
+    last = entries[header.entries - 1]
+    assert header.last_entry == entry_digest(last.ts_ns, last.kind, last.payload)
+    container, kept = restored(text)
+    assert container.inputs == header.entries
+    for entry in entries[header.entries :]:
+        container.apply(decode(entry.ts_ns, entry.kind, entry.payload))
+    assert container.portfolio.account_snapshot() == loop.container.portfolio.account_snapshot()
+    assert container.orchestrator.snapshots() == loop.container.orchestrator.snapshots()
+    assert kept["fill_count"] == 1
+
+
+async def test_a_state_that_is_too_large_is_told_and_not_taken(
+    tmp_path: Path,
+) -> None:
+    loop = Loop(*quotes_each_second(400))
+    taker = StateTaker(
+        session_id="s-1",
+        config_hash="hash",
+        container=loop.container,
+        recorder=loop.recorder,
+        runner=loop.runner,
+        folder=tmp_path / "snapshots",
+        every=1,
+        most_executors=-1,
+    )
+    loop.runner.preload([create_request()])
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(loop.runner.run)
+        while loop.runner.state is not SessionState.STOPPED:
+            assert not await taker.work()
+            await anyio.lowlevel.checkpoint()
+    assert taker.problem.endswith("executors are more than -1")
+    assert not (tmp_path / "snapshots").exists()
