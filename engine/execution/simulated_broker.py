@@ -24,7 +24,7 @@ from engine.execution.tick_filling import TickFilling
 from engine.execution.trigger_book import TriggerBasis, TriggerBook
 from engine.flow.errors import ExistsError
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import OrderRequest, OrderType, TimeInForce
+from engine.model.orders import Fill, OrderRequest, OrderType, TimeInForce
 from engine.model.quotes import BarPoint, QuoteTick, TradeTick
 
 _NOTHING: Final[tuple[OrderReport, ...]] = ()
@@ -228,6 +228,26 @@ class SimulatedBroker(TickFilling):
             KeyError: the market cannot be traded here.
         """
         self._books[market].add_lots(lots)
+
+    def take_fill(self, fill: Fill) -> None:
+        """Count a fill of an order here that was made elsewhere: as much less is left of it.
+
+        Raises:
+            KeyError: the market cannot be traded here.
+        """
+        book, order = self._books[fill.market], self._orders.get(fill.client_order_id)
+        if order is None:
+            return
+        book.count_fill(order.request, fill.lots)
+        if order.is_done:
+            return
+        order.accept_fill(
+            lots=min(fill.lots, order.left_lots),
+            notional_atoms=fill.notional_atoms,
+            fee_atoms=fill.fee_atoms,
+        )
+        if order.is_done:
+            book.discard(order)
 
     def forget(self, client_order_id: str) -> None:
         """Drop a done order; an open or unknown one is left alone."""

@@ -245,6 +245,8 @@ class ScenarioVenue:
             fee_base_lots=fee_base_lots,
             fee_in=fee_in,
         )
+        if self._broker is not None:
+            self._broker.take_fill(fill)
         return (fill, fill) if step.repeat else (fill,)
 
     def _base_fee_lots(self, order_id: str, instrument: Instrument, fee: Decimal) -> int:

@@ -283,3 +283,26 @@ def test_a_fee_in_another_asset_leaves_the_account_when_it_has_a_rate() -> None:
     assert Decimal(after["account"]["fees"]) == Decimal("0.3")
     assert Decimal(after["account"]["equity"]) == 100000 - Decimal("0.3")
     assert Decimal(after["executors"][0]["cum_fees_quote"]) == Decimal("0.3")
+
+
+def test_quotes_fill_what_a_step_has_left_of_an_order() -> None:
+    part = {"at": 1, "fills": [{"order": 0, "amount": Decimal("0.4"), "price": Decimal(100)}]}
+    report = play([quote(0, "101"), part, quote(2, "99"), quote(3, "99")], matching="quotes")
+    (entry,) = report["orders"]
+    assert (entry["state"], Decimal(entry["filled"])) == ("FILLED", Decimal(entry["amount"]))
+    (info,) = report["executors"]
+    assert Decimal(info["custom_info"]["remaining_amount"]) == Decimal(entry["amount"])
+
+
+def test_a_hedged_close_knows_the_position_that_a_step_has_filled() -> None:
+    stop = {"at": 3, "actions": [{"verb": "stop", "executor": 0}]}
+    filled = {"at": 1, "fills": [{"order": 0, "repeat": True}]}
+    report = play(
+        [quote(0, "101"), filled, quote(2, "101"), stop, quote(4, "101")],
+        matching="quotes",
+        position_mode="HEDGE",
+    )
+    assert [one["state"] for one in report["orders"]] == ["FILLED", "FILLED"]
+    (info,) = report["executors"]
+    assert info["close_type"] == "EARLY_STOP"
+    assert report["positions"] == []
