@@ -28,11 +28,12 @@ from engine.execution.passthrough_broker import PassthroughBroker, PassthroughSe
 from engine.flow.errors import ConfigurationError
 from engine.live.clock import SystemClock
 from engine.markets.historical import HistoricalDataHandler
+from engine.markets.timelines import timeline_of
 from engine.markets.windows import WindowName
 from engine.model.bar_columns import BarColumns
 from engine.model.clock import SimulatedClock
 from engine.model.market_events import CorporateAction
-from engine.model.timeline import Timeline, merge_timeline
+from engine.model.timeline import Timeline
 from engine.portfolio.bar_account import BarAccount
 from engine.portfolio.fx_account import FxAccount
 from engine.risk.bar_risk_manager import BarRiskManager
@@ -310,7 +311,7 @@ def run_timeline(feeds: Sequence[SymbolFeed], handler: HistoricalDataHandler) ->
     if not any(feed.is_fine for feed in feeds):
         return handler.timeline
     starts = first_run_bars(feeds, handler)
-    return merge_timeline([feed.run for feed in feeds], starts=starts)
+    return timeline_of([feed.run for feed in feeds], starts=starts)
 
 
 def first_run_bars(feeds: Sequence[SymbolFeed], handler: HistoricalDataHandler) -> list[int]:

@@ -36,6 +36,7 @@ from engine.execution.bar_order import (
     OrderNews,
     PositionNews,
 )
+from engine.markets.timelines import instants_of
 from engine.model.bar_view import BarView, reader
 from engine.model.timeline import Timeline
 from engine.portfolio.bar_account import BarAccount
@@ -276,7 +277,7 @@ class BarRun:
         timeline = self._timeline
         if timeline.is_one_by_one:
             return range(len(timeline) + 1)
-        found: Sequence[int] = reader(timeline.instants)
+        found: Sequence[int] = reader(instants_of(timeline))
         return found
 
     def _run_instants(self, limit: int | None) -> None:

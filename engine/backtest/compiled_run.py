@@ -24,7 +24,7 @@ from engine.backtest.kernel_inputs import (
 )
 from engine.backtest.kernel_request import KernelRequest
 from engine.markets.mapped_columns import column_like, table_like
-from engine.model.bar_columns import IntArray, blocks, release_pages
+from engine.model.bar_columns import IntArray, blocks, picked, placed, release_pages
 from engine.model.orders import OrderStatus
 from engine.model.run_tables import EQUITY_DTYPE, FILL_DTYPE, ORDER_DTYPE, Table
 
@@ -301,7 +301,9 @@ def _run_whole(
             exposed,
             stop,
         )
-        release_pages(*inputs.bars, tables.orders, tables.fills, equity, cash, exposed)
+        release_pages(
+            *inputs.bars, inputs.timeline, tables.orders, tables.fills, equity, cash, exposed
+        )
         _check(q)
         if q[at.A_STATUS] == at.STATUS_FULL:
             tables.grow()
@@ -382,7 +384,7 @@ def _result(
     fills = _fills(tables.fills[: int(q[at.A_FILLS])], s)
     held = exposed[:count]
     if not request.is_single:
-        held = _exposure(stamps[:count], fills, request).astype(np.uint8)
+        held = _exposure(stamps[:count], fills, request)
     reasons = {
         reason: int(q[at.R_FIRST + code])
         for code, reason in enumerate(at.REASONS)
@@ -410,28 +412,30 @@ def _result(
     )
 
 
-def _exposure(stamps: IntArray, fills: Table, request: KernelRequest) -> NDArray[np.bool_]:
+def _exposure(stamps: IntArray, fills: Table, request: KernelRequest) -> NDArray[np.uint8]:
     """Return which samples had a position, from a fill's own bar to that of the last one.
 
     A symbol whose bars end before the others' is closed at its own last bar (PF-15).
     """
-    changes = np.zeros(len(stamps) + 1, dtype=np.int64)
+    exposed = column_like(stamps, dtype=np.dtype(np.uint8))
     held = [0] * len(request.columns)
     since = [0] * len(request.columns)
-    for symbol, bar, side, lots in zip(
-        *(fills[name].tolist() for name in ("symbol", "bar", "side", "lots")), strict=True
-    ):
-        close = request.columns[symbol].ts_close[bar]
-        sample = min(int(np.searchsorted(stamps, close)), len(stamps) - 1)
+    closes = np.zeros(len(fills), dtype=np.int64)
+    for symbol, bars in enumerate(request.columns):
+        own = np.flatnonzero(fills["symbol"] == symbol)
+        closes[own] = picked(bars.ts_close, fills["bar"][own])
+    samples = np.minimum(placed(stamps, closes, "left"), len(stamps) - 1).tolist()
+    changes = (fills["side"].astype(np.int64) * fills["lots"]).tolist()
+    for symbol, change, sample in zip(fills["symbol"].tolist(), changes, samples, strict=True):
         if not held[symbol]:
             since[symbol] = sample
-        held[symbol] += side * lots
+        held[symbol] += change
         if not held[symbol]:
-            changes[since[symbol]] += 1
-            changes[sample + 1] -= 1
+            exposed[since[symbol] : sample + 1] = 1
     for symbol, lots in enumerate(held):
-        changes[since[symbol]] += lots != 0
-    return np.cumsum(changes[:-1]) > 0
+        if lots:
+            exposed[since[symbol] :] = 1
+    return exposed
 
 
 _FILL_COLUMNS: Final = {

@@ -20,8 +20,11 @@ from engine.backtest.kernel_settings import numbers_of, symbols_of
 from engine.execution.bar_settings import MarketBasis, TouchFill
 from engine.execution.cost_settings import build_slippage
 from engine.execution.slippage import SlippageModel, SpreadSlippage, TakerFacts, VolatilitySlippage
-from engine.model.bar_columns import BarColumns, IntArray
-from engine.model.timeline import Timeline, merge_timeline
+from engine.markets.mapped_columns import column_like, is_mapped, table_like, temporary_column
+from engine.markets.timelines import instants_of, timeline_of
+from engine.model.bar_columns import BarColumns, IntArray, blocks
+from engine.model.bar_view import reader
+from engine.model.timeline import Timeline
 from engine.strategies.signal_codes import TimeInForce
 from engine.strategies.signal_table import NO_PRICE
 
@@ -68,11 +71,20 @@ class KernelSetup:
         self.timeline = _read_only(self.timeline)
 
     def _set_timeline(self, timeline: Timeline) -> None:
-        marks = np.searchsorted(timeline.instants, np.arange(len(timeline)), side="right")
-        self.timeline = np.column_stack((timeline.symbol, timeline.bar, marks)).astype(np.int64)
-        if len(timeline):
-            self.timeline_ts = timeline.ts_close[timeline.instants[1:] - 1]
-        self.steps = len(timeline)
+        instants = instants_of(timeline)
+        self.steps = count = len(timeline)
+        self.timeline = table_like(timeline.ts_close, (count, 3))
+        for rows in blocks(count, timeline.ts_close, timeline.symbol, timeline.bar, self.timeline):
+            part = self.timeline[rows]
+            part[:, 0], part[:, 1] = timeline.symbol[rows], timeline.bar[rows]
+            first = int(np.searchsorted(instants, rows.start, side="right"))
+            here = instants[first : first + len(part)]
+            part[:, 2] = first + np.searchsorted(here, np.arange(rows.start, rows.stop), "right")
+        if count:
+            self.timeline_ts = column_like(timeline.ts_close, length=len(instants) - 1)
+            for rows in blocks(len(instants) - 1, instants, timeline.ts_close, self.timeline_ts):
+                last = instants[rows.start + 1 : rows.stop + 1] - 1
+                self.timeline_ts[rows] = timeline.ts_close[last]
         self.steps_of = _steps(self._request, timeline)
 
     @property
@@ -164,7 +176,7 @@ def kernel_inputs(
 
 
 def _timeline(request: KernelRequest) -> Timeline:
-    return merge_timeline(request.columns, starts=request.starts, stops=request.stops)
+    return timeline_of(request.columns, starts=request.starts, stops=request.stops)
 
 
 def _read_only(values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -175,10 +187,19 @@ def _read_only(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _steps(request: KernelRequest, timeline: Timeline) -> list[IntArray]:
     """Return for each symbol the timeline's entry of each of its bars."""
-    return [
-        np.flatnonzero(timeline.symbol == symbol).astype(np.int64)
-        for symbol in range(len(request.columns))
+    pairs = zip(request.starts, request.stops, strict=True)
+    found = [
+        column_like(timeline.ts_close, dtype=np.dtype(np.int64), length=stop - start)
+        for start, stop in pairs
     ]
+    filled = [0] * len(found)
+    for rows in blocks(len(timeline), timeline.symbol, *found):
+        symbols = timeline.symbol[rows]
+        for symbol, steps in enumerate(found):
+            own = np.flatnonzero(symbols == symbol) + rows.start
+            steps[filled[symbol] : filled[symbol] + len(own)] = own
+            filled[symbol] += len(own)
+    return found
 
 
 def _bars(
@@ -198,30 +219,54 @@ def _bars(
         impact = _joined([_impact(one, slippage) for one in request.columns])
     if not has_flags:
         return (*joined, vwap, spread, impact, np.zeros(0, dtype=np.uint8))
-    flags = [
-        one.blocks_fills.view(np.uint8) * np.uint8(at.FLAG_SYNTHETIC)
-        + one.starts_session.view(np.uint8) * np.uint8(at.FLAG_STARTS)
-        + one.ends_session.view(np.uint8) * np.uint8(at.FLAG_ENDS)
-        for one in request.columns
-    ]
-    packed = np.concatenate(flags) if len(flags) > 1 else flags[0]
-    packed.flags.writeable = False
+    packed = _read_only(_chained([_flags(one) for one in request.columns]))
     return (*joined, vwap, spread, impact, packed)
+
+
+def _flags(bars: BarColumns) -> NDArray[np.uint8]:
+    """Return what is special about each bar, in one number."""
+    found = column_like(bars.close, dtype=np.dtype(np.uint8))
+    blocked, starts, ends = bars.blocks_fills, bars.starts_session, bars.ends_session
+    for rows in blocks(len(bars), found, blocked, starts, ends):
+        part = found[rows]
+        part += blocked[rows].view(np.uint8) * np.uint8(at.FLAG_SYNTHETIC)
+        part += starts[rows].view(np.uint8) * np.uint8(at.FLAG_STARTS)
+        part += ends[rows].view(np.uint8) * np.uint8(at.FLAG_ENDS)
+    return found
 
 
 def _joined(parts: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Return *parts* one after the other; a single one is not copied."""
-    return _read_only(parts[0] if len(parts) == 1 else np.concatenate(parts))
+    return _read_only(_chained(parts))
+
+
+def _chained(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    if len(parts) == 1:
+        return parts[0]
+    if not any(map(is_mapped, parts)):
+        return np.concatenate(parts)
+    found = temporary_column(sum(map(len, parts)), parts[0].dtype)
+    start = 0
+    for values in parts:
+        own = found[start : start + len(values)]
+        for rows in blocks(len(values), values, found):
+            own[rows] = values[rows]
+        start += len(values)
+    return found
 
 
 def _optional(bars: BarColumns, values: IntArray | None) -> IntArray:
-    return np.full(len(bars), NO_PRICE, dtype=np.int64) if values is None else values
+    if values is not None:
+        return values
+    found = column_like(bars.close)
+    found[:] = NO_PRICE
+    return found
 
 
 def _impact(bars: BarColumns, model: VolatilitySlippage) -> IntArray:
     """Return the slippage of each bar in parts per billion, as the model computes it."""
-    facts = TakerFacts(bars.instrument, closes=bars.close.tolist())
-    impacts = np.empty(len(bars), dtype=np.int64)
+    facts = TakerFacts(bars.instrument, closes=reader(bars.close))
+    impacts = column_like(bars.close)
     for bar in range(len(bars)):
         facts.bar = bar
         impacts[bar] = model.impact_ppb(facts)

@@ -259,13 +259,19 @@ def _timeline_refusals(columns: Sequence[BarColumns]) -> Iterator[str]:
             yield f"{bars.symbol} has bars that overlap"
     if len(columns) < 2 or any(not len(one) for one in columns):
         return
-    stamps = np.unique(np.concatenate([one.ts_close for one in columns]))
     for bars in columns:
-        inside = np.searchsorted(stamps, bars.ts_close, side="left") - np.searchsorted(
-            stamps, bars.ts_open, side="right"
-        )
-        if bool(np.any(inside > 0)):
+        if any(_ends_inside(other, bars) for other in columns):
             yield f"bars of other symbols end inside those of {bars.symbol}"
+
+
+def _ends_inside(other: BarColumns, bars: BarColumns) -> bool:
+    """Whether a bar of *other* ends after the start and before the end of one of *bars*."""
+    stamps = other.ts_close
+    for part in blocks(len(bars), bars.ts_open, bars.ts_close, stamps):
+        before = np.searchsorted(stamps, bars.ts_close[part], side="left")
+        if bool((before > np.searchsorted(stamps, bars.ts_open[part], side="right")).any()):
+            return True
+    return False
 
 
 def _overlap(bars: BarColumns) -> bool:

@@ -127,4 +127,11 @@ def run_bars(built: BuiltRun, history: RunHistory, *, slice_bars: int = SLICE_BA
 
 
 def _columns(built: BuiltRun) -> list[NDArray[Any]]:
-    return [column for feed in built.feeds for column in feed.all_columns()]
+    """Return what the run reads of its bars, and the order in which it does."""
+    timeline = built.handler.timeline
+    columns = [column for feed in built.feeds for column in feed.all_columns()]
+    return (
+        [*columns, timeline.ts_close, timeline.symbol, timeline.bar]
+        if len(built.feeds) > 1
+        else columns
+    )

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
+from engine.markets.timelines import timeline_of
 from engine.markets.windows import SplitSettings, Window, WindowName, split_windows
 from engine.model.bar_columns import BarColumns
-from engine.model.timeline import Timeline, merge_timeline
+from engine.model.timeline import Timeline
 
 DEFAULT_CACHE_SIZE: Final = 10_000
 
@@ -130,7 +131,7 @@ class HistoricalDataHandler:
     def timeline(self) -> Timeline:
         """Return the bars of the window in the order in which they become known (TIME-1)."""
         if self._timeline is None:
-            self._timeline = merge_timeline(
+            self._timeline = timeline_of(
                 self._columns,
                 starts=[span.decision_bar for span in self.windows],
                 stops=[span.stop_bar for span in self.windows],
