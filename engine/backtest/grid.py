@@ -17,6 +17,7 @@ from engine.backtest.column_watch import ColumnEndedError, ColumnWatch
 from engine.backtest.grid_axis import GridAxes
 from engine.backtest.grid_column import GridColumn, GridRequest
 from engine.backtest.grid_worker import LANES, GridWorker
+from engine.flow.errors import OperationError
 from engine.live.clock import SystemClock
 from engine.portfolio.account_settings import TradeMatching
 
@@ -151,4 +152,6 @@ def _played(
         return None
     except Exception as error:  # noqa: BLE001 (boundary: strategies' code runs)
         return error
+    except (SystemExit, KeyboardInterrupt) as error:  # of the strategy: it runs on a thread
+        return OperationError(f"{type(error).__name__}: {error}")
     return None

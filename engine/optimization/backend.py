@@ -59,7 +59,14 @@ class SerialBackend:
     def __init__(self, task: StudyTask, *, monotonic_ns: Callable[[], int]) -> None:
         self._cancelled = threading.Event()
         self._runner = task.make_runner()
-        self._loop = TrialLoop(self._runner, task.identity, "serial", monotonic_ns, task.timeout_s)
+        self._loop = TrialLoop(
+            self._runner,
+            task.identity,
+            "serial",
+            monotonic_ns,
+            task.timeout_s,
+            hears_operator=True,
+        )
 
     def submit(self, trials: Sequence[Trial]) -> Future[Records]:
         """Run *trials* and return a future that is done."""

@@ -131,7 +131,8 @@ class TrialLoop:
     """Runs batches of trials and makes a record of each, whatever it does.
 
     A trial that is longer than *timeout_s* is ended at its next bar; one that never gets there
-    must be ended by whoever owns the worker.
+    must be ended by whoever owns the worker. ``hears_operator``: it runs on the thread that ctrl+c
+    interrupts; anywhere else an interrupt or an exit is the strategy's own.
     """
 
     runner: TrialRunner
@@ -139,6 +140,7 @@ class TrialLoop:
     worker: str
     monotonic_ns: Callable[[], int]
     timeout_s: float | None = None
+    hears_operator: bool = False
 
     def run(self, trials: Sequence[Trial], is_cancelled: IsCancelled) -> list[TrialRecord]:
         """Return one record for each of *trials*."""
@@ -206,12 +208,19 @@ class TrialLoop:
                 status, error = TrialStatus.TIMEOUT, timeout_error(self.timeout_s)
         except TrialPrunedError as reason:
             status, error = TrialStatus.PRUNED, TrialError("EarlyStop", str(reason), "run")
-        except MemoryError as failure:
-            status, error = TrialStatus.OOM, _error(failure)
-        except Exception as failure:  # noqa: BLE001 (boundary: a strategy runs here)
-            status, error = TrialStatus.FAILED, _error(failure)
+        except BaseException as failure:  # noqa: BLE001 (boundary: a strategy runs here)
+            status, error = self._failed(failure)
         spent_s = (self.monotonic_ns() - started_ns) / SECOND_NS
         return self._record(trial, status, spent_s, outcome=outcome, error=error)
+
+    def _failed(self, failure: BaseException) -> tuple[TrialStatus, TrialError]:
+        """Return what became of a trial that raised; what is not its own is raised again."""
+        if isinstance(failure, MemoryError):
+            return TrialStatus.OOM, _error(failure)
+        is_end = isinstance(failure, SystemExit | KeyboardInterrupt) and not self.hears_operator
+        if not (isinstance(failure, Exception) or is_end):
+            raise failure
+        return TrialStatus.FAILED, _error(failure)
 
     def _record(
         self,
@@ -242,7 +251,7 @@ def timeout_error(timeout_s: float | None) -> TrialError:
     return TrialError("Timeout", f"longer than timeout_s: {timeout_s or 0:g} s", "run")
 
 
-def _error(failure: Exception) -> TrialError:
+def _error(failure: BaseException) -> TrialError:
     text = str(failure) or type(failure).__name__
     trace = "".join(traceback.format_exception(failure))
     stage = str(getattr(failure, "stage", "run"))

@@ -20,6 +20,12 @@ from engine.optimization.trial_runner import (
 )
 
 _CHUNK: Final = 4_000_000
+_RAISED: Final = {
+    "raise": ValueError("the strategy is wrong at bar 17"),
+    "memory": MemoryError(),
+    "interrupt": KeyboardInterrupt(),
+    "leave": SystemExit(3),
+}
 
 
 class ScriptedTrials:
@@ -27,8 +33,8 @@ class ScriptedTrials:
 
     ``act``: ``raise``, ``hang`` (until it is cancelled), ``kill`` (SIGKILL to its own process),
     ``exit``, ``eat`` (memory without end), ``leak`` (some memory that is never given back),
-    ``memory`` (MemoryError), ``deaf`` (hang and hear no cancellation), or nothing. The setting
-    ``once`` names a file: ``kill`` acts only if it does not exist yet, and makes it. The setting
+    ``memory`` (MemoryError), ``interrupt`` and ``leave`` (what ends a program), ``deaf`` (hang and
+    hear no cancellation), or nothing. The setting ``once`` names a file: ``kill`` acts only if it does not exist yet, and makes it. The setting
     ``log`` names a file that gets a line for each trial that is run.
     """
 
@@ -67,10 +73,8 @@ class ScriptedTrials:
 
     def _act(self, act: str, is_cancelled: IsCancelled) -> None:
         match act:
-            case "raise":
-                raise ValueError("the strategy is wrong at bar 17")
-            case "memory":
-                raise MemoryError
+            case "raise" | "memory" | "interrupt" | "leave":
+                raise _RAISED[act]
             case "hang":
                 pause = threading.Event()
                 while not is_cancelled():

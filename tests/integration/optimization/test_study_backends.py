@@ -140,6 +140,22 @@ def test_a_trial_that_hangs_or_eats_memory_is_ended_and_the_others_go_on() -> No
     }
 
 
+@pytest.mark.parametrize("name", ["process", "thread", "kernel"])
+def test_a_trial_that_would_end_the_program_is_a_failed_row(name: str) -> None:
+    space = parse_space({"fast": [1, 2], "act": ["interrupt", "leave", ""]})
+    backend = opened(name, task_of())
+    collector, _ = study(space, backend)
+    backend.close()
+    assert statuses(collector) == {
+        "interrupt": TrialStatus.FAILED,
+        "leave": TrialStatus.FAILED,
+        "": TrialStatus.DONE,
+    }
+    error = collector.records[0].error
+    assert error is not None
+    assert error.type == "KeyboardInterrupt"
+
+
 @pytest.mark.parametrize("name", ["serial", "thread", "kernel"])
 def test_a_trial_that_is_too_long_is_ended_where_no_process_can_be(name: str) -> None:
     space = parse_space({"fast": [1, 2], "act": ["", "hang"]})
