@@ -34,8 +34,9 @@ class ScriptedTrials:
     ``act``: ``raise``, ``hang`` (until it is cancelled), ``kill`` (SIGKILL to its own process),
     ``exit``, ``eat`` (memory without end), ``leak`` (some memory that is never given back),
     ``memory`` (MemoryError), ``interrupt`` and ``leave`` (what ends a program), ``deaf`` (hang and
-    hear no cancellation), or nothing. The setting ``once`` names a file: ``kill`` acts only if it does not exist yet, and makes it. The setting
-    ``log`` names a file that gets a line for each trial that is run.
+    hear no cancellation), or nothing. The setting ``once`` names a file: ``kill`` acts only if it
+    does not exist yet, and makes it. The setting ``log`` names a file that gets a line for each
+    trial that is run.
     """
 
     def __init__(self, task: StudyTask) -> None:
