@@ -285,7 +285,10 @@ class XEMMExecutor(TwoVenueExecutor):
 
     def _on_unfilled(self, now_ns: int, order: TrackedOrder, reason: str) -> None:
         leg = self._leg_of(order)
-        if order.is_failed or leg is self._away:
+        is_withdrawn = (
+            self._close_type is CloseType.POSITION_HOLD and order.cancel_sent_ns is not None
+        )
+        if order.is_failed or (leg is self._away and not is_withdrawn):
             self._count_and_wait(now_ns, leg, order, reason)
         elif order.cancel_sent_ns is None:
             leg.not_before_ns = now_ns + max(self._update_interval_ns, 1)

@@ -156,6 +156,7 @@ def _position(summary: Any) -> dict[str, Any]:  # noqa: ANN401 (a PositionSummar
         "connector_name": summary.connector_name,
         "trading_pair": summary.trading_pair,
         "side": summary.side.name,
+        "position_side": summary.position_side.value,
         "amount": _text(summary.amount),
         "amount_quote": _text(summary.amount_quote),
         "breakeven_price": _text(summary.breakeven_price),

@@ -306,3 +306,49 @@ def test_a_hedged_close_knows_the_position_that_a_step_has_filled() -> None:
     (info,) = report["executors"]
     assert info["close_type"] == "EARLY_STOP"
     assert report["positions"] == []
+
+
+def test_a_hedge_that_is_withdrawn_to_keep_the_position_is_no_failure() -> None:
+    venues = [{**MARKET["instrument"], "connector_name": name} for name in ("home", "away")]
+    pairs = [{"connector_name": one, "trading_pair": "AAA-USDT"} for one in ("home", "away")]
+    scenario = {
+        "instruments": venues,
+        "balances": {"USDT": Decimal(1000)},
+        "matching": "scripted",
+        "max_retries": 0,
+        "executor": {
+            "type": "xemm_executor",
+            "buying_market": pairs[0],
+            "selling_market": pairs[1],
+            "maker_side": "BUY",
+            "order_amount": Decimal(1),
+            "min_profitability": Decimal("0.005"),
+            "target_profitability": Decimal("0.01"),
+            "max_profitability": Decimal("0.02"),
+        },
+        "steps": [
+            {
+                "at": 0,
+                "quotes": [
+                    {"market": f"{one}:AAA-USDT", "bid": 99, "ask": 100} for one in ("home", "away")
+                ],
+            },
+            {"at": 1, "fills": [{"order": "maker", "amount": Decimal("0.4")}]},
+            {"at": 2, "actions": [{"verb": "stop", "executor": 0, "keep_position": True}]},
+            {"at": 9},
+        ],
+    }
+    report = simulate(Scenario.model_validate(scenario)).to_dict()
+    assert [(one["role"], one["state"]) for one in report["orders"]] == [
+        ("maker", "CANCELLED"),
+        ("hedge", "CANCELLED"),
+    ]
+    (info,) = report["executors"]
+    assert (info["close_type"], info["custom_info"]["current_retries"]) == ("POSITION_HOLD", 0)
+    (position,) = report["positions"]
+    assert (position["market"], position["side"], Decimal(position["amount"])) == (
+        "home:AAA-USDT",
+        "BUY",
+        Decimal("0.4"),
+    )
+    assert position["position_side"] == "BOTH"
