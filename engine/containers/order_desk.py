@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from engine.containers.bus import BusEvent, BusKind, EventBus
 from engine.containers.context import ContainerContext
 from engine.containers.data_handler import DataHandler
 from engine.execution.order_manager import OrderManager
+from engine.execution.reasons import ReasonCode
 from engine.execution.reports import OrderFilled, OrderReport
 from engine.execution.tick_broker import TickBroker
 from engine.model.clock import Clock
-from engine.model.orders import CancelRequest, Order, OrderRequest
+from engine.model.orders import STRATEGY_ROLE, CancelRequest, Order, OrderRequest
 from engine.model.quotes import QuoteTick
 from engine.portfolio.budget import Budget
 from engine.portfolio.portfolio import Portfolio
@@ -98,7 +100,21 @@ class OrderDesk:
         if not isinstance(request, OrderRequest) or bus is None:
             raise TypeError(f"ORDER carries {type(request).__name__}, an OrderRequest is needed")
         self._risk_manager.on_arrival(request.client_order_id)
+        shortage = self._find_shortage(request)
+        reducing = self._reducing_lots(request) if shortage else 0
+        if reducing:
+            # What only reduces is always carried out; what would open beyond it is not.
+            request = replace(request, lots=reducing, reduce_only=True)
+            note = f"order {request.client_order_id} only closes: {shortage}"
+            bus.publish(BusKind.RISK_LIMIT, Approved(request, note), market=request.market)
+            shortage = ""
         order = self._admit(request)
+        if order.is_open and shortage:
+            order = self._order_manager.deny(
+                request.client_order_id,
+                reason=f"{ReasonCode.INSUFFICIENT_FUNDS}: {shortage}",
+                now_ns=self._clock.now_ns(),
+            )
         bus.publish(BusKind.ORDER_UPDATE, order, market=request.market)
         if order.is_open:
             self._budget.reserve(request, self._reference_ticks(request))
@@ -142,6 +158,30 @@ class OrderDesk:
             net_lots=self._portfolio.lots_facing(request) if is_known else 0,
             mark_twice=0 if quote is None else quote.bid_ticks + quote.ask_ticks,
         )
+
+    def _find_shortage(self, request: OrderRequest) -> str:
+        """Return what an order of a strategy lacks to open what it would, empty if nothing.
+
+        Executors look before they order: what they lack is their own business (FILL-28).
+        """
+        is_known = request.market in self._portfolio.ledgers
+        if request.role != STRATEGY_ROLE or request.is_closing or not is_known:
+            return ""
+        if self._budget.is_affordable(request, self._reference_ticks(request)):
+            return ""
+        instrument = self._data_handler.instrument(request.market)
+        required = self._budget.requirement(request, self._reference_ticks(request))
+        if required.base_lots:
+            free = self._budget.free_base(
+                request.market.base, connector_name=request.market.connector_name
+            )
+            return f"{instrument.qty(required.base_lots)} {request.market.base} of {free} free"
+        margin = instrument.money(max(0, self._budget.free_margin_atoms()))
+        return f"it needs {instrument.money(required.cash_atoms)}, {margin} is free"
+
+    def _reducing_lots(self, request: OrderRequest) -> int:
+        held = -request.side.sign * self._portfolio.net_lots(request.market)
+        return min(request.lots, max(0, held))
 
     def _reference_ticks(self, request: OrderRequest) -> int:
         if request.limit_ticks is not None:

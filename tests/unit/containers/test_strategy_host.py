@@ -266,3 +266,27 @@ def test_a_strategy_cancels_its_own_orders_by_their_tag(diary: Diary) -> None:
     effects = session.quote(3, "9.99", "10.01")
     assert [one.request.lots for one in orders.open_orders(market=MARKET)] == [2000]
     assert [one.reason for one in effects.orders.values()] == ["USER"]
+
+
+def test_a_strategy_cannot_open_more_than_it_can_pay_for_fill_28(diary: Diary) -> None:
+    session = session_with(diary)
+    portfolio, orders = session.container.portfolio, session.container.order_manager
+    diary.next_signal = Signal(MARKET, SignalKind.ORDER, Decimal(10_001))
+    effects = session.quote(1, "9.99", "10.01")
+    assert portfolio.net_lots(MARKET) == 0
+    (refused,) = effects.orders.values()
+    assert refused.status is OrderStatus.REJECTED
+    assert refused.reason.startswith("INSUFFICIENT_FUNDS: it needs 100")
+    assert "100000.00000000 is free" in refused.reason
+    assert diary.of("order")[-1] is OrderStatus.REJECTED
+    diary.next_signal = Signal(MARKET, SignalKind.ORDER, Decimal(9_900))
+    session.quote(2, "9.99", "10.01")
+    assert portfolio.net_lots(MARKET) == 9_900_000
+    # A reversal that is too large closes what there is.
+    diary.next_signal = Signal(MARKET, SignalKind.ORDER, Decimal(-40_000))
+    effects = session.quote(3, "9.99", "10.01")
+    assert portfolio.net_lots(MARKET) == 0
+    assert [one.status for one in orders.orders()] == [
+        OrderStatus.REJECTED, OrderStatus.FILLED, OrderStatus.FILLED,
+    ]  # fmt: skip
+    assert any("only closes" in notice.text for notice in effects.notices)
