@@ -45,14 +45,22 @@ steps = st.lists(
 )
 
 
-def account(settlement: Settlement) -> Portfolio:
+def account(settlement: Settlement, *, is_hedged: bool = False) -> Portfolio:
     return Portfolio(
         instruments={
             MARKETS[0]: Instrument(
-                MARKETS[0], tick=Decimal("0.01"), lot=Decimal("0.01"), settlement=settlement
+                MARKETS[0],
+                tick=Decimal("0.01"),
+                lot=Decimal("0.01"),
+                settlement=settlement,
+                is_hedged=is_hedged,
             ),
             MARKETS[1]: Instrument(
-                MARKETS[1], tick=Decimal("0.00000001"), lot=Decimal(3), settlement=settlement
+                MARKETS[1],
+                tick=Decimal("0.00000001"),
+                lot=Decimal(3),
+                settlement=settlement,
+                is_hedged=is_hedged,
             ),
         },
         initial_cash={"USD": Decimal(INITIAL).scaleb(-8)},
@@ -61,7 +69,7 @@ def account(settlement: Settlement) -> Portfolio:
     )
 
 
-def play(portfolio: Portfolio, step: Step) -> None:
+def play(portfolio: Portfolio, step: Step, *, is_closing: bool = False) -> None:
     if not step.is_fill:
         portfolio.mark(step.market, step.mark_twice)
         return
@@ -82,6 +90,7 @@ def play(portfolio: Portfolio, step: Step) -> None:
             ts_ns=0,
         ),
         leverage=step.leverage,
+        is_closing=is_closing,
     )
 
 
@@ -156,3 +165,27 @@ def test_a_flat_account_has_only_realised_results(sequence: list[Step]) -> None:
     assert portfolio.unrealised_twice == portfolio.margin_used_atoms == 0
     assert all(ledger.cost_atoms == 0 for ledger in portfolio.ledgers.values())
     assert portfolio.equity_atoms == INITIAL + portfolio.realised_atoms - portfolio.fees_atoms
+
+
+@given(steps, st.lists(st.booleans(), min_size=40, max_size=40))
+def test_hedged_positions_are_worth_what_the_netted_one_is(
+    sequence: list[Step], closings: list[bool]
+) -> None:
+    netted = account(Settlement.DERIVATIVE)
+    hedged = account(Settlement.DERIVATIVE, is_hedged=True)
+    for market in MARKETS:
+        netted.mark(market, 5000)
+        hedged.mark(market, 5000)
+    for step, is_closing in zip(sequence, closings, strict=False):
+        play(netted, step)
+        play(hedged, step, is_closing=is_closing)
+        assert hedged.equity_twice == netted.equity_twice
+        assert hedged.fees_atoms == netted.fees_atoms
+        for market in MARKETS:
+            long, short = hedged.position_snapshots(market)
+            assert long.net_lots + short.net_lots == netted.net_lots(market)
+            assert (long.side.name, short.side.name) == ("LONG", "SHORT")
+        # What is split into realised and unrealised differs, their sum does not.
+        assert 2 * hedged.realised_atoms + hedged.unrealised_twice == (
+            2 * netted.realised_atoms + netted.unrealised_twice
+        )
