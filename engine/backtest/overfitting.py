@@ -58,8 +58,10 @@ def probabilistic_sharpe(
     return normal_cdf((sharpe - benchmark) * math.sqrt(returns - 1.0) / math.sqrt(spread))
 
 
-def expected_best_sharpe(trials: Sequence[float]) -> float | None:
+def expected_best_sharpe(trials: Sequence[float], *, unseen: int = 0) -> float | None:
     """Return SR0, the Sharpe ratio that the best of these *trials* has by luck; None below two.
+
+    *unseen* more were tried whose ratios are not known, for example because they were stopped.
 
     Source:
         Bailey, Lopez de Prado (2014), "The Deflated Sharpe Ratio", Journal of Portfolio
@@ -70,17 +72,22 @@ def expected_best_sharpe(trials: Sequence[float]) -> float | None:
         return None
     mean = math.fsum(trials) / count
     deviation = math.sqrt(math.fsum((one - mean) ** 2 for one in trials) / (count - 1))
+    count += unseen
     first = _NORMAL.inv_cdf(1.0 - 1.0 / count)
     second = _NORMAL.inv_cdf(1.0 - 1.0 / (count * math.e))
     return deviation * ((1.0 - _EULER) * first + _EULER * second)
 
 
-def deflated_sharpe(returns: FloatArray, trials: Sequence[float]) -> float | None:
+def deflated_sharpe(
+    returns: FloatArray, trials: Sequence[float], *, unseen: int = 0
+) -> float | None:
     """Return dsr of *returns* picked among *trials*, all Sharpe ratios per period.
+
+    *unseen* is as in `expected_best_sharpe`.
 
     None for fewer than two trials or returns, or without variance.
     """
-    best = expected_best_sharpe(trials)
+    best = expected_best_sharpe(trials, unseen=unseen)
     sharpe = per_period_sharpe(returns)
     if best is None or sharpe is None:
         return None

@@ -162,9 +162,9 @@ def _named_metric(value: object) -> object:
     return {"metric": value} if isinstance(value, str) else value
 
 
+_NamedObjective: TypeAlias = Annotated[ObjectiveSection, BeforeValidator(_named_metric)]
 Objectives: TypeAlias = Annotated[
-    Annotated[Annotated[ObjectiveSection, BeforeValidator(_named_metric)], Tag("one")]
-    | Annotated[tuple[ObjectiveSection, ...], Tag("several")],
+    Annotated[_NamedObjective, Tag("one")] | Annotated[tuple[_NamedObjective, ...], Tag("several")],
     Discriminator(_one_or_several),
 ]
 

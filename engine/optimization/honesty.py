@@ -14,7 +14,7 @@ from engine.backtest.monte_carlo import Bands, bootstrapped_returns, shuffled_tr
 from engine.backtest.overfitting import deflated_sharpe, overfitting_of_blocks
 from engine.backtest.results import BacktestResult
 from engine.optimization.objective import number
-from engine.optimization.trials import TrialRecord
+from engine.optimization.trials import TrialRecord, TrialStatus
 
 DEFLATED_SHARPE_SOURCE: Final = (
     "Bailey, Lopez de Prado (2014), The Deflated Sharpe Ratio, "
@@ -49,6 +49,8 @@ class Honesty:
 def luck_of(result: BacktestResult, trials: Iterable[TrialRecord], *, bar_ns: int) -> float | None:
     """Return the deflated Sharpe ratio of *result*, the best of *trials*.
 
+    Trials that were stopped early count: they were tried, though their ratios are not known.
+
     Source:
         Bailey, Lopez de Prado (2014), "The Deflated Sharpe Ratio", Journal of Portfolio
         Management 40(5).
@@ -57,9 +59,11 @@ def luck_of(result: BacktestResult, trials: Iterable[TrialRecord], *, bar_ns: in
     if not periods:
         return None
     scale = math.sqrt(float(periods))
-    sharpes = [number(item.metrics.get("sharpe")) for item in trials]
+    tried = list(trials)
+    sharpes = [number(item.metrics.get("sharpe")) for item in tried]
+    stopped = sum(item.status is TrialStatus.PRUNED for item in tried)
     per_period = [value / scale for value in sharpes if value is not None]
-    return deflated_sharpe(_returns(result, bar_ns), per_period)
+    return deflated_sharpe(_returns(result, bar_ns), per_period, unseen=stopped)
 
 
 def overfitting_of(trials: Sequence[TrialRecord]) -> float | None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from itertools import combinations
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -64,6 +65,20 @@ def test_the_formula_of_opt_18_by_hand() -> None:
     top = (sharpe - expected) * math.sqrt(5)
     bottom = math.sqrt(1 - skew * sharpe + (kurtosis - 1) / 4 * sharpe**2)
     assert deflated_sharpe(returns, trials) == pytest.approx(normal_cdf(top / bottom), rel=1e-6)
+
+
+def test_trials_whose_ratio_is_not_known_were_tried_too() -> None:
+    returns = np.array([0.02, -0.01, 0.015, 0.005, -0.004, 0.011])
+    trials = [0.1, 0.3, -0.2, 0.25]
+    n, g = 12, 0.5772157
+    spread = float(np.std(trials, ddof=1))
+    z = [NormalDist().inv_cdf(1 - 1 / n), NormalDist().inv_cdf(1 - 1 / (n * math.e))]
+    expected = spread * ((1 - g) * z[0] + g * z[1])
+    assert expected_best_sharpe(trials, unseen=8) == pytest.approx(expected, rel=1e-9)
+    few, many = deflated_sharpe(returns, trials), deflated_sharpe(returns, trials, unseen=8)
+    assert few is not None
+    assert many is not None
+    assert many < few
 
 
 def test_what_cannot_be_judged_is_none() -> None:

@@ -36,7 +36,7 @@ def test_defaults() -> None:
 def test_a_method_may_be_a_word_and_objectives_a_list() -> None:
     found = config(
         method={"kind": "bayes", "n": 5},
-        objective=[{"metric": "cagr"}, {"metric": "max_drawdown", "direction": "minimize"}],
+        objective=["cagr", {"metric": "max_drawdown", "direction": "minimize"}],
         constraints=["fast < slow"],
     )
     assert found.method == BayesMethod(n=5)
