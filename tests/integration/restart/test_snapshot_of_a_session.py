@@ -44,6 +44,7 @@ from tui.paths import session_file
 
 pytestmark = pytest.mark.anyio
 START_NS = 1_767_600_000_000_000_000
+SECOND_NS = 1_000_000_000
 INPUTS, SNAPSHOT_AT, BATCH = 1_600, 1_000, 100
 
 
@@ -113,7 +114,7 @@ async def first_life(store: Store, states: Path) -> PreparedSession:
 
 
 async def second_life(
-    store: Store, states: Path, notes: list[str]
+    store: Store, states: Path, notes: list[str], *, continues: str = "one"
 ) -> tuple[PreparedSession, Recovered]:
     new = plan()
 
@@ -130,7 +131,7 @@ async def second_life(
 
     found = await recover(
         store,
-        "one",
+        continues,
         prepared_session("two"),
         lambda _, text: notes.append(text),
         states=states,
@@ -217,6 +218,36 @@ async def test_a_snapshot_and_the_rest_is_the_whole(tmp_path: Path) -> None:
         first = by_state.container.orchestrator.snapshots()[0].id
         known = by_state.container.orchestrator.config_type_of(first)
         assert known is type(by_state.container.orchestrator.snapshots()[0].config)
+
+
+async def test_a_life_without_a_snapshot_goes_back_to_that_of_the_one_before(
+    tmp_path: Path,
+) -> None:
+    states, nothing, notes = tmp_path / "states", tmp_path / "none", list[str]()
+    async with Store.open(tmp_path / "data", now_ns=START_NS) as store:
+        await first_life(store, states)
+        by_state, short = await second_life(store, states, notes)
+        await store.create_session(record(by_state), adopts=short.adopts)
+        restart_ns = short.last_ns + 3600 * SECOND_NS
+        after = [TimerInput(restart_ns + number * SECOND_NS) for number in range(50)]
+        items: list[SessionInput] = [StartInput(restart_ns, "one"), *after]
+        await store.write(by_state.recorder.take_batch(map(encode, items)))
+        for item in items:
+            by_state.recorder.record(by_state.container.apply(item))
+
+        third, recovered = await second_life(store, states, notes, continues="two")
+        whole, long = await second_life(store, nothing, notes, continues="two")
+        assert (recovered.replayed, long.replayed) == (
+            INPUTS - SNAPSHOT_AT + len(items),
+            INPUTS + len(items),
+        )
+        assert recovered.adopts == "one"
+        for one in (by_state, third):
+            assert one.container.orchestrator.snapshots(include_archived=True) == (
+                whole.container.orchestrator.snapshots(include_archived=True)
+            )
+            account = one.container.portfolio.account_snapshot()
+            assert account == whole.container.portfolio.account_snapshot()
 
 
 async def test_what_is_not_its_own_is_told_and_the_journal_replayed(tmp_path: Path) -> None:
