@@ -272,6 +272,7 @@ class LiveStrategyContainer:
         self.dispatch()
         if self.state in (LiveState.RUNNING, LiveState.DEGRADED, LiveState.PAUSED):
             self._guard(self.guards.on_equity(self.container.portfolio.equity_atoms, self._now_ns))
+            self._check_margin()
 
     def dispatch(self) -> None:
         """Carry out what is in the outbox, and what follows from it."""
@@ -593,6 +594,28 @@ class LiveStrategyContainer:
         if trip is not None and self._halt_for(f"{trip.guard}: {trip.text}"):
             self._guarded(self.container.cancel_entries)
             self.dispatch()
+
+    def _check_margin(self) -> None:
+        """Close everything when the equity is below the maintenance margin (PF-13).
+
+        In paper only: a venue does it by its own rules.
+        """
+        if isinstance(self.broker, LiveBroker):
+            return
+        portfolio = self.container.portfolio
+        gross_twice = sum(
+            abs(one.net_lots * one.mark_twice) * one.scale for one in portfolio.ledgers.values()
+        )
+        equity = portfolio.equity_atoms
+        if 4 * equity >= gross_twice:
+            return
+        instrument = next(iter(portfolio.ledgers.values())).instrument
+        text = (
+            f"LIQUIDATION: equity {instrument.money(equity)} is below the maintenance margin "
+            f"{instrument.money(gross_twice // 4)}"
+        )
+        if self._halt_for(text):
+            self.flatten()
 
     def _is_reduction(self, request: OrderRequest) -> bool:
         return is_reduction(request, net_lots=self.container.portfolio.net_lots(request.market))

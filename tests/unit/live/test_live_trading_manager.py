@@ -26,7 +26,7 @@ from engine.live.live_trading_manager import LiveTradingManager
 from engine.live.reconciliation import ActionKind, KnownOrder, Reconciler, Snapshot
 from engine.live.virtual_portfolio import AccountBook, VirtualPortfolio
 from engine.model.clock import SECOND_NS
-from engine.model.instruments import ConnectorPair, Instrument
+from engine.model.instruments import ConnectorPair, Instrument, Settlement
 from engine.model.orders import Fill, TradeType
 from engine.model.quotes import QuoteTick
 from engine.strategies.catalogue import StrategyType
@@ -475,3 +475,35 @@ def test_full_isolation_gives_each_strategy_a_container(manager: LiveTradingMana
 def test_one_strategy_or_several(components: dict[str, Any], expected: str) -> None:
     with pytest.raises(ValidationError, match=expected):
         LiveConfig.model_validate({"components": components})
+
+
+class Shorts(Strategy):
+    """Sells a hundred short with the first quote."""
+
+    def on_quote(self, quote: QuoteTick) -> None:
+        if not self.ctx.net_lots(quote.market):
+            self.ctx.signal(Signal(quote.market, SignalKind.TARGET_QTY, Decimal(-100)))
+
+
+def test_a_paper_account_below_its_maintenance_margin_is_closed_pf_13(clock: Clock) -> None:
+    derivative = replace(INSTRUMENT, settlement=Settlement.DERIVATIVE)
+    manager = LiveTradingManager(
+        instruments={MARKET: derivative},
+        account_equity=Decimal(200_000),
+        now_ns=clock,
+        strategies={"buys": type_of_class(Shorts, "buys")},
+    )
+    live = manager.add_strategy("short", config(capital=15_000), market=MARKET)
+    feed(manager, clock, 10_000)
+    (status,) = manager.status()
+    assert dict(status.positions) == {MARKET: -100}
+    # Sold at 100.00: equity 15,000 + 100 * (100 - mid), maintenance half of 100 * mid: equal at
+    # a mid of 166.66...
+    states = []
+    for price in (16_600, 16_670):
+        feed(manager, clock, price)
+        states.append(live.state)
+    assert states == [LiveState.RUNNING, LiveState.HALTED]
+    assert live.reasons[0].startswith("LIQUIDATION: equity 8329")
+    (status,) = manager.status()
+    assert dict(status.positions) == {}
