@@ -9,6 +9,8 @@ from typing import Any, Final, overload
 import numpy as np
 
 from engine.execution.bar_order import KIND_NAMES, TIF_NAMES, BarOrder
+from engine.markets.column_spool import RowSpool
+from engine.model.bar_columns import release_pages
 from engine.model.run_tables import NO_PRICE, Table
 
 _DTYPE: Final = np.dtype(
@@ -36,22 +38,24 @@ _DTYPE: Final = np.dtype(
 class OrderNoteBook:
     """Takes orders that have ended, a few at a time, and gives their notes by seq."""
 
-    def __init__(self, container_id: str) -> None:
+    def __init__(self, container_id: str, *, on_disk: bool = False) -> None:
         self._container_id = container_id
         self._numbers = {"": 0}
-        self._parts: list[Table] = [np.zeros(0, dtype=_DTYPE)]
+        self._rows = RowSpool(_DTYPE, on_disk=on_disk)
 
     def add(self, orders: Iterable[BarOrder]) -> None:
         """Take down *orders*, which change no more."""
         rows = [self._row(order) for order in orders]
         if rows:
-            self._parts.append(np.array(rows, dtype=_DTYPE))
+            self._rows.add(np.array(rows, dtype=_DTYPE))
 
     def notes(self) -> OrderNotes:
-        """Return the notes of all orders that were taken down."""
-        rows = np.concatenate(self._parts)
-        rows = rows[np.argsort(rows["seq"], kind="stable")]
-        return OrderNotes(rows, tuple(self._numbers), self._container_id)
+        """Return the notes of all orders that were taken down, and forget them here."""
+        return OrderNotes(self._rows.take("seq"), tuple(self._numbers), self._container_id)
+
+    def close(self) -> None:
+        """Forget what was not given."""
+        self._rows.close()
 
     def _row(self, order: BarOrder) -> tuple[Any, ...]:
         is_default = order.client_id == _client_id(self._container_id, order.seq)
@@ -96,7 +100,9 @@ class OrderNotes(Sequence[Mapping[str, Any]]):
 
     def __getitem__(self, index: int | slice) -> Mapping[str, Any] | tuple[Mapping[str, Any], ...]:
         if isinstance(index, slice):
-            return tuple(map(self._note, self._rows[index].tolist()))
+            notes = tuple(map(self._note, self._rows[index].tolist()))
+            release_pages(self._rows)
+            return notes
         return self._note(self._rows[index].item())
 
     def __iter__(self) -> Iterator[Mapping[str, Any]]:

@@ -116,7 +116,7 @@ def collect(
         fills=fills,
         equity=equity,
         orders=orders,
-        order_notes=history.notes,
+        order_notes=history.notes(),
         rejections=dict(sorted(rejections.items())),
         cancellations=dict(sorted(cancellations.items())),
         status=status,

@@ -15,9 +15,10 @@ from engine.backtest.assembly import BuiltRun
 from engine.backtest.order_notes import OrderNoteBook, OrderNotes
 from engine.execution.bar_order import BarFill
 from engine.execution.bar_tables import History, fill_table, order_table
+from engine.markets.column_spool import RowSpool
 from engine.markets.mapped_columns import is_mapped, temporary_column
 from engine.model.bar_columns import IntArray, release_pages
-from engine.model.run_tables import EQUITY_DTYPE, FILL_DTYPE, ORDER_DTYPE, Table
+from engine.model.run_tables import EQUITY_DTYPE, FILL_DTYPE, ORDER_DTYPE
 from engine.portfolio.fx_account import FxAccount
 
 SLICE_BARS: Final = 1 << 16
@@ -39,9 +40,9 @@ class RunHistory:
         self._count = 0
         self._atoms = self._column(self._most if on_disk else 0, np.dtype(np.int64))
         self._stamps: IntArray | None = None
-        self._fills: list[Table] = [np.zeros(0, dtype=FILL_DTYPE)]
-        self._orders: list[Table] = [np.zeros(0, dtype=ORDER_DTYPE)]
-        self._notes = OrderNoteBook(built.container.id)
+        self._fills = RowSpool(FILL_DTYPE, on_disk=on_disk)
+        self._orders = RowSpool(ORDER_DTYPE, on_disk=on_disk)
+        self._notes = OrderNoteBook(built.container.id, on_disk=on_disk)
         self._cash = [array("q"), array("q")]
         self._values = array("q") if isinstance(built.account, FxAccount) else None
 
@@ -69,35 +70,38 @@ class RunHistory:
         release_pages(self._atoms)
         taken = self._broker.take_ended(is_last=is_last)
         self._take_fills(taken.fills)
-        self._orders.append(order_table(taken.orders))
+        self._orders.add(order_table(taken.orders))
         self._notes.add(taken.orders)
         for column, values in zip(self._cash, zip(*taken.cash, strict=True), strict=False):
             column.extend(values)
 
     def _take_fills(self, fills: list[BarFill]) -> None:
-        self._fills.append(fill_table(fills))
+        self._fills.add(fill_table(fills))
         if self._values is not None:
             self._values.extend(fill.value_atoms for fill in fills)
 
     def finish(self) -> History:
         """Return everything that the ended run left."""
         self.take(is_last=True)
-        orders = np.concatenate(self._orders)
         samples, cash = (_numbers(column) for column in self._cash)
         return History(
             atoms=self._atoms[: self._count],
             stamps=None if self._stamps is None else self._stamps[: self._count],
             table=self._column(self._count, EQUITY_DTYPE),
-            fills=np.concatenate(self._fills),
-            orders=orders[np.argsort(orders["seq"], kind="stable")],
+            fills=self._fills.take(),
+            orders=self._orders.take("seq"),
             cash_samples=samples,
             cash_atoms=cash,
         )
 
-    @property
     def notes(self) -> OrderNotes:
-        """Return what the table of orders does not say."""
+        """Return what the table of orders does not say, once."""
         return self._notes.notes()
+
+    def close(self) -> None:
+        """Forget what nobody asked for; a run that failed leaves no file open."""
+        for one in (self._fills, self._orders, self._notes):
+            one.close()
 
     @property
     def values(self) -> IntArray | None:

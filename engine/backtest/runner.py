@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -141,14 +141,14 @@ class Runner:
             raw = play_plan(plan, built, control)
             error = None
             if raw is None:
-                history = run_history(built)
-                status, error = self._run(built, history)
-                raw = collect(
-                    built,
-                    status=status,
-                    error=None if error is None else str(error),
-                    history=history,
-                )
+                with closing(run_history(built)) as history:
+                    status, error = self._run(built, history)
+                    raw = collect(
+                        built,
+                        status=status,
+                        error=None if error is None else str(error),
+                        history=history,
+                    )
                 raw = replace(raw, refusals=plan.refusals)
             if not control.is_collecting:
                 control.begin_collecting()

@@ -38,6 +38,7 @@ _REASON_OF_ROLE: Final = {
     ROLE_LIQUIDATION: FILL_REASONS.index("LIQUIDATION"),
     ROLE_END: FILL_REASONS.index("END"),
 }
+_FILLS_AT_ONCE: Final = 4096
 _OTHER: Final = FILL_REASONS.index("OTHER")
 
 
@@ -147,7 +148,9 @@ def _mark_exposed(table: Table, fills: Table, books: Sequence[SymbolBook]) -> No
     at_fill = np.minimum(placed(table["ts"], closes, "left"), len(table) - 1)
     changes = fills["side"].astype(np.int64) * fills["lots"]
     rows = zip(fills["symbol"].tolist(), changes.tolist(), at_fill.tolist(), strict=True)
-    for symbol, change, at in rows:
+    for number, (symbol, change, at) in enumerate(rows):
+        if not number % _FILLS_AT_ONCE:
+            release_pages(table)
         if not held[symbol]:
             since[symbol] = at
         held[symbol] += change

@@ -8,7 +8,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.markets.mapped_columns import no_room, open_temporary
+from engine.markets.mapped_columns import gathered, no_room, open_temporary
 
 
 class ColumnSpool:
@@ -96,3 +96,38 @@ class ColumnSpool:
         """Forget everything that was not taken."""
         for name in (*self._columns, *self._files):
             self.drop(name)
+
+
+class RowSpool:
+    """Collects rows of one table, in memory or in a file that nobody sees."""
+
+    def __init__(self, dtype: np.dtype[Any], *, on_disk: bool) -> None:
+        self._dtype = dtype
+        self._spool = ColumnSpool(on_disk=on_disk)
+
+    def add(self, rows: NDArray[Any]) -> None:
+        """Add *rows* after those that are here.
+
+        Raises:
+            NoRoomError: the disk is full.
+        """
+        if len(rows):
+            self._spool.append({"rows": rows})
+
+    def take(self, order_by: str = "") -> NDArray[Any]:
+        """Return all rows, by the column *order_by* if there is one, and forget them here.
+
+        Raises:
+            NoRoomError: the disk is full.
+        """
+        if not self._spool.rows:
+            return np.zeros(0, dtype=self._dtype)
+        rows = self._spool.take("rows")
+        keys = rows[order_by] if order_by else None
+        if keys is None or bool((keys[1:] > keys[:-1]).all()):
+            return rows
+        return gathered(rows, np.argsort(keys, kind="stable"))
+
+    def close(self) -> None:
+        """Forget what was not taken."""
+        self._spool.close()

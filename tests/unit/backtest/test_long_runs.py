@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def test_a_run_whose_history_is_put_away_in_slices_is_the_run(name: str, slice_b
     built = build_run(request_of(config, on_disk(bars)), RunControl())
     history = run_history(built)
     assert history.is_on_disk
-    with built.container as container:
+    with built.container as container, closing(history):
         container.start()
         built.run.begin()
         run_bars(built, history, slice_bars=slice_bars)
@@ -125,10 +126,10 @@ def test_a_run_whose_history_is_put_away_in_slices_is_the_run(name: str, slice_b
             len(expected.orders),
         )
         tables = built.broker.tables(history.finish())
+        assert history.notes() == expected.order_notes
     assert fingerprint(*tables) == expected.fingerprint
     for table, other in zip(tables, ("fills", "equity", "orders"), strict=True):
         assert table.tolist() == getattr(expected, other).tolist()
-    assert history.notes == expected.order_notes
     assert built.broker.sample_count == len(bars)
 
 
@@ -139,7 +140,7 @@ def test_orders_that_still_work_are_not_put_away() -> None:
     config = config_of("scripted", {"orders": script}, engine="events")
     built = build_run(request_of(config, on_disk(bars)), RunControl())
     history = run_history(built)
-    with built.container as container:
+    with built.container as container, closing(history):
         container.start()
         built.run.begin()
         built.run.run(20)
@@ -171,7 +172,7 @@ def test_stamps_are_put_away_with_samples_of_several_symbols() -> None:
     config = config_of("sma_cross", {"fast": 2, "slow": 5}, symbols=("A", "B"), engine="events")
     built = build_run(request_of(config, *bars), RunControl())
     history = run_history(built)
-    with built.container as container:
+    with built.container as container, closing(history):
         container.start()
         built.run.begin()
         run_bars(built, history, slice_bars=3)
@@ -346,7 +347,7 @@ def held_memory(count: int, name: str) -> tuple[int, int]:
     built = build_run(request_of(config, long_bars(count)), RunControl())
     history = run_history(built)
     gc.collect()
-    with built.container as container:
+    with built.container as container, closing(history):
         container.start()
         built.run.begin()
         tracemalloc.start()
