@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass
 from enum import StrEnum, unique
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from engine.executors.config import ExecutorConfigBase
 from engine.executors.factory import ExecutorFactory
@@ -40,6 +40,24 @@ class ActionCode(StrEnum):
     ALREADY_STORED = "ALREADY_STORED"
 
 
+_T = TypeVar("_T")
+
+
+def _sealed(action_class: type[_T]) -> type[_T]:
+    """Let assigning anything to an action raise the same error, class attributes too.
+
+    A frozen dataclass with slots says TypeError for what is no field: its own `__setattr__` still
+    means the class that the one with slots has replaced.
+    """
+
+    def refuse(action: object, name: str, value: object) -> None:
+        del action, value
+        raise FrozenInstanceError(f"an action does not change: {name} cannot be assigned")
+
+    setattr(action_class, "__setattr__", refuse)  # noqa: B010 (an assignment is no override for mypy)
+    return action_class
+
+
 @dataclass(frozen=True, slots=True)
 class ActionResult:
     """What became of an action."""
@@ -50,6 +68,7 @@ class ActionResult:
     executor_id: str | None = None
 
 
+@_sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutorAction:
     """Base of all actions. ``action_type`` is fixed for each class.
@@ -108,6 +127,7 @@ class ExecutorAction:
             raise ValueError(f"{action_type} action: {error}") from error
 
 
+@_sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateExecutorAction(ExecutorAction):
     """Create and start an executor from a configuration instance.
@@ -130,6 +150,7 @@ class CreateExecutorAction(ExecutorAction):
             )
 
 
+@_sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopExecutorAction(ExecutorAction):
     """Stop an executor; ``keep_position`` None leaves the choice to its configuration.
@@ -140,13 +161,14 @@ class StopExecutorAction(ExecutorAction):
 
     action_type = ExecutorActionType.STOP
 
-    executor_id: str
+    executor_id: str = ""
     keep_position: bool | None = None
 
     def __post_init__(self) -> None:
         _require_id(self.executor_id, self.action_type)
 
 
+@_sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateExecutorAction(ExecutorAction):
     """Change the configuration of a running executor.
@@ -158,8 +180,8 @@ class UpdateExecutorAction(ExecutorAction):
 
     action_type = ExecutorActionType.UPDATE
 
-    executor_id: str
-    update_data: object
+    executor_id: str = ""
+    update_data: object = None
 
     def __post_init__(self) -> None:
         _require_id(self.executor_id, self.action_type)
@@ -179,6 +201,7 @@ class UpdateExecutorAction(ExecutorAction):
             )
 
 
+@_sealed
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreExecutorAction(ExecutorAction):
     """Move a terminated executor into the archive.
@@ -189,7 +212,7 @@ class StoreExecutorAction(ExecutorAction):
 
     action_type = ExecutorActionType.STORE
 
-    executor_id: str
+    executor_id: str = ""
 
     def __post_init__(self) -> None:
         _require_id(self.executor_id, self.action_type)

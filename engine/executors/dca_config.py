@@ -106,19 +106,14 @@ class DCAExecutorConfig(ExecutorConfigBase):
                 f"activation_bounds must have {wanted} value{'s' if wanted > 1 else ''} in "
                 f"{self.mode.name} mode, got {', '.join(map(str, bounds)) or 'none'}"
             )
+        if bounds is None and self.mode is DCAMode.TAKER:
+            object.__setattr__(self, "activation_bounds", TAKER_BOUNDS)
         return self
 
     @property
     def market(self) -> ConnectorPair:
         """Return the market."""
         return ConnectorPair(self.connector_name, self.trading_pair)
-
-    @property
-    def bounds_in_force(self) -> tuple[Decimal, ...] | None:
-        """Return the activation bounds, those of a taker if it names none."""
-        if self.activation_bounds is None and self.mode is DCAMode.TAKER:
-            return TAKER_BOUNDS
-        return self.activation_bounds
 
     @property
     def max_amount_quote(self) -> Decimal:

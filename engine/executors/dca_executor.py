@@ -110,7 +110,7 @@ class DCAExecutor(DirectionalExecutor):
     def _level(self, index: int) -> DCALevel:
         config, instrument = self._dca_config, self._instrument
         price, amount = config.prices[index], config.amounts_quote[index]
-        bounds = config.bounds_in_force
+        bounds = config.activation_bounds
         ticks = instrument.passive_ticks(price, is_buy=self.side is TradeType.BUY)
         exact = Fraction(price) / Fraction(instrument.tick)
         window = level_window(

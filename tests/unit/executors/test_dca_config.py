@@ -62,8 +62,8 @@ def test_derived_values() -> None:
 
 
 def test_a_taker_has_bounds_of_its_own() -> None:
-    assert DCAExecutorConfig.model_validate(VALID).bounds_in_force is None
+    assert DCAExecutorConfig.model_validate(VALID).activation_bounds is None
     taker = DCAExecutorConfig.model_validate(VALID | {"mode": "taker"})
     assert taker.mode is DCAMode.TAKER
-    assert taker.bounds_in_force == (Decimal("0.0001"), Decimal("0.005"))
+    assert taker.activation_bounds == (Decimal("0.0001"), Decimal("0.005"))
     assert DCAExecutorConfig.model_validate_json(taker.model_dump_json()) == taker
