@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from engine.executors.config import ExecutorConfigBase
+from engine.executors.factory import ExecutorFactory
 from engine.executors.plain import JsonValue
 from engine.executors.status import CloseType, Lifecycle, RunnableStatus, lifecycle_of
 from engine.model.instruments import ConnectorPair
@@ -100,18 +101,23 @@ class ExecutorInfo:
         )
 
     @classmethod
-    def from_json(cls, text: str, config_type: ConfigTypeLookup) -> ExecutorInfo:
-        """Read what ``to_json`` wrote; *config_type* maps a type string to its configuration.
+    def from_json(cls, text: str, config_type: ConfigTypeLookup | None = None) -> ExecutorInfo:
+        """Read what ``to_json`` wrote.
+
+        Args:
+            text: the JSON.
+            config_type: maps a type string to its configuration; the registered ones if None.
 
         Raises:
             ValueError: *text* is no such JSON, or the type is unknown.
         """
+        lookup: ConfigTypeLookup = config_type or ExecutorFactory.get_config_type
         plain = json.loads(text)
         for name in ("net_pnl_pct", "net_pnl_quote", "cum_fees_quote", "filled_amount_quote"):
             plain[name] = Decimal(plain[name])
         close_type = plain["close_type"]
         plain["status"] = RunnableStatus[plain["status"]]
         plain["close_type"] = None if close_type is None else CloseType[close_type]
-        plain["config"] = config_type(plain["type"]).model_validate(plain["config"])
+        plain["config"] = lookup(plain["type"]).model_validate(plain["config"])
         plain["markets"] = tuple(ConnectorPair(*pair) for pair in plain["markets"])
         return cls(**plain)

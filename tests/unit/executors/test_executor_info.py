@@ -48,6 +48,7 @@ def test_json_survives_the_round_trip(bench: ExecutorBench, keep: bool | None) -
         bench.stop(executor, keep=keep)
     info = executor.executor_info
     again = ExecutorInfo.from_json(info.to_json(), ExecutorFactory.get_config_type)
+    assert ExecutorInfo.from_json(info.to_json()) == again
     assert again == info
 
 
