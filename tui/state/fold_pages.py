@@ -7,7 +7,14 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
-from tui.formatting import UNKNOWN, fit, format_decimal, format_percent, format_share
+from tui.formatting import (
+    UNKNOWN,
+    fit,
+    format_decimal,
+    format_percent,
+    format_share,
+    wrap_words,
+)
 from tui.state.study_source import parameters_text, value_text
 from tui.state.text import Line, Span
 from tui.state.trial_source import number_of
@@ -75,7 +82,7 @@ def walk_forward_lines(
     if not folds:
         text = "Known when the study has ended." if not detail.row.status.is_final else (
             f"This study has no folds. {_HINT}")  # fmt: skip
-        return ((), [((f" {text}", "dim"),)])
+        return ((), [((f" {one}", "dim"),) for one in wrap_words(text, max(20, width - 2))])
     end = max(int(fold["test"][1]) for fold in folds) or 1
     strip = max(12, min(60, width - 56))
     titles = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from tui.formatting import UNKNOWN, clean, format_decimal, format_duration, format_share
+from tui.formatting import UNKNOWN, clean, clip, format_decimal, format_duration, format_share
 from tui.state.backtest_source import BAR_CELLS, progress_bar
 from tui.state.columns import Column
 from tui.state.console import ConsoleState
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from engine.api.optimization_views import StudyRow
 
 _SECOND_NS: Final = 1_000_000_000
+_BEST: Final = 13
+"""Cells for the best value so far."""
 _STATES: Final = {
     "queued": ("○ queued", "dim"),
     "completed": ("✓ done", "ok"),
@@ -66,7 +68,15 @@ def trials_per_s(row: StudyRow) -> str:
 def _best(row: StudyRow) -> Span:
     if row.best is None:
         return (UNKNOWN, "dim")
-    return (f"{clean(row.metric)} {value_text(row.best.objective)}", "bold")
+    value = value_text(row.best.objective)
+    # A long name is cut, never the value.
+    return (f"{clip(clean(row.metric), _BEST - 1 - len(value))} {value}", "bold")
+
+
+def _best_whole(row: StudyRow) -> str:
+    if row.best is None:
+        return ""
+    return f"{clean(row.metric)} {value_text(row.best.objective)}"
 
 
 def _what(row: StudyRow) -> Span:
@@ -130,7 +140,8 @@ class StudySource:
             Column("speed", "Speed", 8, lambda r: (trials_per_s(r), "dim"), "right", letter="p",
                    rank=4, live=True),
             Column("failed", "Failed", 6, _failed, "right", letter="f", rank=3, live=True),
-            Column("best", "Best so far", 13, _best, letter="b", live=True),
+            Column("best", "Best so far", _BEST, _best, letter="b", live=True,
+                   raw=_best_whole),
             Column("what", "Parameters", 13, _what, flexible=True, rank=2),
             Column("when", "When", 11, self._when, "right", letter="w", rank=5),
             Column("id", "Id", 12, lambda r: (r.id, "dim"), rank=6),
