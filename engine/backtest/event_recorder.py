@@ -36,6 +36,7 @@ class EventRecorder:
                 "seq": event.seq,
                 "ts": event.ts_ns,
                 "kind": event.kind.value,
+                "container_id": event.container_id,
                 "symbol": event.symbol,
                 "cause_seq": event.cause_seq,
                 "payload": event.payload,

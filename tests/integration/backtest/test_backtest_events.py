@@ -64,6 +64,9 @@ def test_a_run_begins_and_ends_with_its_container() -> None:
 def test_a_position_follows_each_fill_and_changes_of_orders_are_told() -> None:
     result = both({"strategy": "scripted", "params": {"orders": SCRIPT}}, bars_of(FLAT))
     events = rows_of(result)
+    envelope = {"seq", "ts", "kind", "container_id", "symbol", "cause_seq", "payload"}
+    assert {frozenset(row) for row in events} == {frozenset(envelope)}
+    assert {row["container_id"] for row in events} == {result.run_id}
     fills = [number for number, row in enumerate(events) if row["kind"] == "FILL"]
     after = [events[number + 1] for number in fills]
     assert [(row["kind"], row["payload"]["lots"]) for row in after] == [
