@@ -53,8 +53,10 @@ from engine.executors.archive import ArchivedExecutor
 from engine.executors.orchestrator_section import OrchestratorSection
 from engine.flow.errors import ConfigurationError
 from engine.live.clock import SystemClock
+from engine.markets.mapped_columns import column_like, is_mapped
 from engine.markets.merged_feed import FeedItem, MergedFeed, TimerTick
-from engine.model.bar_columns import BarColumns, IntArray
+from engine.model.bar_columns import BarColumns, IntArray, blocks, placed, release_pages
+from engine.model.bar_view import reader
 from engine.model.clock import SECOND_NS
 from engine.model.funding import FundingRate
 from engine.model.instruments import ConnectorPair, Instrument
@@ -252,14 +254,15 @@ class ExecutorRun:
             start_ns=start_ns,
             timer_interval_ns=interval_ns,
         )
-        samples: list[tuple[int, int]] = []
-        ends = sorted({int(ns) for one in columns for ns in one.ts_close.tolist()})
+        stamps = _ends(columns)
+        ends: Sequence[int] = reader(stamps)
         place, total = 0, len(ends)
+        atoms: IntArray = column_like(columns[0].ts_close, length=total)
         self._give(container, StartInput(start_ns))
         wishes = self._wishes()
         for item in self._items(container, feed, path):
             while place < total and item.ts_ns >= ends[place]:
-                samples.append((ends[place], container.portfolio.equity_atoms))
+                atoms[place] = container.portfolio.equity_atoms
                 place += 1
             self._give(container, _input(item))
             if isinstance(item, QuoteTick):
@@ -279,13 +282,9 @@ class ExecutorRun:
                 events=container.events_published,
             )
         self._stop(container, keep=not config.close_positions_at_end)
-        end_ns = ends[min(place, total - 1)]
-        if not samples or samples[-1][0] < end_ns:
-            samples.append((end_ns, container.portfolio.equity_atoms))
-        else:
-            samples[-1] = (end_ns, container.portfolio.equity_atoms)
-        stamps, equity = np.array(samples, dtype=np.int64).T
-        return stamps, equity
+        count = min(place + 1, total)
+        atoms[count - 1] = container.portfolio.equity_atoms
+        return stamps[:count], atoms[:count]
 
     def _funding(self) -> deque[FundingRate]:
         """Return the payments of all perpetuals in the order of their time (PF-9)."""
@@ -382,12 +381,13 @@ class ExecutorRun:
     def _raw(self, container: SessionContainer, stamps: IntArray, atoms: IntArray) -> RawRun:
         orders = list(self._log.orders.values())
         seq_of = {order.request.client_order_id: index for index, order in enumerate(orders)}
-        equity = np.zeros(len(stamps), dtype=EQUITY_DTYPE)
-        equity["ts"] = stamps
-        equity["equity_atoms"] = atoms
-        equity["cash_atoms"] = container.portfolio.cash_atoms
+        equity = column_like(stamps, dtype=EQUITY_DTYPE)
+        for rows in blocks(len(equity), equity, stamps, atoms):
+            part = equity[rows]
+            part["ts"], part["equity_atoms"] = stamps[rows], atoms[rows]
+            part["cash_atoms"] = container.portfolio.cash_atoms
         fills = _fill_table(self._log.fills, self._symbols, seq_of)
-        equity["exposed"] = _exposed(fills, self._columns, equity["ts"])
+        _mark_exposed(equity, fills, self._columns)
         rejections: Counter[str] = Counter()
         cancellations: Counter[str] = Counter()
         for order in orders:
@@ -524,19 +524,26 @@ def _note(seq: int, order: Order) -> Mapping[str, Any]:
     }
 
 
-def _exposed(fills: Table, columns: Sequence[BarColumns], stamps: Any) -> Any:  # noqa: ANN401 (arrays)
-    """Return which samples had a position at any time since the one before."""
-    exposed = np.zeros(len(stamps), dtype=np.uint8)
+def _ends(columns: Sequence[BarColumns]) -> IntArray:
+    """Return the ends of all bars, each once."""
+    if len(columns) == 1 and is_mapped(columns[0].ts_close):
+        return columns[0].ts_close
+    return np.unique(np.concatenate([one.ts_close for one in columns]))
+
+
+def _mark_exposed(equity: Table, fills: Table, columns: Sequence[BarColumns]) -> None:
+    """Mark the samples that had a position at any time since the one before."""
+    stamps, exposed = equity["ts"], equity["exposed"]
     for symbol in range(len(columns)):
         own = fills[fills["symbol"] == symbol]
         held = np.cumsum(own["side"].astype(np.int64) * own["lots"])
-        at = np.minimum(np.searchsorted(stamps, own["ts"], side="right"), len(stamps) - 1)
+        at = np.minimum(placed(stamps, own["ts"], "right"), len(stamps) - 1)
         for place, position in enumerate(held.tolist()):
             exposed[at[place]] = 1
             if position:
                 until = at[place + 1] if place + 1 < len(at) else len(stamps) - 1
                 exposed[at[place] : until + 1] = 1
-    return exposed
+    release_pages(equity)
 
 
 def _close_types(archived: Sequence[ArchivedExecutor]) -> dict[str, int]:

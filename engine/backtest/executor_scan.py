@@ -19,7 +19,15 @@ from engine.backtest.kernel_layout import WALK_HIGH_FIRST, WALK_LOW_FIRST, WALK_
 from engine.containers.inputs import SessionInput, TimerInput
 from engine.containers.session_container import REPORT_INTERVAL_NS, SessionContainer
 from engine.execution.bar_settings import PathMode
-from engine.model.bar_columns import MISSING, BarColumns, IntArray
+from engine.markets.mapped_columns import column_like
+from engine.model.bar_columns import (
+    BLOCK_ROWS,
+    INTEGER_COLUMNS,
+    MISSING,
+    BarColumns,
+    IntArray,
+    release_pages,
+)
 from engine.model.clock import SECOND_NS
 from engine.model.instruments import Instrument
 from engine.model.quotes import BarPoint, QuoteTick
@@ -77,11 +85,12 @@ class ScannedPlay:
         """Number of the next quote: four times its bar plus its place on the path."""
         self._decided = (-1, WALK_NEARER)
         """The bar whose path was chosen last, and how."""
-        present = np.flatnonzero(~bars.is_synthetic)
-        self._end = _POINTS * (int(present[-1]) + 1) if len(present) else 0
+        self._end = _POINTS * _bars_with_quotes(bars)
         self._last_ns = self._time_of(self._end - 1) if self._end else 0
         self._sampled = 0
-        self._equity = np.empty(len(bars), dtype=np.int64)
+        self._equity: IntArray = column_like(bars.close)
+        self._released = 0
+        """Samples after which pages were let go."""
         self.last_quote: QuoteTick | None = None
 
     def play(self, begin: Callable[[int], None]) -> None:
@@ -282,11 +291,22 @@ class ScannedPlay:
         stop = first + int(np.searchsorted(ends[first:], ts_ns, side="right"))
         portfolio = self._container.portfolio
         ledger = portfolio.ledgers[self._instrument.market]
-        if ledger.net_lots and ledger.mark_twice:
-            self._equity[first:stop] = self._marked(ledger, portfolio.equity_twice, first, stop)
-        else:
-            self._equity[first:stop] = portfolio.equity_atoms
-        self._sampled = stop
+        for start in range(first, stop, BLOCK_ROWS):
+            end = min(stop, start + BLOCK_ROWS)
+            if ledger.net_lots and ledger.mark_twice:
+                self._equity[start:end] = self._marked(ledger, portfolio.equity_twice, start, end)
+            else:
+                self._equity[start:end] = portfolio.equity_atoms
+            self._sampled = end
+            self._release()
+
+    def _release(self) -> None:
+        """Let go of pages of bars in files, after each block of them."""
+        if self._sampled < self._released + BLOCK_ROWS:
+            return
+        self._released = self._sampled
+        bars = self._bars
+        release_pages(self._equity, *(getattr(bars, name) for name in INTEGER_COLUMNS))
 
     def _marked(
         self, ledger: MarketLedger | HedgedLedger, equity_twice: int, first: int, stop: int
@@ -329,6 +349,16 @@ class ScannedPlay:
             fills=self._count_fills(),
             events=self._container.events_published,
         )
+
+
+def _bars_with_quotes(bars: BarColumns) -> int:
+    """Return the number of the last bar that has quotes, from 1; 0 without one."""
+    for stop in range(len(bars), 0, -BLOCK_ROWS):
+        start = max(0, stop - BLOCK_ROWS)
+        present = np.flatnonzero(~bars.is_synthetic[start:stop])
+        if len(present):
+            return start + int(present[-1]) + 1
+    return 0
 
 
 def quote_ns(bars: BarColumns, quote: int) -> int:

@@ -14,6 +14,7 @@ import pytest
 
 from engine.api.backtest_files import make_report
 from engine.backtest.assembly import build_run
+from engine.backtest.config import as_config
 from engine.backtest.control import RunControl
 from engine.backtest.curve_facts import CurveFacts, curve_facts
 from engine.backtest.metric_series import DepthWalk, drawdowns, equity_values, running_sum
@@ -103,6 +104,32 @@ def test_several_symbols_in_files(engine: str) -> None:
     config = config_of("sma_cross", {"fast": 2, "slow": 5}, symbols=("A", "B"), engine=engine)
     in_memory, in_files = run_on(config, *bars), run_on(config, *map(on_disk, bars))
     assert len(in_memory.fills)
+    assert everything(in_files) == everything(in_memory)
+
+
+@pytest.mark.parametrize("engine", ["events", "compiled"])
+def test_executors_over_bars_in_files(engine: str) -> None:
+    bars = bars_of(wave(400, seed=8), symbol="ACME-USD")
+    plan = {
+        "type": "position_executor",
+        "connector_name": "backtest",
+        "trading_pair": "ACME-USD",
+        "side": "BUY",
+        "amount": 10,
+        "triple_barrier_config": {"stop_loss": "0.02", "take_profit": "0.03"},
+    }
+    more: dict[str, Any] = {"engine": engine, "executors": [plan]}
+    config = as_config(
+        {
+            "data": [{"symbol": "ACME-USD", "path": "none.csv"}],
+            "components": {"broker": {"params": {}}},
+            **more,
+        }
+    )
+    in_memory, in_files = run_on(config, bars), run_on(config, on_disk(bars))
+    assert len(in_memory.fills) == 2
+    assert in_files.engine == engine
+    assert is_mapped(in_files.equity)
     assert everything(in_files) == everything(in_memory)
 
 
