@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,22 +39,8 @@ def trial_config(detail: StudyDetail, trial: TrialRow) -> dict[str, Any]:
             f"{detail.row.id}: its backtest has {len(seats)} strategies; a trial varies one"
         )
     seat = dict(seats[0])
-    found = {name: _number(detail, name, value) for name, value in trial.parameters.items()}
-    seat["params"] = {**(seat.get("params") or {}), **found}
+    seat["params"] = {**(seat.get("params") or {}), **trial.parameters}
     return dict(detail.backtest) | {"components": components | {"strategy": seat, "strategies": []}}
-
-
-def _number(detail: StudyDetail, name: str, value: Any) -> Any:  # noqa: ANN401 (a parameter)
-    """Return a parameter as it was tried: decimals are shown as text."""
-    from engine.backtest.strategy_loading import as_decimal
-
-    values = detail.parameters.get(name, ())
-    texts = [one for one in values if isinstance(one, str)]
-    numbers = [as_decimal(one) for one in texts]
-    if not isinstance(value, str) or any(one is None for one in numbers):
-        return value
-    number = as_decimal(value)
-    return value if number is None else number
 
 
 def paper_session(detail: StudyDetail, trial: TrialRow) -> dict[str, Any]:
@@ -153,6 +138,8 @@ def write_paper_session(detail: StudyDetail, index: int, data_dir: Path) -> Path
         ValidationError: its strategy cannot run in a session.
         EngineError: the file cannot be written.
     """
+    import yaml
+
     trial = next((one for one in detail.trials if one.index == index), None)
     if trial is None:
         raise NotFoundError(f"study {detail.row.id} has no trial {index} yet")
@@ -167,24 +154,7 @@ def write_paper_session(detail: StudyDetail, index: int, data_dir: Path) -> Path
     )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(head + _yaml_of(values), encoding="utf-8")
+        path.write_text(head + yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
     except OSError as error:
         raise EngineError(f"{path}: cannot be written ({error.strerror})", cause=error) from error
     return path
-
-
-def _yaml_of(values: Mapping[str, Any]) -> str:
-    """Return *values* as YAML; decimals as plain numbers, as in a file that is written by hand."""
-    import yaml
-
-    class Dumper(yaml.SafeDumper):
-        """Knows decimals."""
-
-    def write(dumper: yaml.SafeDumper, value: Decimal) -> yaml.ScalarNode:
-        text = f"{value:f}"
-        whole = "" if "." in text else ".0"  # else it would be read as another kind of number
-        return dumper.represent_scalar("tag:yaml.org,2002:float", text + whole)
-
-    Dumper.add_representer(Decimal, write)
-    text: str = yaml.dump(dict(values), Dumper=Dumper, sort_keys=False)
-    return text

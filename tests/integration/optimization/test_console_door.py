@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ from engine.api.files import check_session_file
 from engine.api.optimization_check import check_optimization
 from engine.api.optimization_views import StudyDetail, TrialRow
 from engine.api.paper_file import trial_config, write_paper_session
+from engine.backtest.coordinator import BacktestCoordinator
 from engine.config.session_plan import load_session_plan
 from engine.flow.errors import EngineError, NotFoundError, ValidationError
 from engine.testing.fake_studies import make_studies
@@ -88,10 +90,21 @@ def test_an_own_strategy_becomes_a_session_with_its_module_and_numbers(tmp_path:
     plan = load_session_plan(path)
     section = plan.config.strategies[0]
     assert (section.kind, section.id) == ("mine.Steps", "Steps")
-    assert section.params == {"every": 3, "weight": Decimal("0.25")}
     ((market, made),) = plan.strategies
     assert market.trading_pair == "SPX-USD"
     assert type(made).__name__ == "Steps"
+    assert vars(made)["_weight"] == Decimal("0.5")  # a number, not the text that the table shows
+
+
+def test_a_trial_of_an_own_strategy_can_be_run_as_a_backtest(tmp_path: Path) -> None:
+    study = own_study(tmp_path, "Steps")
+    data = [{"symbol": "SPX", "path": str(SAMPLE.parent / "data/sp500-1d.csv"), "bar": "1d"}]
+    config = trial_config(
+        replace(study, backtest=dict(study.backtest) | {"data": data}), study.trials[0]
+    )
+    kept = json.loads(json.dumps(config))  # as the engine keeps and hands it on
+    result = BacktestCoordinator(base_dir=tmp_path).run_backtest(kept)
+    assert len(result.fills) > 0
 
 
 @pytest.mark.parametrize(
@@ -124,17 +137,6 @@ def test_several_symbols_are_several_markets_of_a_strategy_that_ships(tmp_path: 
     study = replace(study, backtest=dict(study.backtest) | {"data": data})
     with pytest.raises(ValidationError, match=r"it sees 2 symbols \(SPX, NDX\)"):
         write_paper_session(study, 17, tmp_path)
-
-
-def test_decimals_of_a_trial_are_numbers_again_and_words_stay(tmp_path: Path) -> None:
-    study = own_study(tmp_path, "Steps")
-    config = trial_config(study, study.trials[0])
-    assert config["components"]["strategy"]["params"]["weight"] == Decimal("0.25")
-    words = replace(study, parameters={"every": (3,), "weight": ("0.25", "auto")})
-    assert trial_config(words, study.trials[0])["components"]["strategy"]["params"] == {
-        "every": 3,
-        "weight": "0.25",
-    }
 
 
 def test_what_cannot_become_a_session_is_told(tmp_path: Path) -> None:
