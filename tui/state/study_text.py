@@ -62,7 +62,10 @@ def best_line(detail: StudyDetail) -> Line:
     """Return the best trial so far."""
     row = detail.row
     if row.best is None:
-        return ((" best ", "dim"), ("no trial has a result yet", "dim"))
+        text = "no trial has a result yet"
+        if row.status.is_final:
+            text = f"no trial has a {clean(row.metric)} that counts"
+        return ((" best ", "dim"), (text, "dim"))
     objective = f"{clean(row.metric)} {value_text(row.best.objective)}"
     return (
         (" best ", "dim"), (objective, "bold"),
