@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 
+from engine.markets.mapped_columns import is_mapped
 from engine.markets.stamps import BarDuration
 from engine.model.bar_columns import (
+    BLOCK_ROWS,
     DAY_NS,
+    INTEGER_COLUMNS,
     MISSING,
+    OPTIONAL_COLUMNS,
     BarColumns,
+    BoolArray,
     FloatArray,
     IntArray,
     day_sessions,
+    release_pages,
     session_edges,
 )
 from engine.model.calendar import SessionCalendar
@@ -29,6 +36,7 @@ def resample(
     *,
     calendar: SessionCalendar | None = None,
     keep_partial_end: bool = False,
+    block_rows: int = BLOCK_ROWS,
 ) -> BarColumns:
     """Return *bars* joined to *duration*.
 
@@ -42,6 +50,7 @@ def resample(
         duration: length of the coarse ones, no shorter than that of *bars*.
         calendar: sessions of the coarse bars; a day in UTC without one.
         keep_partial_end: keep the last bar although the data end inside of it.
+        block_rows: fine bars in files are joined so many at a time.
 
     Raises:
         ValueError: *duration* is finer than the bars.
@@ -50,6 +59,67 @@ def resample(
         raise ValueError(
             f"{bars.symbol}: bars of {bars.duration_ns} ns cannot become finer ({duration.text})"
         )
+    if is_mapped(bars.close) and len(bars) > block_rows:
+        parts = [
+            _resampled(part, duration, calendar, keep_partial_end=keep_partial_end or not is_last)
+            for part, is_last in _parts(bars, duration, block_rows)
+        ]
+        return _chained(parts, calendar)
+    return _resampled(bars, duration, calendar, keep_partial_end=keep_partial_end)
+
+
+def _parts(
+    bars: BarColumns, duration: BarDuration, block_rows: int
+) -> Iterator[tuple[BarColumns, bool]]:
+    """Yield the bars in parts of whole periods, and whether it is the last one."""
+    start = 0
+    while start < len(bars):
+        stop = min(len(bars), start + block_rows)
+        while stop < len(bars):
+            opens, _ = _periods(bars.ts_open[start : stop + 1], duration)
+            whole = int(np.searchsorted(opens, opens[-1]))
+            if whole:
+                stop = start + whole
+                break
+            stop = min(len(bars), 2 * stop - start)
+        part = bars.slice(start, stop)
+        yield part, stop == len(bars)
+        release_pages(*(getattr(bars, name) for name in INTEGER_COLUMNS))
+        start = stop
+
+
+def _chained(parts: Sequence[BarColumns], calendar: SessionCalendar | None) -> BarColumns:
+    """Return coarse bars one after the other, with the sessions of all."""
+    names = (*INTEGER_COLUMNS, *OPTIONAL_COLUMNS, "is_synthetic")
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(one, name) for one in parts])
+        for name in names
+        if getattr(parts[0], name) is not None
+    }
+    edges = _session_edges(columns["ts_open"], columns["ts_close"], calendar)
+    features = {
+        name: np.concatenate([one.features[name] for one in parts]) for name in parts[0].features
+    }
+    return parts[0].with_columns(
+        starts_session=edges[0], ends_session=edges[1], features=features, **columns
+    )
+
+
+def _session_edges(
+    ts_open: IntArray, ts_close: IntArray, calendar: SessionCalendar | None
+) -> tuple[BoolArray, BoolArray]:
+    if calendar is None:
+        return day_sessions(ts_open, ts_close)
+    return session_edges(calendar.bar_sessions(ts_close), np.zeros(len(ts_open), dtype=np.bool_))
+
+
+def _resampled(
+    bars: BarColumns,
+    duration: BarDuration,
+    calendar: SessionCalendar | None,
+    *,
+    keep_partial_end: bool,
+) -> BarColumns:
     opens, closes = _periods(bars.ts_open, duration)
     if len(bars) and bool((bars.ts_close > closes).any()):
         raise ValueError(f"{bars.symbol}: bars reach over the ends of {duration.text}")
@@ -102,12 +172,7 @@ def _joined(
         "trades": None if bars.trades is None else _counts(bars.trades, starts, stop),
         "spread": None if bars.spread is None else bars.spread[last],
     }
-    if calendar is None:
-        edges = day_sessions(ts_open, ts_close)
-    else:
-        edges = session_edges(
-            calendar.bar_sessions(ts_close), np.zeros(len(starts), dtype=np.bool_)
-        )
+    edges = _session_edges(ts_open, ts_close, calendar)
     features: dict[str, FloatArray] = {name: one[last] for name, one in bars.features.items()}
     return bars.with_columns(
         duration_ns=duration.nominal_ns,

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.markets.mapped_columns import on_disk
 from engine.markets.resampling import resample
 from engine.markets.stamps import parse_bar_duration
 from engine.model.bar_columns import DAY_NS, MISSING, BarColumns
@@ -114,3 +115,31 @@ def test_bars_cannot_become_finer_or_reach_over_an_end(make_bars: MakeBars) -> N
         resample(make_bars(3), parse_bar_duration("1h"))
     with pytest.raises(ValueError, match="reach over the ends of 3h"):
         resample(make_bars(3, step_ns=2 * HOUR_NS), parse_bar_duration("3h"))
+
+
+@pytest.mark.parametrize("block_rows", [1, 3, 7, 100])
+@pytest.mark.parametrize("text", ["2h", "4h", "1d", "1w", "1mo"])
+@pytest.mark.parametrize("keep_partial_end", [False, True])
+def test_bars_in_files_are_joined_in_parts_of_whole_periods(
+    make_bars: MakeBars, text: str, block_rows: int, *, keep_partial_end: bool
+) -> None:
+    rng = np.random.default_rng(3)
+    moved = np.sort(rng.choice(2000, 400, replace=False)) * HOUR_NS
+    fine = make_bars(400, step_ns=HOUR_NS).with_columns(
+        ts_open=moved,
+        ts_close=moved + HOUR_NS,
+        volume=rng.integers(-1, 50, 400),
+        vwap=np.where(rng.random(400) < 0.2, MISSING, rng.integers(90, 110, 400)),
+        trades=rng.integers(0, 9, 400),
+        features={"x": rng.random(400)},
+    )
+    duration = parse_bar_duration(text)
+    whole, parts = (
+        resample(one, duration, keep_partial_end=keep_partial_end, block_rows=block_rows)
+        for one in (fine, on_disk(fine))
+    )
+    assert parts.data_hash == whole.data_hash
+    assert parts.duration_ns == whole.duration_ns
+    assert parts.features["x"].tolist() == whole.features["x"].tolist()
+    for name in ("starts_session", "ends_session"):
+        assert getattr(parts, name).tolist() == getattr(whole, name).tolist()
