@@ -54,7 +54,7 @@ DecimalList = Annotated[tuple[PositiveDecimal, ...], BeforeValidator(split_list)
 
 
 class DCAExecutorConfig(ExecutorConfigBase):
-    """One position, bought or sold at several prices and closed at once.
+    """One position entered at several prices and closed at once.
 
     ``amounts_quote[i]`` is worked at ``prices[i]``. The barriers are fractions of the entry
     notional, net of fees; those of a taker's stop loss of the sum of ``amounts_quote``.

@@ -55,7 +55,7 @@ OptionalCount = Annotated[PositiveInt | None, BeforeValidator(_blank_is_none)]
 
 
 class GridExecutorConfig(ExecutorConfigBase):
-    """Buys (or sells) at the levels of a price range and takes a profit at each of them.
+    """Buys or sells at the levels of a range, with a profit at each.
 
     ``start_price`` is below ``end_price`` for both sides. The barriers' take profit is that of each
     level; stop loss and trailing stop are about all open levels together.

@@ -186,7 +186,7 @@ def _relaxation(value: Decimal) -> Decimal:
 
 
 class ProgressiveExecutorConfig(PositionExecutorConfig):
-    """One position that is taken off in steps, with a stop that tightens with time.
+    """One position taken off in steps, with a stop that tightens.
 
     ``pnl_relaxation`` is the part of the gain by which the trailing distance grows,
     ``max_trailing_pct`` the largest distance.

@@ -14,7 +14,7 @@ from engine.model.orders import TradeType
 
 
 class XEMMExecutorConfig(TwoVenueConfig):
-    """Rests on one market at a price that pays on the other, where its fills are hedged.
+    """Rests on one market and hedges its fills on the other.
 
     The profitabilities are fractions of the maker price, after both fees.
     """

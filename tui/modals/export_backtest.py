@@ -28,9 +28,7 @@ if TYPE_CHECKING:
     from engine.api.optimization_views import StudyRow
 
 _KEYS: Final = "⏎ check, ⏎ again writes · esc cancel"
-_WHAT: Final = (
-    "trades, fills, equity, orders (Parquet, CSV) · metrics.json · config.yaml · report.html"
-)
+_WHAT: Final = "tables (Parquet, CSV), metrics, configuration, HTML report"
 
 
 class ExportBacktestModal(BacktestDialog):
@@ -66,7 +64,7 @@ class ExportBacktestModal(BacktestDialog):
         folder = re.sub(r"[^\w.-]+", "-", row.name).strip("-.") or "backtest"
         field = FormField(
             "folder", "Folder", "text", required=True, default=f"exports/{folder}",
-            help="It is made if it does not exist; files of the same names are replaced.",
+            help="made if it is not there; files of the same names are replaced",
         )  # fmt: skip
         self._form = Form((field,), _check_folder, check_delay=check_delay)
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from tui.modals.export_backtest import ExportBacktestModal
 
-_WHAT: Final = "trials (CSV, Parquet) · study.json · report.html when the study has ended"
+_WHAT: Final = "trials (CSV, Parquet), study.json; report.html once it has ended"
 
 
 class ExportStudyModal(ExportBacktestModal):

@@ -46,7 +46,7 @@ class PriorityMenu(Overlay[str | None]):
         return (box,)
 
     def _line(self, letter: str, word: str, use: str) -> Line:
-        now = "  now" if word in self._now else ""
+        now = "  in use" if word in self._now else ""
         return ((f"  {letter}  ", "key"), (f"{word:<10}", ""), (use, "dim"), (now, "accent"))
 
     def on_key(self, event: events.Key) -> None:

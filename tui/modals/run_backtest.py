@@ -50,6 +50,7 @@ class RunBacktestModal(BacktestDialog):
     RunBacktestModal FormRow > Input { width: 1fr; }
     RunBacktestModal #run-preview { height: 9; margin-top: 1; border-top: solid $panel; }
     RunBacktestModal.-short #run-preview { height: 6; margin-top: 0; }
+    RunBacktestModal.-short #run-form, RunBacktestModal.-short #run-form Form { max-height: 10; }
     RunBacktestModal.-short #buttons { margin-top: 0; }
     """
 
@@ -84,7 +85,7 @@ class RunBacktestModal(BacktestDialog):
 
     def head_note(self) -> str:
         """Say that nothing real is touched."""
-        return "on stored data, in a process of its own; no order leaves this machine"
+        return "on stored data, in its own process; no order leaves this machine"
 
     def compose_body(self) -> ComposeResult:
         """Compose the form over its preview."""
@@ -133,7 +134,8 @@ class RunBacktestModal(BacktestDialog):
         names = self._form.values
         placed: dict[str, str] = {}
         for field, text in errors.items():
-            owner = next((name for name in names if "." in name and name in text), field)
+            named = [name for name in names if "." in name and name in text]
+            owner = min(named, key=text.index, default=field)
             placed.setdefault(owner if owner in names else "", text)
         return placed
 

@@ -69,7 +69,7 @@ class RunStudyModal(BacktestDialog):
 
     def head_note(self) -> str:
         """Say that nothing real is touched."""
-        return "many backtests of one file, on stored data; no order leaves this machine"
+        return "many backtests on stored data; no order leaves this machine"
 
     def compose_body(self) -> ComposeResult:
         """Compose the form over its preview."""

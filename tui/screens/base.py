@@ -34,6 +34,9 @@ _BREATH = 10
 _WITHOUT_LAYOUT = frozenset({"app.help", "app.quit"})
 """What the key bar offers where the terminal is too small for tables."""
 
+_NEED_LAYOUT = ("exec_", "agent_", "bt_", "opt_", "study_")
+"""Beginnings of actions on rows: nobody acts on a row that is not on the screen."""
+
 
 class CommandEntered(Message):
     """A line was entered at the ``:`` prompt."""
@@ -171,10 +174,18 @@ class ConsoleScreen(Screen[None]):
         return key_entries(shown, keymap, self.why_not)
 
     def _is_offered(self, action: Action) -> bool:
-        size = self.app.size
-        if size.width < MIN_WIDTH or size.height < MIN_HEIGHT:
+        if self._is_too_small():
             return action.id in _WITHOUT_LAYOUT
         return bool(action.bar)
+
+    def _is_too_small(self) -> bool:
+        return self.app.size.width < MIN_WIDTH or self.app.size.height < MIN_HEIGHT
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Refuse what acts on rows while the terminal is too small to show them."""
+        if action.startswith(_NEED_LAYOUT) and self._is_too_small():
+            return False
+        return super().check_action(action, parameters)
 
     def on_resize(self) -> None:
         """Offer the keys that make sense in the new size."""
@@ -189,6 +200,9 @@ class ConsoleScreen(Screen[None]):
     def on_key(self, event: events.Key) -> None:
         """Say so when a key means nothing here."""
         if event.key not in self.active_bindings and event.is_printable:
+            if self._is_too_small():
+                self.say(f"{event.character} needs {MIN_WIDTH}x{MIN_HEIGHT}. q quits.")
+                return
             self.say(f"{event.character} has no meaning here. ? lists the keys.")
 
     # --- panels ----------------------------------------------------------------------------------

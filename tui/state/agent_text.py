@@ -14,7 +14,7 @@ from tui.formatting import (
     sparkline,
 )
 from tui.state.agent_source import next_text, state_span
-from tui.state.text import Line, Span, clip_line, ends, line_width
+from tui.state.text import Line, Span, clip_facts, clip_line, ends, line_width
 
 if TYPE_CHECKING:
     from engine.api.views import (
@@ -43,8 +43,7 @@ def agent_lines(detail: AgentDetail, width: int, height: int) -> tuple[Line, ...
     """Return the agent under the cursor: why it runs when, how it fares, its newest runs."""
     row = detail.row
     lines: list[Line] = [
-        ends(((f" {row.id}", "bold"), (f"  {row.type} · {row.origin}", "dim")),
-             (state_span(row), (" ", "")), width),
+        _name_line(row, width),
         ((f" {detail.summary}", "dim"),),
         *interval_lines(row, width),
         _timing_line(row),
@@ -59,7 +58,13 @@ def agent_lines(detail: AgentDetail, width: int, height: int) -> tuple[Line, ...
     if height > len(lines) + 2:
         lines.append(((" Newest runs", "head"),))
         lines += [run_line(run) for run in detail.runs[: height - len(lines)]]
-    return tuple(lines[:height])
+    return tuple(clip_facts(line, width) for line in lines[:height])
+
+
+def _name_line(row: AgentRow, width: int) -> Line:
+    state: Line = (state_span(row), (" ", ""))
+    name: Line = ((f" {row.id}", "bold"), (f"  {row.type} · {row.origin}", "dim"))
+    return ends(clip_facts(name, width - line_width(state) - 1), state, width)
 
 
 def run_line(run: AgentRunRow) -> Line:
@@ -81,6 +86,8 @@ def outcome_span(outcome: str) -> Span:
 def interval_lines(row: AgentRow, width: int) -> list[Line]:
     """Return how the interval comes from its base and the three factors, and why."""
     interval = row.interval
+    if interval is None and state_span(row)[0].endswith("paused"):
+        return [((" paused: R runs one cycle, u lets it go on", "warn"),)]
     if interval is None:
         return [((" no interval: it runs when it is told to", "dim"),)]
     backoff: Line = (
@@ -138,13 +145,15 @@ def scheduling_lines(view: SchedulingView, width: int, height: int) -> tuple[Lin
     """Return slots, queue, load, pool and alerts; in two columns where there is room."""
     if not view.running:
         return (((" The execution engine does not run.", "dim"),),)
-    engine, pool = _engine_lines(view), _pool_lines(view.pool)
+    engine, pool = _engine_lines(view, width), _pool_lines(view.pool)
     windows, alerts = _window_lines(view.pool), alert_lines(view.alerts)
     if width >= _TWO_COLUMNS:
         left, right = [*engine, *alerts], [*pool, *windows, *queue_lines(view)]
         return _beside(left, right, width)[:height]
     lines = [*engine[:2], *pool, *windows[:2], *alerts[:2], *engine[2:], *windows[2:], *alerts[2:]]
-    return tuple((*lines, *queue_lines(view))[:height])
+    lines += queue_lines(view)
+    first, *others = lines[:height]  # the first has the health: rather clipped than not said
+    return (first, *(clip_facts(line, width) for line in others))
 
 
 def _beside(left: Sequence[Line], right: Sequence[Line], width: int) -> tuple[Line, ...]:
@@ -166,7 +175,19 @@ def _padded(line: Line, width: int) -> Line:
     return (*line, (" " * (width - line_width(line)), ""))
 
 
-def _engine_lines(view: SchedulingView) -> list[Line]:
+def _queue_line(view: SchedulingView, width: int) -> Line:
+    """Return how many tasks wait at each level; where it is narrow, only the ends are named."""
+    spans: list[Span] = [(" queue", "dim")]
+    for word, count in view.queued.items():
+        spans += [(f" {word} ", "dim"), (f"{count:,}", "" if count else "dim")]
+    if line_width(tuple(spans)) <= width:
+        return tuple(spans)
+    words = tuple(view.queued)
+    counts = "/".join(f"{count:,}" for count in view.queued.values())
+    return ((" queue ", "dim"), (counts, ""), (f"  {words[0]} to {words[-1]}", "dim"))
+
+
+def _engine_lines(view: SchedulingView, width: int) -> list[Line]:
     reserved = f"  {view.slots_reserved} slots reserved" if view.slots_reserved else ""
     note = f": {clean(view.health_note)}" if view.health_note else ""
     lines: list[Line] = [
@@ -174,10 +195,7 @@ def _engine_lines(view: SchedulingView) -> list[Line]:
          (f" {view.slots_used}/{view.slots_total}", "bold"),
          (f"  {_HEALTH_SHAPES.get(view.health, '·')} {view.health}{note}",
           _HEALTH_ROLES.get(view.health, ""))),
-        ((" queue", "dim"), *(
-            span for word, count in view.queued.items()
-            for span in ((f" {word} ", "dim"), (f"{count:,}", "" if count else "dim"))
-        )),
+        _queue_line(view, width),
         ((" delayed ", "dim"), (f"{view.delayed:,}", ""), ("  ready ", "dim"),
          (f"{view.ready:,}", "warn" if view.ready > 100 else ""), ("  parked ", "dim"),
          (f"{view.parked:,}", ""), ("  oldest ready ", "dim"),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
+
+from rich.cells import cell_len
 
 from tui.formatting import (
     UNKNOWN,
@@ -107,9 +110,12 @@ def headline(row: BacktestRow, width: int) -> Line:
         (f" {word}", role),
         (f"   {row.engine or 'auto'}", "dim"),
         (f"   {row.bars_done:,} bars" if row.bars_done else "", "dim"),
-        (f"   {clean(row.source)}", "dim"),
     )
-    return ends(left, ((row.id, "dim"), (" ", "")), width)
+    right: Line = ((row.id, "dim"), (" ", ""))
+    source = clean(row.source)
+    if line_width((*left, *right)) + 4 + cell_len(source) > width:  # the file's name says most
+        source = PurePath(source).name
+    return ends((*left, (f"   {source}", "dim")), right, width)
 
 
 def progress_lines(row: BacktestRow, width: int) -> tuple[Line, ...]:

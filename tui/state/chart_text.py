@@ -17,7 +17,7 @@ from tui.formatting import (
     sparkline,
 )
 from tui.state.plot import Canvas, Window, join_bounds
-from tui.state.text import Line, Span
+from tui.state.text import Line, Span, clip_facts
 from tui.state.trade_source import price_text
 
 if TYPE_CHECKING:
@@ -208,4 +208,4 @@ def readout(
         spans += [("  dd ", "dim"), (format_percent(fall), "")]
     if hold is not None and width >= 100:
         spans += [("  hold ", "dim"), (format_decimal(hold, 0), "")]
-    return tuple(spans)
+    return clip_facts(tuple(spans), width)

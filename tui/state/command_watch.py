@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tui.formatting import clean, plural, short_id
+from tui.formatting import clean, plural, short_id, short_ids
 from tui.state.command_words import words_of
 
 if TYPE_CHECKING:
@@ -61,10 +61,12 @@ def _outcome(rows: list[CommandRow]) -> Outcome:
     first = rows[0]
     if first.status != "completed":
         what = f"{words_of(first.kind).verb} {_objects(rows)}"
-        return Outcome(clean(f"Could not {what}: {first.reason or first.status}"), ok=False)
+        return Outcome(
+            clean(f"Could not {what}: {short_ids(first.reason) or first.status}"), ok=False
+        )
     if len(rows) == 1 and first.reason:  # the engine has said it in a sentence
         name = target_name(first)
-        said = first.reason.replace(first.target, name)
+        said = short_ids(first.reason.replace(first.target, name))
         return Outcome(clean(said if said.startswith(name) else _capital(said)), ok=True)
     return Outcome(clean(_capital(f"{words_of(first.kind).past} {_objects(rows)}")), ok=True)
 

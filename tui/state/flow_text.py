@@ -57,8 +57,9 @@ def text_lines(flow: FlowStateView) -> tuple[Line, ...]:
 
 def count_lines(flows: Sequence[FlowStateView], width: int) -> tuple[Line, ...]:
     """Return one line of counts for each executor; where it is narrow, rare ones are summed up."""
-    name_width = max(8, *(len(flow.name) for flow in flows)) + 2
-    roomy = width >= name_width + 7 * len(STATUSES)
+    longest = max(8, *(len(flow.name) for flow in flows))
+    roomy = width >= longest + 2 + 7 * len(STATUSES)
+    name_width = longest + (2 if roomy else 1)
     cell = 7 if roomy else 5
     columns = STATUSES if roomy else (*STATUSES[:4], ("other", "rest"))
     head: list[Span] = [(fit(" executor", name_width), "head")]

@@ -145,7 +145,7 @@ def panel_lines(detail: StudyDetail, width: int, height: int) -> tuple[Line, ...
     lines = fact_lines(detail, width)
     space = "  ".join(f"{name} {_range_text(values)}" for name, values in detail.parameters.items())
     if height > 5:
-        lines.append((("  varies ", "dim"), (clip(space, width - 10), "")))
+        lines.append(((" varies ", "dim"), (clip(space, width - 9), "")))
         lines += config_lines(detail.backtest, width)[: max(0, height - 6)]
     lines.append(((f" {_NEXT.get(row.status.value, '')}", "dim"),))
     return tuple(lines[:height])

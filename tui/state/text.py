@@ -27,6 +27,10 @@ def clip_line(line: Line, width: int) -> Line:
     line = tuple([(clean(text), roles) for text, roles in line])
     if line_width(line) <= width:
         return line
+    while line and not line[-1][0].strip():  # blanks at the end are no loss
+        line = line[:-1]
+        if line_width(line) <= width:
+            return line
     spans: list[Span] = []
     left = width - 1
     for text, roles in line:
@@ -38,6 +42,41 @@ def clip_line(line: Line, width: int) -> Line:
         spans.append((text, roles))
         left -= size
     return tuple(spans)
+
+
+def clip_facts(line: Line, width: int, between: str = "  ") -> Line:
+    """Return *line* in at most *width* cells: the last facts go as a whole, none is cut in two.
+
+    Facts are parted by the text *between*; a line whose first fact is too long is clipped.
+    """
+    line = tuple([(clean(text), roles) for text, roles in line])
+    text = plain(line)
+    if cell_len(text) <= width:
+        return line
+    indent = len(text) - len(text.lstrip())
+    end = text.rfind(between, indent, len(cut_cells(text, width)) + len(between))
+    if end <= indent:
+        return clip_line(line, width)
+    spans: list[Span] = []
+    for part, roles in line:
+        spans.append((part[:end], roles))
+        end -= len(part)
+        if end <= 0:
+            break
+    return tuple(spans)
+
+
+def cut_cells(text: str, width: int) -> str:
+    """Return the beginning of *text* that fills at most *width* cells."""
+    if text.isascii():
+        return text[: max(width, 0)]
+    end, used = 0, 0
+    for character in text:
+        used += cell_len(character)
+        if used > width:
+            break
+        end += 1
+    return text[:end]
 
 
 def pad_line(line: Line, width: int) -> Line:

@@ -17,7 +17,7 @@ from textual.widgets import Static
 from engine.api.views import FormCheck, FormField
 from tui.actions import Scope, bindings_for
 from tui.state.form_lines import form_preview_lines, help_line, label_width
-from tui.state.text import Line
+from tui.state.text import Line, clip_facts
 from tui.widgets.form_row import FormRow
 from tui.widgets.painted import Painted
 
@@ -25,7 +25,8 @@ Check = Callable[[Mapping[str, str]], FormCheck]
 
 CHECK_DELAY_S: Final = 0.1
 REFRESH_S: Final = 1.0
-_PAIR: Final = "trading_pair"
+_MARKETS: Final = ("trading_pair", "buying_market")
+"""Fields that say what ``base`` and ``quote`` are."""
 
 
 class Form(VerticalScroll, can_focus=False):
@@ -155,7 +156,8 @@ class Form(VerticalScroll, can_focus=False):
             self._debounce = None
         self.check = self._ask(self.values)
         shown = self.shown_errors
-        pair = self._rows[_PAIR].value if _PAIR in self._rows else ""
+        market = next((row.value for name, row in self._rows.items() if name in _MARKETS), "")
+        pair = market.rpartition(":")[2]  # venue:PAIR where the form is about two markets
         for name, row in self._rows.items():
             error = self.check.errors.get(name, "") if name in shown else ""
             understood = self.check.understood.get(name, "")
@@ -240,4 +242,4 @@ class FormHelp(Painted):
 
     def show_form(self, form: Form) -> None:
         """Show the help for the focused field of *form*."""
-        self.show_lines([form.help])
+        self.show_lines([clip_facts(form.help, self.size.width or 80, " · ")])

@@ -15,6 +15,9 @@ from tui.widgets.choice import Choice
 from tui.widgets.painted import Painted
 
 CONTROL_WIDTH = 16
+_NARROW_CONTROL = 11
+_NARROW = 48
+"""Cells of a row below which a value gives room to what was understood of it."""
 
 
 class FormRow(Painted):
@@ -33,6 +36,7 @@ class FormRow(Painted):
         width: 16; height: 1; border: none; padding: 0;
         background: $panel; color: $foreground;
     }
+    FormRow > Input.-narrow { width: 11; }
     FormRow > Input:focus { background: $cursor; border: none; }
     FormRow > Choice { width: 1fr; }
     """
@@ -96,7 +100,12 @@ class FormRow(Painted):
 
     def on_resize(self, _event: events.Resize) -> None:
         """Break the error anew."""
+        if isinstance(self._control, Input):
+            self._control.set_class(self._is_narrow(), "-narrow")
         self._repaint()
+
+    def _is_narrow(self) -> bool:
+        return 0 < self.size.width < _NARROW
 
     def on_descendant_focus(self, _event: events.DescendantFocus) -> None:
         """Mark the label of the focused field."""
@@ -129,7 +138,8 @@ class FormRow(Painted):
         label = label_line(self.item, focused=self.control_has_focus, wrong=bool(self._error))
         lines: list[Line] = [pad_line(label, self._label_width)]
         if isinstance(self._control, Input):
-            lines[0] += ((" " * (CONTROL_WIDTH + 1), ""), *self._note())
+            control = _NARROW_CONTROL if self._is_narrow() else CONTROL_WIDTH
+            lines[0] += ((" " * (control + 1), ""), *self._note())
         if self._error:
             lines += error_lines(self._error, self.size.width)
         if self.styles.height is None or self.styles.height.value != len(lines):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.widgets import Button
 
 from engine.api import views
 from engine.testing.fake_console import FakeConsoleEngine
@@ -271,6 +272,34 @@ async def test_a_small_terminal_gets_one_clear_sentence_and_the_facts(
         assert "filter" in console.hint()
         assert console.app.screen.query_one("#body").display
         assert "BTC-USDT" in console.shown("#executors")
+
+
+async def test_nobody_acts_on_rows_that_a_small_terminal_does_not_show(
+    open_console: OpenConsole,
+) -> None:
+    async with open_console(size=(40, 10)) as console:
+        for key in ("x", "n", "e", "S", "5", "x", "7", "n", "8", "n"):
+            await console.press(key)
+            assert isinstance(console.app.screen, ConsoleScreen), key
+        assert "n needs 80x24. q quits." in console.hint()
+        await console.pilot.resize_terminal(80, 24)
+        await console.press("1", "n")
+        assert not isinstance(console.app.screen, ConsoleScreen)
+
+
+@pytest.mark.parametrize("keys", [("7", "g", "j", "j", "d"), ("7", "n"), ("8", "n"), ("1", "n")])
+async def test_buttons_of_forms_are_on_the_screen_of_80x24(
+    keys: tuple[str, ...], open_console: OpenConsole
+) -> None:
+    async with open_console(size=(80, 24)) as console:
+        await console.press(*keys)
+        await console.settle()
+        buttons = list(console.app.screen.query(Button))
+        assert len(buttons) == 2
+        frame = console.app.screen.query_one("#dialog").content_region
+        assert all(frame.contains_region(button.region) for button in buttons)
+        head = console.shown("#head")
+        assert "…" not in head
 
 
 @pytest.mark.parametrize("small", [(40, 10), (20, 5), (300, 5), (5, 90)])

@@ -101,6 +101,27 @@ def test_the_scheduler_panel_shows_slots_queue_pool_and_alerts(width: int) -> No
     assert "does not run" in words(scheduling_lines(SchedulingView(), width, 10))
 
 
+@pytest.mark.parametrize("width", [38, 44, 60])
+def test_a_narrow_panel_leaves_out_whole_facts(width: int) -> None:
+    """A figure that is cut in two would be another figure."""
+    health, *engine = scheduling_lines(VIEW, width, 14)
+    agent = agent_lines(AGENTS["health:main"], width, 7)
+    figures = [plain(line) for line in (*engine, *agent) if "  " in plain(line).strip()]
+    assert len(figures) > 6
+    assert not [text for text in figures if text.endswith("…")]
+    assert all(line_width(line) <= width for line in (*engine, *agent))
+    assert "⚠" in plain(health), "a warning is rather cut than left out"
+    assert "critical to idle" in words(scheduling_lines(VIEW, 38, 14))
+
+
+def test_a_paused_agent_says_how_it_goes_on() -> None:
+    detail = AGENTS["health:main"]
+    row = replace(detail.row, interval=None, repeats=False, next_in_s=None)
+    assert "R runs one cycle, u lets it go on" in words(
+        agent_lines(replace(detail, row=row), 80, 9)
+    )
+
+
 def test_alerts_that_go_on_come_first() -> None:
     old = AlertRow(1, "warning", "old", is_active=False)
     new = AlertRow(0, "error", "new")

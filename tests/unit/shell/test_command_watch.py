@@ -8,6 +8,7 @@ from engine.testing.fake_console import FakeConsoleEngine
 from tui.state.command_watch import CommandWatch
 from tui.state.command_words import words_of
 
+UNSEEN = "3H2gfZaps3gcPK4nXA2qDk23TRyUfMB8ASt7ysFEKaYC"
 LONG = "9WiA4guYkJ3L5mN7pQ9rS1tU"
 
 
@@ -83,6 +84,16 @@ def test_what_went_well_is_said_in_the_words_of_the_engine_or_in_one_sentence() 
     for command_id, name in zip(several, ("one", "two"), strict=True):
         engine.finish(command_id, answer=f"executor {name} stops")
     assert [one.text for one in watch.outcomes()] == ["Stopped 2 executors: one, two"]
+
+
+def test_ids_are_as_short_as_in_the_tables() -> None:
+    """The reason of a creation names an executor that its command could not know."""
+    engine = FakeConsoleEngine(hold_commands=True)
+    watch = CommandWatch(engine)
+    (command_id,) = stop(engine, "one")
+    watch.add([command_id])
+    engine.finish(command_id, answer=f"executor {UNSEEN} started")
+    assert [outcome.text for outcome in watch.outcomes()] == ["Executor 3H2gfZap started"]
 
 
 def test_every_command_has_words_of_its_own() -> None:

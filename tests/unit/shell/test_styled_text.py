@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui.state.text import clip_line, ends, line_width, pad_line, plain
+from tui.state.text import clip_facts, clip_line, ends, line_width, pad_line, plain
 
 
 def test_a_line_that_fits_stays() -> None:
@@ -34,3 +34,16 @@ def test_ends_clip_the_left_side_first() -> None:
 
 def test_pad_fills_with_plain_cells() -> None:
     assert plain(pad_line((("a", ""),), 4)) == "a   "
+
+
+def test_blanks_at_the_end_are_no_loss() -> None:
+    assert clip_line((("abc", "up"), ("  ", "")), 3) == (("abc", "up"),)
+
+
+def test_facts_that_do_not_fit_go_as_a_whole() -> None:
+    line = ((" next ", "dim"), ("1.2s", ""), ("  took ", "dim"), ("4ms", ""), ("  p95 ", "dim"))
+    assert clip_facts(line, 40) == line
+    assert plain(clip_facts(line, 20)) == " next 1.2s  took 4ms"
+    assert plain(clip_facts(line, 19)) == " next 1.2s"
+    assert plain(clip_facts(line, 6)) == " next…"
+    assert plain(clip_facts((("日本 · 日本", ""),), 5, " · ")) == "日本"
