@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from engine.backtest.config import BacktestConfig, DataEntry
 from engine.markets.data_report import MarketDataError
-from engine.model.bar_columns import BarColumns
+from engine.markets.mapped_columns import column_like
+from engine.model.bar_columns import BarColumns, blocks
 from engine.model.calendar import OUTSIDE
 from engine.model.instruments import Instrument
 
@@ -122,6 +125,9 @@ def load_entry(
 
         columns = resample(columns, coarser)
     if options.calendar is not None:
-        is_closed = options.calendar.bar_sessions(columns.ts_close) == OUTSIDE
+        is_closed = column_like(columns.ts_close, dtype=np.dtype(np.bool_))
+        for part in blocks(len(columns), columns.ts_close, is_closed):
+            sessions = options.calendar.bar_sessions(columns.ts_close[part])
+            is_closed[part] = sessions == OUTSIDE
         columns = columns.with_columns(is_closed=is_closed)
     return columns, loaded.report.to_dict()

@@ -48,6 +48,7 @@ from engine.model.bar_columns import (
     release_pages,
     session_edges,
 )
+from engine.model.calendar import SessionCalendar
 from engine.model.instruments import NonIntegralScaleError, OffGridError
 
 LARGE_FILE_BYTES: Final = 32 * 2**20
@@ -395,7 +396,7 @@ class _BarReader:
 
     def _sessions(self, columns: checks.Columns) -> IntArray | None:
         calendar = self._options.calendar
-        return None if calendar is None else calendar.bar_sessions(columns["ts_close"])
+        return None if calendar is None else calendar_sessions(columns["ts_close"], calendar)
 
     def _bars(
         self,
@@ -480,6 +481,14 @@ class _BarReader:
 
     def _error(self, line: int, column: str, text: str) -> MarketDataError:
         return MarketDataError(f"{self._path}:{line}: {column}: {text}")
+
+
+def calendar_sessions(ts_close: IntArray, calendar: SessionCalendar) -> IntArray:
+    """Return the number of each bar's session, in a file if the ends of the bars are in one."""
+    found = column_like(ts_close)
+    for part in blocks(len(ts_close), ts_close, found):
+        found[part] = calendar.bar_sessions(ts_close[part])
+    return found
 
 
 def _unknown_volumes(bars: BarColumns) -> int:

@@ -24,8 +24,18 @@ from engine.markets.mapped_columns import (
     temporary_folder,
 )
 from engine.markets.stamps import parse_bar_duration
-from engine.model.bar_columns import BLOCK_ROWS, BarColumns, blocks, picked, placed, release_pages
+from engine.model.bar_columns import (
+    BLOCK_ROWS,
+    DAY_NS,
+    BarColumns,
+    blocks,
+    picked,
+    placed,
+    release_pages,
+)
+from engine.model.calendar import SessionCalendar
 
+HOUR_NS = DAY_NS // 24
 MakeBars = Callable[..., BarColumns]
 INT = np.dtype(np.int64)
 FULL_DISK = """
@@ -140,6 +150,21 @@ def test_a_full_disk_is_a_refusal_and_no_crash(tmp_path: Path, most: int) -> Non
         assert "no room for the columns of a large file" in done.stdout
     else:
         assert not done.stdout
+
+
+def test_sessions_of_a_calendar_are_the_same_in_files(tmp_path: Path) -> None:
+    path = minutes(tmp_path / "bars.csv", 3000)
+    night = SessionCalendar(opens_ns=9 * HOUR_NS, closes_ns=17 * HOUR_NS, timezone="Europe/Berlin")
+    options = BarFileOptions(bar=parse_bar_duration("1m"), calendar=night)
+    in_memory, in_files = (
+        load_bar_columns(
+            path, terms=InstrumentTerms("A"), options=options, large_file_bytes=size
+        ).columns
+        for size in (1 << 40, 0)
+    )
+    for name in ("starts_session", "ends_session"):
+        assert getattr(in_files, name).tolist() == getattr(in_memory, name).tolist()
+    assert 1 < np.count_nonzero(in_files.starts_session) < 20
 
 
 def test_reading_needs_the_memory_of_a_batch_however_long_the_file_is(tmp_path: Path) -> None:
