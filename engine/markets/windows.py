@@ -103,6 +103,8 @@ def split_windows(
 
 
 def _instants(timeline: Timeline) -> IntArray:
+    if timeline.is_one_by_one:
+        return timeline.ts_close
     starts = timeline.instants[:-1]
     return timeline.ts_close[starts]
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import numpy as np
 
 from engine.model.bar_columns import BLOCK_ROWS, BarColumns, IntArray, blocks
 from engine.strategies.indicators import Column
 
-_MAPPED: tuple[str, ...] = ("open", "high", "low", "close", "volume")
+MOST_SHARED: Final = 1 << 21
+"""Rows of a column that a memo shares; it would hold few that are longer."""
+_MAPPED: Final = ("open", "high", "low", "close", "volume")
 
 
 def bar_blocks(
@@ -18,9 +21,9 @@ def bar_blocks(
     """Yield (start, skip, part): bars that begin at *start*, after *skip* bars before them.
 
     *lookback* bars come before each block, as far as there are so many. Bars with a memo come as
-    one block: whole columns are what it shares.
+    one block, unless they are many: whole columns are what it shares.
     """
-    if bars.memo is not None or len(bars) <= block_rows:
+    if len(bars) <= block_rows or (bars.memo is not None and len(bars) <= MOST_SHARED):
         yield 0, 0, bars
         return
     columns = [getattr(bars, name) for name in _MAPPED]
