@@ -115,13 +115,14 @@ def prepare_from_state(
 
 
 def keeps_state(plan: SessionPlan) -> bool:
-    """Whether snapshots of the state are worth it: somebody resumes, and all code is our own.
+    """Whether snapshots of the state can be used: somebody resumes, and the state is data only.
 
-    Own controllers and executors may be changed between two lives; replaying asks them again.
+    Strategies hold indicators, which are functions. Own controllers and executors may be changed
+    between two lives; replaying asks them again.
     """
     config = plan.config
     has_own = bool(config.modules) or any(":" in one.kind for one in config.controllers)
-    return config.session.speed != "max" and not has_own
+    return config.session.speed != "max" and not has_own and not config.strategies
 
 
 def build_session(

@@ -61,10 +61,11 @@ class StateTaker:
 
     async def work(self) -> int:
         """Write the snapshot that was taken, or ask for one; return the bytes that were written."""
+        if not self._code:
+            # At once: later the files may be of another version than what runs.
+            self._code = await to_thread.run_sync(code_digest)
         if self._taken is not None:
             (entries, last_entry, copy), self._taken = self._taken, None
-            if not self._code:
-                self._code = await to_thread.run_sync(code_digest)
             header = StateHeader(
                 self._session_id, entries, last_entry, self._config_hash, self._code
             )

@@ -40,6 +40,7 @@ from engine.markets.merged_feed import MergedFeed, TimerTick
 from engine.store.records import SessionRecord, SessionStatus
 from engine.store.store import Store
 from engine.testing.manual_clock import ManualClock
+from engine.testing.small_session import small_plan
 from tui.paths import session_file
 
 pytestmark = pytest.mark.anyio
@@ -296,3 +297,12 @@ async def test_a_state_that_is_none_is_refused() -> None:
 async def test_only_sessions_that_are_resumed_keep_their_state() -> None:
     assert keeps_state(plan())
     assert not keeps_state(load_session_plan(session_file("deterministic.yaml")))
+    wall: dict[str, Any] = {"session": {"speed": "1"}}
+    section = {
+        "id": "cross",
+        "kind": "sma_cross",
+        "connector_name": "sim",
+        "trading_pair": "AAA-USDT",
+    }
+    assert keeps_state(small_plan(sections=wall))
+    assert not keeps_state(small_plan(sections=wall | {"strategies": [section]}))
