@@ -51,12 +51,16 @@ def save_bar_cache(bars: BarColumns, folder: pathlib.Path) -> None:
     (folder / INDEX_FILE).write_text(json.dumps(index, indent=1), encoding="utf-8")
 
 
-def load_bar_cache(folder: pathlib.Path, *, is_checked: bool = False) -> BarColumns:
+def load_bar_cache(
+    folder: pathlib.Path, *, is_checked: bool = False, resident_rows: int = 0
+) -> BarColumns:
     """Return the bars in *folder*, memory-mapped and read-only.
 
     Args:
         folder: what `save_bar_cache` wrote.
         is_checked: compare the data with the hash in the index, which reads all of it.
+        resident_rows: bars up to which the pages are not given up between runs, nor is what a run
+            makes of them put into files: for many runs, one after another, over the same bars.
 
     Raises:
         MarketDataError: the folder holds no such bars, or others than its index says.
@@ -83,12 +87,25 @@ def load_bar_cache(folder: pathlib.Path, *, is_checked: bool = False) -> BarColu
             f"{folder / INDEX_FILE}:1: columns: cannot be read ({error}): make the cache again",
             cause=error,
         ) from error
+    if len(bars) <= resident_rows:
+        # The same pages, which processes share, under arrays that nobody takes for files.
+        named = {name: np.asarray(_Pages(column)) for name, column in columns.items()}
+        plain = {name: np.asarray(_Pages(column)) for name, column in features.items()}
+        bars = bars.with_columns(**named, features=plain)
     if is_checked and bars.data_hash != index["data_hash"]:
         raise MarketDataError(
             f"{folder / INDEX_FILE}:1: data_hash: {index['data_hash'][:12]}... is not that of the "
             f"columns ({bars.data_hash[:12]}...): make the cache again"
         )
     return bars
+
+
+class _Pages:
+    """Keeps a map open under an array that does not know of it."""
+
+    def __init__(self, mapped: np.memmap[Any, Any]) -> None:
+        self._mapped = mapped
+        self.__array_interface__ = mapped.__array_interface__
 
 
 def _read_index(path: pathlib.Path) -> dict[str, Any]:

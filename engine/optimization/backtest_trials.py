@@ -18,7 +18,7 @@ from engine.backtest.results import BacktestResult, ResultStatus
 from engine.backtest.runner import Runner
 from engine.live.clock import SystemClock
 from engine.markets.bar_cache import load_bar_cache
-from engine.model.bar_columns import FloatArray, IntArray
+from engine.model.bar_columns import BarColumns, FloatArray, IntArray
 from engine.model.draws import mix
 from engine.optimization.base_run import BARS, BaseRun
 from engine.optimization.objective import MetricValue
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from engine.optimization.grid_trials import GridTrials
 
 
+_RESIDENT_ROWS: Final = 1 << 21
+"""Bars up to which trials keep them in memory; some 150 MB that all workers share."""
 _LOOK_NS: Final = 5_000_000
 """Between two looks at the equity of a trial that may be hopeless."""
 
@@ -107,8 +109,8 @@ class BacktestTrials:
             _unpack(task.attachments[BARS], folder)
             places = [folder / place.name for place in places]
             fine = [None if place is None else folder / place.name for place in fine]
-        bars = tuple(load_bar_cache(place) for place in places)
-        execution = tuple(None if place is None else load_bar_cache(place) for place in fine)
+        bars = tuple(_bars_of(place) for place in places)
+        execution = tuple(None if place is None else _bars_of(place) for place in fine)
         config = BacktestConfig.model_validate(settings["backtest"])
         data = MarketData(bars, settings["report"], execution)
         example = parameters_of(settings.get("example", {}))
@@ -253,6 +255,10 @@ def outcome_of(result: BacktestResult) -> TrialOutcome:
 
 def _outcome(metrics: Metrics, final_equity: Decimal, fingerprint: str) -> TrialOutcome:
     return TrialOutcome({**metrics.to_json(), "final_equity": str(final_equity)}, fingerprint)
+
+
+def _bars_of(place: Path) -> BarColumns:
+    return load_bar_cache(place, resident_rows=_RESIDENT_ROWS)
 
 
 def _unpack(packed: bytes, folder: Path) -> None:

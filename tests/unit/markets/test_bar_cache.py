@@ -10,6 +10,7 @@ import pytest
 from engine.markets.bar_cache import INDEX_FILE, load_bar_cache, save_bar_cache
 from engine.markets.catalog import read_catalog, write_catalog
 from engine.markets.data_report import MarketDataError
+from engine.markets.mapped_columns import is_mapped
 from engine.model.bar_columns import INTEGER_COLUMNS, BarColumns
 from engine.model.clock import from_iso, to_iso
 
@@ -33,6 +34,23 @@ def test_cached_bars_are_the_same_and_mapped_data_5(bars: BarColumns, tmp_path: 
         assert isinstance(values, np.memmap)
         with pytest.raises(ValueError, match="read-only"):
             values[0] = 1
+
+
+def test_few_bars_stay_in_memory_for_many_runs_over_them(bars: BarColumns, tmp_path: Path) -> None:
+    save_bar_cache(bars, tmp_path)
+    found = load_bar_cache(tmp_path, is_checked=True, resident_rows=90)
+    assert found.data_hash == bars.data_hash
+    for values in (found.close, found.ts_open, found.vwap, found.features["a/b"]):
+        assert values is not None
+        assert not is_mapped(values)
+        with pytest.raises(ValueError, match="read-only"):
+            values[0] = 1
+    # They are the pages of the file, not a copy of it.
+    with (tmp_path / "close.npy").open("r+b") as file:
+        file.seek(-8, 2)
+        file.write((77).to_bytes(8, "little"))
+    assert int(found.close[-1]) == 77
+    assert is_mapped(load_bar_cache(tmp_path, resident_rows=89).close)
 
 
 def test_a_cache_that_was_changed_is_found_out(bars: BarColumns, tmp_path: Path) -> None:
