@@ -167,4 +167,7 @@ def _data_dir(given: str | None) -> Iterator[tuple[str, bool]]:
         enough = free >= 1_000_000_000
         yield f"free space: {free / 1e9:,.1f} GB{'' if enough else ', make room'}", enough
         open_to_all = bool(directory.stat().st_mode & 0o077)
-        yield f"private: {'no, run chmod 700' if open_to_all else 'yes'}", not open_to_all
+        yield (
+            f"private: {f'no, run chmod 700 {directory}' if open_to_all else 'yes'}",
+            not open_to_all,
+        )

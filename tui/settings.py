@@ -152,7 +152,7 @@ def _known_values(path: Path, loaded: object) -> dict[str, Any]:
             near = get_close_matches(str(name), _names(), n=1)
             hint = f", did you mean {near[0]!r}?" if near else ""
             raise SettingsError(
-                f"{path}: {name}: is not a known setting{hint} known: {', '.join(_names())}"
+                f"{path}: {name}: is not a known setting{hint}; known: {', '.join(_names())}"
             )
     for name, value in loaded.items():
         is_kind, kind = _KINDS[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from engine.optimization.trials import TrialRecord
 
 STUDIES: Final = "optimizations"
+_NOT_WRITABLE: Final = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC})
 """Folder of studies inside the data directory."""
 
 REPORT_FILE: Final = "report.json"
@@ -400,6 +402,8 @@ def _told_as_usage(file: OptimizationFile | None = None) -> Iterator[None]:
         raise OptimizationFileError(text, cause=error) from error
     except OSError as error:
         text = f"{error.filename or 'data directory'}: {error.strerror or error}"
+        if error.errno in _NOT_WRITABLE:
+            text += "; make room or give yourself write permission there, or use --data-dir"
         raise OptimizationFileError(text, cause=error) from error
 
 

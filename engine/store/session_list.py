@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -39,8 +40,11 @@ def list_sessions(data_dir: Path) -> tuple[SessionRecord, ...]:
     if not path.exists():
         return ()
     names = [entry.name for entry in fields(SessionRecord)]
+    address = f"file:{quote(str(path))}?mode=ro"
+    if _is_at_rest(path):
+        address += "&immutable=1"  # else SQLite wants to make a -shm file beside it
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as connection:
+        with closing(sqlite3.connect(address, uri=True)) as connection:
             if not read_version(connection, path):
                 return ()
             rows = connection.execute(
@@ -52,6 +56,12 @@ def list_sessions(data_dir: Path) -> tuple[SessionRecord, ...]:
     if find_holder(data_dir) is not None:
         return tuple(sessions)
     return tuple(_as_interrupted(session) for session in sessions)
+
+
+def _is_at_rest(path: Path) -> bool:
+    """Return whether nobody can write beside *path* and nothing waits in a log."""
+    log = path.with_name(f"{path.name}-wal")
+    return not os.access(path.parent, os.W_OK) and not log.exists()
 
 
 def _record(row: dict[str, Any]) -> SessionRecord:

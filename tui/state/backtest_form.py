@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 ENGINES: Final = ("auto", "events", "compiled")
 _MOST_PARAMETERS: Final = 6
-_CHANGES_HELP: Final = (
-    "key=value, several with spaces between: seed=7 components.strategy.params.fast=20"
-)
+_CHANGES_HELP: Final = "key=value pairs, such as seed=7 components.strategy.params.fast=20"
 
 
 def new_fields(samples: Sequence[str]) -> tuple[FormField, ...]:

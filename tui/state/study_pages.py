@@ -125,7 +125,7 @@ def correlation_line(detail: StudyDetail) -> Line:
         agrees = "good ones stayed good"
     else:
         agrees = "the order says little about later" if value > -0.2 else "good ones became bad"
-    return ((" rank correlation of in and out over all trials ", "dim"), (f"{value:+.2f}", "bold"),
+    return ((" rank correlation of in and out ", "dim"), (f"{value:+.2f}", "bold"),
             (f"  {agrees}", "dim" if value > 0.5 else "warn"))  # fmt: skip
 
 

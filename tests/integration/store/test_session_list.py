@@ -9,6 +9,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import anyio
 import pytest
 from anyio import to_thread
 
@@ -83,3 +84,31 @@ def test_a_damaged_database_is_refused(tmp_path: Path) -> None:
     (tmp_path / "quarterdeck.db").write_text("no database" * 1000)
     with pytest.raises(StoreError, match="is damaged or cannot be read: file is not a database"):
         list_sessions(tmp_path)
+
+
+def test_a_directory_that_cannot_be_written_is_read_without_files_beside_it(
+    tmp_path: Path,
+    make_session: Callable[..., SessionRecord],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SQLite would make a -shm file to read a database in WAL mode, and fail without one."""
+
+    async def write() -> None:
+        async with Store.open(tmp_path, now_ns=0) as store:
+            await store.create_session(make_session("s-0"))
+
+    anyio.run(write)
+    before = {entry.name for entry in tmp_path.iterdir()}
+    assert "quarterdeck.db-wal" not in before
+    asked: list[str] = []
+
+    def connect(name: str, *, uri: bool) -> sqlite3.Connection:
+        asked.append(name)
+        return original(name, uri=uri)
+
+    original = sqlite3.connect
+    monkeypatch.setattr("engine.store.session_list.os.access", lambda *_: False)
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    assert len(list_sessions(tmp_path)) == 1
+    assert asked[0].endswith("?mode=ro&immutable=1")
+    assert {entry.name for entry in tmp_path.iterdir()} == before
