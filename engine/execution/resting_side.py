@@ -34,6 +34,11 @@ class RestingSide:
             for order in self._levels[key].values()
         ]
 
+    def holds(self, order: LiveOrder, limit_ticks: int) -> bool:
+        """Whether *order* rests at its limit."""
+        level = self._levels.get(self.sign * limit_ticks, {})
+        return order.request.client_order_id in level
+
     def add(self, order: LiveOrder, limit_ticks: int) -> None:
         """Queue *order* behind the others at its limit."""
         key = self.sign * limit_ticks

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from heapq import heappop, heappush
 from typing import Final
 
+from engine.execution.broker import BrokerHealth
 from engine.execution.commission import CommissionModel
 from engine.execution.liquidity import Depth
 from engine.execution.live_order import LiveOrder
@@ -24,10 +27,15 @@ from engine.execution.tick_filling import TickFilling
 from engine.execution.trigger_book import TriggerBasis, TriggerBook
 from engine.flow.errors import ExistsError
 from engine.model.instruments import ConnectorPair, Instrument
-from engine.model.orders import Fill, OrderRequest, OrderType, TimeInForce
+from engine.model.orders import Fill, OrderRequest, OrderType, TimeInForce, TriggerKind
 from engine.model.quotes import BarPoint, QuoteTick, TradeTick
 
 _NOTHING: Final[tuple[OrderReport, ...]] = ()
+_TYPES: Final = (
+    *("MARKET", "LIMIT", "LIMIT_MAKER"),
+    *(f"{kind.name}_{name}" for kind in TriggerKind for name in ("MARKET", "LIMIT")),
+)
+"""Order types; one with a trigger is named after both, as STOP_MARKET."""
 
 
 class SimulatedBroker(TickFilling):
@@ -83,6 +91,8 @@ class SimulatedBroker(TickFilling):
         self._travelling: list[tuple[int, int, LiveOrder]] = []
         self._ending: list[tuple[int, int, LiveOrder]] = []
         self._submitted = 0
+        self._owed: list[OrderReport] = []
+        """What a replaced order has led to, told with the next news."""
 
     def submit(self, request: OrderRequest, *, now_ns: int) -> Sequence[OrderReport]:
         """Take an order; the same request again does nothing.
@@ -124,6 +134,94 @@ class SimulatedBroker(TickFilling):
         order.end(is_cancelled=True)
         return (OrderCancelled(client_order_id, now_ns, ReasonCode.USER),)
 
+    def replace(
+        self, client_order_id: str, *, lots: int, limit_ticks: int | None, now_ns: int
+    ) -> bool:
+        """Change size and limit of an order (ORD-6); False: there is nothing to change.
+
+        A new price, or a larger size, goes to the end of the queue; a smaller size keeps its place;
+        one that has been filled already cancels the rest. What comes of it at once is told with
+        the next quote, trade or time.
+
+        Args:
+            client_order_id: which order.
+            lots: its new size, filled ones included.
+            limit_ticks: its new limit; an order without one, or with a trigger, keeps what it has.
+            now_ns: the time.
+        """
+        order = self._orders.get(client_order_id)
+        if order is None or order.is_done:
+            return False
+        old = order.request
+        is_moved = limit_ticks != old.limit_ticks
+        if is_moved and (None in (limit_ticks, old.limit_ticks) or old.trigger is not None):
+            return False
+        book = self._books[old.market]
+        filled = order.charged.filled_lots
+        if lots <= filled:
+            self._cancel(book, order, now_ns, ReasonCode.USER, self._owed)
+            return True
+        order.request = dataclasses.replace(old, lots=lots, limit_ticks=limit_ticks)
+        order.left_lots = lots - filled
+        is_resting = order.limit_ticks is not None and book.resting(order.sign).holds(
+            order, order.limit_ticks
+        )
+        if is_resting and (is_moved or lots > old.lots):
+            book.discard(order)
+            self._submitted += 1
+            order.number = self._submitted
+            order.limit_ticks = limit_ticks
+            self._start(book, order, now_ns, self._owed)
+        elif is_moved:
+            order.limit_ticks = limit_ticks
+        return True
+
+    def _take_owed(self) -> list[OrderReport]:
+        if not self._owed:
+            return []
+        owed, self._owed = self._owed, []
+        return owed
+
+    def on_market(self, data: QuoteTick | TradeTick) -> Sequence[OrderReport]:
+        """Take market data, whichever it is."""
+        return self.on_trade(data) if isinstance(data, TradeTick) else self.on_quote(data)
+
+    def positions(self) -> dict[ConnectorPair, int]:
+        """Return the signed positions that the fills of this broker made, by market."""
+        return {market: book.net_lots for market, book in self._books.items() if book.net_lots}
+
+    def balances(self) -> dict[str, Decimal]:
+        """Return the cash that the fills of this broker moved: notional and fees, by asset.
+
+        Money itself is the portfolio's; a derivative's notional moves none there.
+        """
+        instrument = next(iter(self._books.values())).instrument
+        return {asset: instrument.money(atoms) for asset, atoms in self._record.flows.items()}
+
+    def fills(self, since: int = 0) -> tuple[Fill, ...]:
+        """Return the fills from number *since* on; the last thousand are kept."""
+        return self._record.since(since)
+
+    def capabilities(self) -> dict[str, tuple[str, ...] | bool]:
+        """Return types, times in force and features; brackets are the container's."""
+        return {
+            "types": _TYPES,
+            "tifs": ("GTC", "IOC", "FOK", "GTD"),
+            "brackets": False,
+            "reduce_only": True,
+            "replace": True,
+        }
+
+    def connect(self) -> None:
+        """Do nothing: there is nothing outside to connect to."""
+
+    def close(self) -> None:
+        """Do nothing: there is nothing outside to disconnect from."""
+
+    def health(self) -> BrokerHealth:
+        """Return HEALTHY: it has no venue that could fail."""
+        return BrokerHealth.HEALTHY
+
     def on_quote(self, quote: QuoteTick) -> Sequence[OrderReport]:
         """Take a quote; one that fills nothing costs O(1).
 
@@ -134,7 +232,7 @@ class SimulatedBroker(TickFilling):
             KeyError: the market cannot be traded here.
         """
         book = self._books[quote.market]
-        reports: list[OrderReport] = []
+        reports = self._take_owed()
         if self._travelling:
             self._land(quote.ts_ns - 1, reports)
         if self._ending:
@@ -165,7 +263,7 @@ class SimulatedBroker(TickFilling):
             KeyError: the market cannot be traded here.
         """
         book = self._books[trade.market]
-        reports: list[OrderReport] = []
+        reports = self._take_owed()
         self._land(trade.ts_ns - 1, reports)
         self._expire(trade.ts_ns, reports)
         book.last_ticks = trade.ticks
@@ -180,7 +278,7 @@ class SimulatedBroker(TickFilling):
 
     def on_time(self, now_ns: int) -> Sequence[OrderReport]:
         """Let orders arrive, and end, that are due at *now_ns* without a quote."""
-        reports: list[OrderReport] = []
+        reports = self._take_owed()
         self._land(now_ns, reports)
         self._expire(now_ns, reports)
         return reports
@@ -204,7 +302,7 @@ class SimulatedBroker(TickFilling):
             KeyError: the market cannot be traded here.
         """
         book = self._books[market]
-        if book.takers or book.triggers or self.next_arrival_ns() is not None:
+        if book.takers or book.triggers or self._owed or self.next_arrival_ns() is not None:
             return None
         buys, sells = book.buys.keys, book.sells.keys
         return (buys[-1] if buys else None), (-sells[-1] if sells else None)

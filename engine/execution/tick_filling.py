@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.execution.commission import CommissionModel
+from engine.execution.fill_record import FillRecord
 from engine.execution.liquidity import Depth, QuoteSide
 from engine.execution.live_order import LiveOrder
 from engine.execution.market_book import MarketBook
@@ -46,6 +47,7 @@ class TickFilling:
         self._slips = not isinstance(slippage, NoSlippage)
         self._commission = commission
         self._has_sizes = depth is Depth.SYNTHETIC
+        self._record = FillRecord()
         self._max_fill_lots = max_fill_lots
         self._queue = queue
 
@@ -218,6 +220,7 @@ class TickFilling:
             is_maker=is_maker,
             ts_ns=now_ns,
         )
+        self._record.add(fill)
         reports.append(OrderFilled(fill))
         if order.is_done:
             book.discard(order)
