@@ -360,7 +360,7 @@ async def test_the_state_is_taken_where_everything_is_written(tmp_path: Path) ->
         every=1000,
     )
     loop.runner.preload([create_request()])
-    written: list[int] = []
+    written = [await taker.work()]
 
     async def agent() -> None:
         while loop.runner.state is not SessionState.STOPPED:
@@ -402,6 +402,7 @@ async def test_a_state_that_is_too_large_is_told_and_not_taken(
         most_executors=-1,
     )
     loop.runner.preload([create_request()])
+    assert not await taker.work()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(loop.runner.run)
         while loop.runner.state is not SessionState.STOPPED:
