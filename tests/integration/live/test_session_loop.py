@@ -370,6 +370,7 @@ async def test_the_state_is_taken_where_everything_is_written(tmp_path: Path) ->
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(loop.runner.run)
         tasks.start_soon(agent)
+    written.append(await taker.work())  # what was taken when the session ended
     assert any(written)
     found = read_state(tmp_path / "snapshots", "s-1", config_hash="hash")
     assert found is not None
