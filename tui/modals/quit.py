@@ -49,7 +49,7 @@ def quit_lines(
     lines += [
         (),
         (("keep     ", "bold"), ("the session ends, positions stay as they are", "dim")),
-        (("flatten  ", "bold"), ("every executor is stopped and its position closed first", "dim")),
+        (("flatten  ", "bold"), ("all stops, and whatever is held is closed first", "dim")),
     ]
     return lines
 
