@@ -210,6 +210,7 @@ def _frozen(values: NDArray[Any]) -> NDArray[Any]:
     view: NDArray[Any] = np.ndarray.__new__(kind, values.shape, values.dtype, shut)
     if mapped is not None:
         view._mmap = mapped  # type: ignore[attr-defined]  # noqa: SLF001 (as its own views do)
+        view.mode = getattr(values, "mode", None)  # type: ignore[attr-defined]
     owner: Any = values
     while isinstance(owner, np.ndarray):
         owner.flags.writeable = False
@@ -277,12 +278,17 @@ def placed(values: NDArray[Any], wanted: NDArray[Any], side: Literal["left", "ri
 
 
 def map_of(values: NDArray[Any]) -> mmap.mmap | None:
-    """Return the map that *values* are in, or a view of; None if they are in memory."""
+    """Return the map that *values* are in, or a view of; None if they are in memory.
+
+    A private map (copy on write) counts as memory.
+    """
     owner: Any = values
     while isinstance(owner, np.ndarray | memoryview):
         found = getattr(owner, "_mmap", None)
         if found is not None:
-            return cast("mmap.mmap", found)
+            # What was written to a private map is nowhere else: its pages must stay.
+            is_private = getattr(owner, "mode", None) == "c"
+            return None if is_private else cast("mmap.mmap", found)
         owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
     return owner if isinstance(owner, mmap.mmap) else None
 

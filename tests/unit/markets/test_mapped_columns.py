@@ -78,6 +78,18 @@ def test_a_map_is_found_behind_any_view_and_keeps_its_values() -> None:
     assert is_mapped(samples["held"])
 
 
+def test_pages_of_a_private_map_are_not_let_go(tmp_path: Path, make_bars: MakeBars) -> None:
+    path = tmp_path / "closes"
+    np.arange(10, dtype=np.int64).tofile(path)
+    closes = np.memmap(path, dtype=np.int64, mode="c")
+    closes[3] = 77
+    bars = make_bars(10).with_columns(close=closes)
+    assert not is_mapped(closes)
+    assert not is_mapped(bars.close[2:])
+    release_pages(closes, bars.close)
+    assert bars.close.tolist() == [0, 1, 2, 77, 4, 5, 6, 7, 8, 9]
+
+
 def test_columns_are_made_where_others_are() -> None:
     in_file, in_memory = temporary_column(3, INT), np.zeros(3, dtype=np.int64)
     assert is_mapped(column_like(in_file, dtype=np.dtype(np.bool_), length=7))
