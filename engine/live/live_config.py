@@ -15,8 +15,7 @@ from engine.live.circuit_breaker import (
 from engine.markets.config import MarketConfig, VenueConfig
 from engine.model.clock import from_iso
 from engine.model.durations import parse_duration_ns
-from engine.risk.limits import RiskSettings, SizeLimitField
-from engine.risk.sizers import PercentEquitySizer, Sizer
+from engine.risk.limits import RiskSettings
 
 LIVE: Final = "LIVE_TRADING"
 PAPER: Final = "PAPER_TRADING"
@@ -39,6 +38,10 @@ def _instant(value: object) -> object:
 
 
 _DurationNs: TypeAlias = Annotated[int, BeforeValidator(_duration), Field(gt=0)]
+
+
+_GUARDED: Final = ("max_orders_per_minute", "max_drawdown", "max_daily_loss")
+"""Limits of sessions that are guards of a live strategy: they halt it (LIVE-11)."""
 
 
 class LiveStrategySection(_Section):
@@ -71,43 +74,40 @@ class LivePortfolioSection(_Section):
     )
 
 
-class LiveRiskSection(_Section):
-    """Limits and guards of one live strategy."""
+class LiveRiskSection(RiskSettings):
+    """Limits and guards of one live strategy: those of every session, and what halts it."""
 
-    sizer: Sizer = PercentEquitySizer()
-    max_position_size: SizeLimitField | None = Field(default=None, description="units per market")
-    max_order_notional: SizeLimitField | None = Field(default=None, description="value of an order")
-    max_open_orders: int | None = Field(default=None, ge=1, description="open orders")
-    max_portfolio_risk: SizeLimitField | None = Field(
-        default=None, description="most one-bar 95 % value at risk, a fraction of the equity"
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    max_orders_per_minute: int | None = Field(
+        default=60, ge=1, description="orders in 60 s, more halt it"
     )
-    default_vol: Decimal = Field(
-        default=Decimal("0.01"),
-        gt=0,
-        description="volatility of a bar for max_portfolio_risk while fewer than 20 are known",
+    max_drawdown: Decimal | None = Field(
+        default=None, gt=0, le=1, description="fall of equity from its peak that halts it"
     )
-    max_orders_per_minute: int | None = Field(default=60, ge=1, description="orders in 60 s")
-    max_drawdown: Decimal | None = Field(default=None, gt=0, le=1, description="fraction of peak")
-    max_daily_loss: Decimal | None = Field(default=None, gt=0, le=1, description="fraction")
+    max_daily_loss: Decimal | None = Field(
+        default=None, gt=0, le=1, description="fall of equity since the day's start that halts it"
+    )
     max_reject_rate: Decimal | None = Field(
-        default=Decimal("0.5"), gt=0, le=1, description="share of the last 20 orders"
+        default=Decimal("0.5"), gt=0, le=1, description="share of the last 20 orders, more halt it"
     )
     price_band: Decimal | None = Field(
-        default=Decimal("0.05"), gt=0, description="how far through the last price, a fraction"
+        default=Decimal("0.05"),
+        gt=0,
+        description="how far through the last price an order may be, a fraction; farther halts it",
     )
     max_slippage_bps: Decimal | None = Field(
-        default=None, gt=0, description="mean of 20 fills against the shadow"
+        default=None, gt=0, description="mean of 20 fills against the shadow, more halts it"
     )
 
     def limits(self) -> RiskSettings:
-        """Return what the risk manager refuses or clamps."""
-        return RiskSettings(
-            sizer=self.sizer,
-            max_position_size=self.max_position_size,
-            max_order_notional=self.max_order_notional,
-            max_open_orders=self.max_open_orders,
-            max_portfolio_risk=self.max_portfolio_risk,
-            default_vol=self.default_vol,
+        """Return what the risk manager refuses or clamps; what halts is no business of its."""
+        return RiskSettings.model_validate(
+            {
+                name: getattr(self, name)
+                for name in RiskSettings.model_fields
+                if name not in _GUARDED
+            }
         )
 
     def guards(self) -> GuardSettings:

@@ -507,3 +507,25 @@ def test_a_paper_account_below_its_maintenance_margin_is_closed_pf_13(clock: Clo
     assert live.reasons[0].startswith("LIQUIDATION: equity 8329")
     (status,) = manager.status()
     assert dict(status.positions) == {}
+
+
+@pytest.mark.parametrize(
+    ("risk", "held"),
+    [
+        ({"max_position_pct": "0.01"}, 4),
+        ({"max_gross_exposure": 700}, 6),
+        ({"max_portfolio_heat": "0.001"}, 0),
+        ({"blocked_symbols": ["ACME-USD"]}, 0),
+        ({"trading_hours": ["00:00-00:05"]}, 0),
+        ({"max_position_pct": "0.5", "max_open_positions": 1}, 10),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_every_limit_of_a_session_is_a_limit_of_a_live_strategy(
+    manager: LiveTradingManager, clock: Clock, risk: dict[str, Any], held: int
+) -> None:
+    manager.add_strategy("one", config(risk=risk), market=MARKET)
+    feed(manager, clock, 10_000)
+    (status,) = manager.status()
+    assert status.positions.get(MARKET, 0) == held
+    assert status.state is LiveState.RUNNING
