@@ -22,7 +22,7 @@ from engine.risk.bar_limits import (
     Limit,
 )
 from engine.risk.limits import RiskSettings, SizeLimit
-from engine.risk.sizers import FixedSizer, PercentEquitySizer
+from engine.risk.sizers import AnySizer
 
 BROKER: Final = ("components", "broker", "params")
 RISK: Final = ("components", "risk_manager", "params")
@@ -103,8 +103,11 @@ def _risk_problems(config: BacktestConfig) -> Iterator[tuple[tuple[str, ...], st
             "'next_session' has no meaning for executors, use 'never' or 'manual'",
         )
     has_strategies = bool(config.components.all_strategies)
-    if has_strategies and not isinstance(risk.sizer, FixedSizer | PercentEquitySizer):
-        text = "does not size strategies beside executors, use 'fixed' or 'percent_equity'"
+    if has_strategies and not isinstance(risk.sizer, AnySizer):
+        text = (
+            "does not size strategies beside executors, use 'fixed', 'percent_equity', "
+            "'percent_risk' or 'kelly'"
+        )
         yield (*RISK, "sizer", "kind"), f"{risk.sizer.kind!r} {text}"
 
 
@@ -136,7 +139,7 @@ def risk_settings(params: BarRiskSettings) -> RiskSettings:
     for name in SIZE_LIMITS:
         limit: Limit | None = getattr(params, name)
         values[name] = None if limit is None else SizeLimit(value=limit.value, mode=limit.mode)
-    if isinstance(params.sizer, FixedSizer | PercentEquitySizer):
+    if isinstance(params.sizer, AnySizer):
         values["sizer"] = params.sizer
     return RiskSettings(
         max_drawdown=None if control is None else control.max_drawdown,

@@ -11,7 +11,7 @@ from engine.execution.commission import MakerTakerCommission
 from engine.execution.cost_settings import Clamp, build_slippage
 from engine.execution.slippage import AmountSlippage, FixedSlippage, NoSlippage, RelativeSlippage
 from engine.model.instruments import PPB
-from engine.risk.bar_sizers import PercentRiskSizer
+from engine.risk.sizers import PercentRiskSizer
 from engine.strategies.signal_codes import BracketBasis, KindCode, OffsetUnit
 from engine.strategies.signal_table import NO_PRICE, SignalTable
 

@@ -47,9 +47,9 @@ from engine.model.instruments import PPB, Instrument, Settlement
 from engine.model.rates import to_ppb
 from engine.portfolio.account_settings import AccountKind
 from engine.risk.bar_limits import BarRiskSettings, HaltAction, Limit
-from engine.risk.bar_sizers import AllInSizer, KellySizer, PercentRiskSizer
+from engine.risk.bar_sizers import AllInSizer
 from engine.risk.limits import LimitMode
-from engine.risk.sizers import FixedSizer, PercentEquitySizer
+from engine.risk.sizers import FixedSizer, KellySizer, PercentEquitySizer, PercentRiskSizer
 from engine.strategies.signal_table import NO_PRICE
 
 _PATHS: Final = {

@@ -28,14 +28,13 @@ from engine.risk.bar_exposure import ExposureLimits, Wanted, planned_stop
 from engine.risk.bar_facts import AccountFacts, OrderFacts
 from engine.risk.bar_limits import BarRiskSettings
 from engine.risk.bar_sizers import (
-    NEEDS_STOP,
     AllInSizer,
     SizeFunction,
     size_function,
     value_lots,
 )
 from engine.risk.drawdown import DrawdownWatch, Watch
-from engine.risk.sizers import FixedSizer
+from engine.risk.sizers import NEEDS_STOP, FixedSizer
 from engine.strategies.signal_codes import KindCode
 from engine.strategies.signal_rows import SignalRow
 from engine.strategies.signal_table import NO_PRICE

@@ -9,27 +9,26 @@ from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
 from math import isfinite, sqrt
-from typing import Annotated, Final, Literal, TypeAlias, assert_never
+from typing import Annotated, Literal, TypeAlias, assert_never
 
 import numpy as np
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from engine.model.bar_columns import BarColumns
 from engine.model.instruments import PPB
 from engine.model.rates import Factor, Rate, Share, to_ppb
-from engine.risk.sizers import FixedSizer, PercentEquitySizer
+from engine.risk.sizers import (
+    NEEDS_STOP,
+    FixedSizer,
+    KellySizer,
+    PercentEquitySizer,
+    PercentRiskSizer,
+)
 from engine.strategies.indicators import rolling_sum, true_range
 
 
 class _Sizer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class PercentRiskSizer(_Sizer):
-    """floor(equity * risk / (|entry - stop| * multiplier)): the stop loses that share."""
-
-    kind: Literal["percent_risk"] = "percent_risk"
-    risk: Rate = Field(default=Decimal("0.01"), gt=0, description="share of equity that is lost")
 
 
 class AtrSizer(_Sizer):
@@ -53,32 +52,6 @@ class VolatilitySizer(_Sizer):
         default=Decimal("0.01"), gt=0, description="per bar, with fewer than 2 returns"
     )
     max_pct: Factor = Field(default=Decimal(1), gt=0, description="most weight")
-
-
-class KellySizer(_Sizer):
-    """f = p - (1 - p) / b, times ``fraction``, at most ``cap``; negative: nothing."""
-
-    kind: Literal["kelly"] = "kelly"
-    win_rate: Share = Field(
-        default=Decimal("0.5"),
-        validation_alias=AliasChoices("win_rate", "p"),
-        description="p, share of wins",
-    )
-    payoff: Factor = Field(
-        default=Decimal(1),
-        gt=0,
-        validation_alias=AliasChoices("payoff", "b"),
-        description="b, mean win / mean loss",
-    )
-    fraction: Share = Field(default=Decimal("0.25"), description="share of the Kelly weight")
-    cap: Share = Field(default=Decimal("0.25"), description="most weight")
-
-    @property
-    def weight(self) -> Decimal:
-        """Return the weight, rounded down to parts per billion."""
-        full = self.win_rate - (1 - self.win_rate) / self.payoff
-        weight = min(max(full * self.fraction, Decimal(0)), self.cap)
-        return Decimal(int(weight * PPB)).scaleb(-9)
 
 
 class AllInSizer(_Sizer):
@@ -108,8 +81,6 @@ BarSizer: TypeAlias = Annotated[
 
 SizeFunction: TypeAlias = Callable[[int, int, int, int | None], int]
 """(bar, equity atoms, entry ticks, stop ticks) to lots; -1: it needs a stop and has none."""
-
-NEEDS_STOP: Final = -1
 
 
 def value_lots(equity_atoms: int, weight_ppb: int, ticks: int, scale: int) -> int:

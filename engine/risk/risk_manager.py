@@ -28,10 +28,11 @@ from engine.risk.signal_terms import (
     UnsupportedSignalError,
     check_supported,
     find_inverted,
+    risk_to_stop,
     terms_of,
 )
 from engine.risk.size_limits import SizeAnswer, SizeGrant, cut_size, limit_size, number
-from engine.risk.sizers import sized_lots, weighted_lots
+from engine.risk.sizers import NEEDS_STOP, sized_lots, weighted_lots
 from engine.risk.underway import UnderwayOrders
 from engine.risk.value_at_risk import BarFacts, ValueAtRisk
 from engine.risk.verdicts import (
@@ -176,9 +177,7 @@ class RiskManager:
             return self._ordered(signal, delta, instrument, owner_id, now_ns)
         target = self._target_lots(signal, instrument, held)
         if target is None:
-            return Denied(
-                DenialCode.NO_QUOTE, f"signal denied: {signal.market} has no quote to size it by"
-            )
+            return self._no_size(signal)
         return self._ordered(signal, target - held, instrument, owner_id, now_ns)
 
     def _ordered(
@@ -278,7 +277,7 @@ class RiskManager:
             return None
 
     def _target_lots(self, signal: Signal, instrument: Instrument, held: int) -> int | None:
-        """Return the signed position that *signal* wants; None if there is no price for it."""
+        """Return the signed position that *signal* wants; None: no price or stop to size it by."""
         quote = self._markets.quote(signal.market)
         sign = (signal.value > 0) - (signal.value < 0)
         match signal.kind:
@@ -301,15 +300,30 @@ class RiskManager:
             case SignalKind.DIRECTION:
                 if quote is None:
                     return None
-                return sign * sized_lots(
+                lots = sized_lots(
                     self._settings.sizer,
                     instrument=instrument,
                     equity_atoms=self._account.equity_atoms,
                     mark_twice=_mid_twice(quote),
                     strength=signal.strength,
+                    risk_twice=risk_to_stop(
+                        signal, instrument, side=sign, mark_twice=_mid_twice(quote)
+                    ),
                 )
+                return None if lots == NEEDS_STOP else sign * lots
             case _:
                 assert_never(signal.kind)
+
+    def _no_size(self, signal: Signal) -> Denied:
+        """Return why a signal has no size."""
+        if self._markets.quote(signal.market) is None:
+            text = f"signal denied: {signal.market} has no quote to size it by"
+            return Denied(DenialCode.NO_QUOTE, text)
+        text = (
+            f"signal denied: {signal.market}: the sizer {self._settings.sizer.kind} needs the stop "
+            "of a bracket"
+        )
+        return Denied(DenialCode.NO_STOP_FOR_SIZER, text)
 
     def _order(
         self, signal: Signal, delta: int, instrument: Instrument, owner_id: str

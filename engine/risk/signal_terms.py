@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
+from fractions import Fraction
+from math import ceil, floor
 from typing import Final
 
 from engine.model.instruments import PPB, Instrument
@@ -133,6 +135,30 @@ def trail_trigger(trail: Offset, instrument: Instrument) -> OrderTrigger:
     if trail.unit is OffsetUnit.TICKS:
         return OrderTrigger(TriggerKind.TRAILING, trail_ticks=int(trail.amount))
     return OrderTrigger(TriggerKind.TRAILING, trail_ticks=_ticks(trail.amount, instrument, up=True))
+
+
+def risk_to_stop(signal: Signal, instrument: Instrument, *, side: int, mark_twice: int) -> int:
+    """Return how far the stop of a signal's bracket is from its entry, in half ticks; 0: none.
+
+    The entry is the limit, the stop of a stop order, or the mark; the exit's stop is rounded away
+    from the market.
+    """
+    stop = None if signal.bracket is None else signal.bracket.stop
+    if stop is None:
+        return 0
+    price = signal.limit if signal.limit is not None else signal.stop
+    tick = Fraction(instrument.tick)
+    entry = Fraction(mark_twice, 2) if price is None else Fraction(price) / tick
+    if isinstance(stop, Decimal):
+        level = Fraction(stop) / tick
+    elif stop.unit is OffsetUnit.PPB:
+        level = entry * (1 - side * Fraction(stop.amount))
+    elif stop.unit is OffsetUnit.TICKS:
+        level = entry - side * int(stop.amount)
+    else:
+        level = entry - side * ceil(Fraction(stop.amount) / tick)
+    ticks = floor(level) if side > 0 else ceil(level)
+    return int(2 * abs(entry - ticks))
 
 
 def find_inverted(signal: Signal, *, side: int) -> str:

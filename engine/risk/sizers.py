@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import ROUND_DOWN, Decimal
-from typing import Annotated, Literal, TypeAlias, assert_never
+from typing import Annotated, Final, Literal, TypeAlias, assert_never
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from engine.model.instruments import PPB, Instrument
+from engine.model.rates import Factor, Rate, Share
 
 
 class FixedSizer(BaseModel):
@@ -30,16 +31,58 @@ class PercentEquitySizer(BaseModel):
     )
 
 
-Sizer: TypeAlias = Annotated[FixedSizer | PercentEquitySizer, Field(discriminator="kind")]
+class PercentRiskSizer(BaseModel):
+    """floor(equity * risk / (|entry - stop| * multiplier)): the stop loses that share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["percent_risk"] = "percent_risk"
+    risk: Rate = Field(default=Decimal("0.01"), gt=0, description="share of equity that is lost")
+
+
+class KellySizer(BaseModel):
+    """f = p - (1 - p) / b, times ``fraction``, at most ``cap``; negative: nothing."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["kelly"] = "kelly"
+    win_rate: Share = Field(
+        default=Decimal("0.5"),
+        validation_alias=AliasChoices("win_rate", "p"),
+        description="p, share of wins",
+    )
+    payoff: Factor = Field(
+        default=Decimal(1),
+        gt=0,
+        validation_alias=AliasChoices("payoff", "b"),
+        description="b, mean win / mean loss",
+    )
+    fraction: Share = Field(default=Decimal("0.25"), description="share of the Kelly weight")
+    cap: Share = Field(default=Decimal("0.25"), description="most weight")
+
+    @property
+    def weight(self) -> Decimal:
+        """Return the weight, rounded down to parts per billion."""
+        full = self.win_rate - (1 - self.win_rate) / self.payoff
+        weight = min(max(full * self.fraction, Decimal(0)), self.cap)
+        return Decimal(int(weight * PPB)).scaleb(-9)
+
+
+AnySizer: TypeAlias = FixedSizer | PercentEquitySizer | PercentRiskSizer | KellySizer
+Sizer: TypeAlias = Annotated[AnySizer, Field(discriminator="kind")]
+"""The sizers of sessions."""
+NEEDS_STOP: Final = -1
+"""Answer of a sizer that needs a stop and has none."""
 
 
 def sized_lots(
-    sizer: FixedSizer | PercentEquitySizer,
+    sizer: AnySizer,
     *,
     instrument: Instrument,
     equity_atoms: int,
     mark_twice: int,
     strength: Decimal,
+    risk_twice: int = 0,
 ) -> int:
     """Return the lots that *sizer* gives, times *strength*, rounded toward zero.
 
@@ -49,6 +92,7 @@ def sized_lots(
         equity_atoms: the account's equity; below zero it buys nothing.
         mark_twice: the market's mark in half ticks, positive.
         strength: the signal's strength, 0 to 1.
+        risk_twice: from the entry to its stop in half ticks, 0 without a stop.
     """
     match sizer:
         case FixedSizer():
@@ -59,6 +103,22 @@ def sized_lots(
                 instrument=instrument,
                 equity_atoms=equity_atoms,
                 mark_twice=mark_twice,
+            )
+        case KellySizer():
+            return weighted_lots(
+                sizer.weight * strength,
+                instrument=instrument,
+                equity_atoms=equity_atoms,
+                mark_twice=mark_twice,
+            )
+        case PercentRiskSizer():
+            if not risk_twice:
+                return NEEDS_STOP
+            return weighted_lots(
+                sizer.risk * strength,
+                instrument=instrument,
+                equity_atoms=equity_atoms,
+                mark_twice=risk_twice,
             )
         case _:
             assert_never(sizer)

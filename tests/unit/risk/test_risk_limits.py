@@ -328,7 +328,7 @@ def test_a_halted_session_denies_entries() -> None:
         {"max_order_notional": [1]},
         {"max_drawdown": 20},
         {"max_open_orders": 0},
-        {"sizer": {"kind": "kelly"}},
+        {"sizer": {"kind": "all_in"}},
         {"sizer": {"kind": "fixed", "weight": 1}},
     ],
 )

@@ -361,3 +361,41 @@ def test_a_bracket_on_the_wrong_side_of_its_entry_is_denied(
     assert isinstance(denied, Denied)
     assert denied.code is DenialCode.BRACKET_INVERTED
     assert expected in denied.reason
+
+
+@pytest.mark.parametrize(
+    ("sizer", "wish", "lots"),
+    [
+        # The example of RISK-2: equity 100,000, 1 %, entry 100, stop 97: 333.
+        ({"kind": "percent_risk"}, {"bracket": Bracket(Decimal(97))}, 3333),
+        (
+            {"kind": "percent_risk", "risk": "0.02"},
+            {"bracket": Bracket(Offset(Decimal("0.05"), OffsetUnit.PPB)), "strength": "0.5"},
+            2000,
+        ),
+        (
+            {"kind": "percent_risk"},
+            {
+                "bracket": Bracket(Decimal(88)),
+                "order_type": BarOrderType.LIMIT,
+                "limit": Decimal(90),
+            },
+            5000,
+        ),
+        # p 0.55, b 2: 0.325, a quarter of it 0.08125.
+        ({"kind": "kelly", "p": "0.55", "b": 2}, {}, 812),
+    ],
+)
+def test_sizers_of_backtests_size_sessions_too(
+    sizer: dict[str, Any], wish: dict[str, Any], lots: int
+) -> None:
+    strength = Decimal(wish.pop("strength", 1))
+    order = answer(signal(SignalKind.DIRECTION, "1", strength=strength, **wish), sizer=sizer)
+    assert isinstance(order, OrderRequest)
+    assert order.lots == lots
+
+
+def test_a_sizer_by_risk_needs_a_stop() -> None:
+    denied = answer(signal(SignalKind.DIRECTION, "1"), sizer={"kind": "percent_risk"})
+    assert isinstance(denied, Denied)
+    assert denied.code is DenialCode.NO_STOP_FOR_SIZER
