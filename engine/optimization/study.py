@@ -51,6 +51,7 @@ from engine.optimization.walk_forward import (
     FoldResult,
     StitchedCurve,
     metric,
+    pieces_note,
     training_span,
 )
 from engine.optimization.windows import Fold, Span, parse_walk_forward
@@ -214,7 +215,7 @@ class Study:
             else (),
             folds,
             stitched,
-            tuple(self._notes(honesty)),
+            (*self._notes(honesty), *pieces_note(folds)),
             task.identity,
             {
                 "config_hash": task.identity.config_hash,

@@ -113,6 +113,22 @@ def training_span(fold: Fold) -> Span:
     return max(fold.train, key=lambda span: (len(span), span.start))
 
 
+def pieces_note(folds: Sequence[FoldResult]) -> Iterator[str]:
+    """Yield what an embargo takes of the trainings, if it cuts them into pieces."""
+    cut = [fold for fold in folds if len(fold.fold.train) > 1]
+    if cut:
+        least = min(cut, key=lambda fold: len(fold.trained_on) / _window_length(fold))
+        yield (
+            f"walk_forward.embargo cuts the training of {len(cut)} folds into pieces: each is "
+            f"trained on its longest piece only, fold {least.fold.number} on {len(least.trained_on):,} of "
+            f"{_window_length(least):,} bars"
+        )
+
+
+def _window_length(fold: FoldResult) -> int:
+    return fold.fold.train[-1].stop - fold.fold.train[0].start
+
+
 def efficiency(train: TrialRecord | None, test: TrialRecord | None) -> float | None:
     """Return the annual return out of sample over that in sample, None if it is undefined."""
     inside, outside = metric(train, "ann_return"), metric(test, "ann_return")

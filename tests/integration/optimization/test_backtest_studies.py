@@ -124,6 +124,18 @@ def test_walk_forward_trains_and_tests_fold_by_fold(write: Write) -> None:
     assert [time[:10] for time in first["times"]][1] <= first["times"][2][:10]
 
 
+def test_what_an_embargo_takes_of_the_trainings_is_told(write: Write) -> None:
+    windows = {"train": 1000, "test": 500, "anchored": True, "embargo": 5}
+    result = run(write(method="walk_forward", walk_forward=windows))
+    note = next(note for note in result.notes if "embargo" in note)
+    assert note == (
+        "walk_forward.embargo cuts the training of 6 folds into pieces: each is trained on its "
+        "longest piece only, fold 7 on 1,500 of 4,500 bars"
+    )
+    assert not [note for note in run(write(walk_forward={"train": 2000, "test": 500})).notes
+                if "embargo" in note]  # fmt: skip
+
+
 def test_the_trials_of_every_training_are_in_the_result_and_on_disk(
     write: Write, tmp_path: pathlib.Path
 ) -> None:
