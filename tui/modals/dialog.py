@@ -76,7 +76,9 @@ class Dialog(ModalScreen[str | None]):
         background: $primary; color: $background; text-style: bold;
         background-tint: transparent 0%;
     }
-    Dialog #buttons Button:disabled { text-opacity: 50%; text-style: none; }
+    Dialog #buttons Button:disabled {
+        text-opacity: 50%; text-style: none; border: none !important;
+    }
     """
 
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal")]  # noqa: RUF012 (Screen declares it so)

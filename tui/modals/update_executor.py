@@ -37,7 +37,7 @@ class UpdateExecutorModal(Dialog):
     AUTO_FOCUS = "Button"
     DEFAULT_CSS = """
     UpdateExecutorModal #dialog { width: 100; }
-    UpdateExecutorModal #work { height: 10; }
+    UpdateExecutorModal #work { height: 14; }
     UpdateExecutorModal #form-box { width: 1fr; height: 1fr; }
     UpdateExecutorModal.-narrow FormPreview { width: 31; }
     UpdateExecutorModal FormHelp { margin-top: 1; }

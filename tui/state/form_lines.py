@@ -71,9 +71,23 @@ def help_line(item: FormField | None, understood: str) -> Line:
     )
 
 
-def form_preview_lines(check: FormCheck, width: int, *, shown_errors: Iterable[str]) -> list[Line]:
-    """Return the preview in *width* cells: a pair takes two lines where one is too narrow."""
-    lines: list[Line] = [(("Preview", "bold"),)]
+def form_preview_lines(
+    check: FormCheck, width: int, *, shown_errors: Iterable[str], height: int = 0
+) -> list[Line]:
+    """Return the preview in *width* cells: a pair takes two lines where one is too narrow.
+
+    Where *height* lines are too few (0: no bound), the verdict goes to the first line: it is not
+    what may be missing.
+    """
+    pairs = _pair_lines(check, width)
+    verdict = _verdict_lines(check, width, shown_errors)
+    if height and len(verdict) == 1 and len(pairs) + 3 > height:
+        return [(("Preview  ", "bold"), *verdict[0]), *pairs]
+    return [(("Preview", "bold"),), *pairs, (), *verdict]
+
+
+def _pair_lines(check: FormCheck, width: int) -> list[Line]:
+    lines: list[Line] = []
     column = max((cell_len(clean(name)) for name, _ in check.preview), default=0) + 2
     for name, value in check.preview:
         label, text = clean(name), clean(value)
@@ -84,15 +98,16 @@ def form_preview_lines(check: FormCheck, width: int, *, shown_errors: Iterable[s
             lines += [(("  ", ""), (part, "")) for part in wrap_words(text, width - 2)]
     if not check.preview:
         lines.append((("nothing to show yet", "dim"),))
-    lines.append(())
+    return lines
+
+
+def _verdict_lines(check: FormCheck, width: int, shown_errors: Iterable[str]) -> list[Line]:
     errors = list(shown_errors)
     if "" in check.errors:
         parts = wrap_words(check.errors[""], width - 2)
-        lines += [((f"{'  ' if at else '⚠ '}{part}", "warn"),) for at, part in enumerate(parts)]
-    elif check.ok:
-        lines.append((("✓ ready", "ok"),))
-    elif errors:
-        lines.append(((f"✗ {plural(len(errors), 'field')} to correct", "error"),))
-    else:
-        lines.append(((f"… {plural(len(check.errors), 'field')} still to fill", "dim"),))
-    return lines
+        return [((f"{'  ' if at else '⚠ '}{part}", "warn"),) for at, part in enumerate(parts)]
+    if check.ok:
+        return [(("✓ ready", "ok"),)]
+    if errors:
+        return [((f"✗ {plural(len(errors), 'field')} to correct", "error"),)]
+    return [((f"… {plural(len(check.errors), 'field')} still to fill", "dim"),)]

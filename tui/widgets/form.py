@@ -223,8 +223,10 @@ class FormPreview(Painted):
     def show_form(self, form: Form) -> None:
         """Show the preview of *form*."""
         self._form = form
-        width = self.content_size.width
-        lines = form_preview_lines(form.check, width, shown_errors=form.shown_errors)
+        size = self.content_size
+        lines = form_preview_lines(
+            form.check, size.width, shown_errors=form.shown_errors, height=size.height
+        )
         self.show_lines(lines)
 
     def on_resize(self, _event: events.Resize) -> None:

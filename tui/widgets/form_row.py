@@ -10,7 +10,7 @@ from textual.widgets import Input
 
 from engine.api.views import FormField
 from tui.state.form_lines import error_lines, label_line, note_line
-from tui.state.text import Line, pad_line
+from tui.state.text import Line, clip_facts, pad_line
 from tui.widgets.choice import Choice
 from tui.widgets.painted import Painted
 
@@ -65,7 +65,7 @@ class FormRow(Painted):
                 value,
                 placeholder="required" if item.required else "none",
                 compact=True,
-                select_on_focus=False,
+                select_on_focus=True,  # what is typed into a field takes the place of its value
             )
         )
         self._control.styles.margin = (0, 0, 0, label_width)
@@ -139,7 +139,9 @@ class FormRow(Painted):
         lines: list[Line] = [pad_line(label, self._label_width)]
         if isinstance(self._control, Input):
             control = _NARROW_CONTROL if self._is_narrow() else CONTROL_WIDTH
-            lines[0] += ((" " * (control + 1), ""), *self._note())
+            room = self.size.width - self._label_width - control - 1
+            note = clip_facts(self._note(), room) if room > 0 else self._note()
+            lines[0] += ((" " * (control + 1), ""), *note)
         if self._error:
             lines += error_lines(self._error, self.size.width)
         if self.styles.height is None or self.styles.height.value != len(lines):

@@ -246,3 +246,16 @@ async def test_an_error_goes_with_the_first_key_that_changes_its_field(
         assert "✗" in said(row_of(pilot, "amount"))
         await pilot.press("0")
         assert "✗" not in said(row_of(pilot, "amount"))
+
+
+async def test_what_is_typed_into_a_field_takes_the_place_of_its_value(
+    open_stage: OpenStage,
+) -> None:
+    """Typing 2 behind a leverage of 1 would be 12 times the money."""
+    modal = CreateExecutorModal(FakeConsoleEngine(), "main", check_delay=0)
+    async with open_stage(modal) as pilot:
+        await pilot.press("down", "down", "2")
+        row = row_of(pilot, "leverage")
+        assert (row.value, row.control_has_focus) == ("2", True)
+        await pilot.press("up", "down", "end", "5")
+        assert row.value == "25", "a key that moves keeps the value"

@@ -189,3 +189,12 @@ def test_label_width_has_bounds() -> None:
 )
 def test_units_are_named_by_the_assets_of_the_pair(unit: str, pair: str, shown: str) -> None:
     assert form_lines.unit_name(unit, pair) == shown
+
+
+def test_the_verdict_of_a_preview_that_is_too_long_stands_in_its_first_line() -> None:
+    check = FormCheck(preview=tuple((f"level {n}", f"{n},000.0") for n in range(6)))
+    roomy = form_lines.form_preview_lines(check, 30, shown_errors=(), height=9)
+    assert [plain(line) for line in roomy][-2:] == ["", "✓ ready"]
+    tight = form_lines.form_preview_lines(check, 30, shown_errors=(), height=8)
+    assert plain(tight[0]) == "Preview  ✓ ready"
+    assert plain(tight[-1]).split() == ["level", "5", "5,000.0"]
