@@ -120,8 +120,8 @@ def pieces_note(folds: Sequence[FoldResult]) -> Iterator[str]:
         least = min(cut, key=lambda fold: len(fold.trained_on) / _window_length(fold))
         yield (
             f"walk_forward.embargo cuts the training of {len(cut)} folds into pieces: each is "
-            f"trained on its longest piece only, fold {least.fold.number} on {len(least.trained_on):,} of "
-            f"{_window_length(least):,} bars"
+            f"trained on its longest piece only, fold {least.fold.number} on "
+            f"{len(least.trained_on):,} of {_window_length(least):,} bars"
         )
 
 
