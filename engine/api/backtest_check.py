@@ -63,7 +63,8 @@ def export_backtest(detail: BacktestDetail | None, folder: str) -> tuple[str, ..
         return tuple(map(str, export_result(load_result(Path(detail.folder)), target, bars=bars)))
     except OSError as error:
         raise EngineError(
-            f"{target}: cannot be written ({error.strerror or error}); name another folder", cause=error
+            f"{target}: cannot be written ({error.strerror or error}); name another folder",
+            cause=error,
         ) from error
 
 

@@ -154,7 +154,8 @@ def _write(
         return tuple(map(str, sorted({*written, out / EVENTS_FILE})))
     except OSError as error:
         raise EngineError(
-            f"{out}: cannot be written ({error.strerror or error}); name another folder", cause=error
+            f"{out}: cannot be written ({error.strerror or error}); name another folder",
+            cause=error,
         ) from error
 
 

@@ -52,7 +52,7 @@ from engine.model.calendar import SessionCalendar
 from engine.model.instruments import NonIntegralScaleError, OffGridError
 
 LARGE_FILE_BYTES: Final = 32 * 2**20
-"""From this size on the columns are kept in temporary files and memory-mapped."""
+"""From this size of the file or of its columns on these are in temporary files, memory-mapped."""
 
 _LEAST_ROW_BYTES: Final = 63
 """A row on disk: two stamps, four prices, volume, what is odd about it, three flags."""
@@ -92,7 +92,7 @@ def load_bar_columns(
     )
     if path.is_dir() and (path / INDEX_FILE).is_file():
         return _cached_bars(path, terms)
-    reader = _BarReader(path, options, on_disk=_size_of(path) >= large_file_bytes)
+    reader = _BarReader(path, options, large_file_bytes=large_file_bytes)
     return reader.load(terms)
 
 
@@ -136,7 +136,9 @@ def _size_of(path: pathlib.Path) -> int:
 class _BarReader:
     """Reads one file: batches into a spool, then the checks over whole columns."""
 
-    def __init__(self, path: pathlib.Path, options: BarFileOptions, *, on_disk: bool) -> None:
+    def __init__(
+        self, path: pathlib.Path, options: BarFileOptions, *, large_file_bytes: int
+    ) -> None:
         self._path = path
         self._options = options
         self._stamps = StampColumns(timezone=options.timezone, epoch_unit=options.epoch_unit)
@@ -149,6 +151,8 @@ class _BarReader:
             locate=self._records.locate,
         )
         rows = self._records.rows_hint()
+        # A compressed file is smaller than its columns.
+        on_disk = max(_size_of(path), rows * _LEAST_ROW_BYTES) >= large_file_bytes
         if on_disk:
             # The first rows may be short: what is refused here is less than half of what it needs.
             require_room(rows * _LEAST_ROW_BYTES // 2)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from engine.markets.bar_loader import load_bar_columns
@@ -162,6 +163,18 @@ def test_a_full_disk_is_a_refusal_and_no_crash(tmp_path: Path, most: int) -> Non
         assert "no room for the columns of a large file" in done.stdout
     else:
         assert not done.stdout
+
+
+def test_a_compressed_file_counts_by_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "bars.parquet"
+    pl.read_csv(minutes(tmp_path / "bars.csv", 3000), try_parse_dates=True).write_parquet(path)
+    assert path.stat().st_size < 100_000
+    options = BarFileOptions(bar=parse_bar_duration("1m"))
+    for size, is_in_file in ((100_000, True), (1_000_000, False)):
+        found = load_bar_columns(
+            path, terms=InstrumentTerms("A"), options=options, large_file_bytes=size
+        )
+        assert is_mapped(found.columns.close) is is_in_file
 
 
 def test_sessions_of_a_calendar_are_the_same_in_files(tmp_path: Path) -> None:
