@@ -57,10 +57,34 @@ def _write(detail: StudyDetail, target: Path) -> list[Path]:
     ]
     plain = {"id": detail.row.id, "status": detail.row.status.value, **detail.report, "rows": rows}
     study.write_text(json.dumps(plain, indent=1), encoding="utf-8")
-    written = [csv, parquet, study]
+    written = [csv, parquet, study, *_write_folds(detail, target)]
     if detail.html_path and Path(detail.html_path).is_file():
         written.append(Path(shutil.copyfile(detail.html_path, target / "report.html")))
     return written
+
+
+def _write_folds(detail: StudyDetail, target: Path) -> list[Path]:
+    """Write the folds of a walk-forward and what each training found, if there is one."""
+    from engine.optimization.walk_tables import fold_rows, write_rows
+
+    walk = detail.report.get("walk_forward") or {}
+    folds = walk.get("folds") or ()
+    if not folds:
+        return []
+    written = list(write_rows(fold_rows(folds), target, "folds"))
+    trials = [
+        {
+            "fold": fold["fold"],
+            "index": row["index"],
+            **row["parameters"],
+            "status": row["status"],
+            "selected": row["index"] == fold["index"],
+            detail.row.metric: row["objective"],
+        }
+        for fold, table in zip(folds, walk.get("tables") or (), strict=False)
+        for row in table
+    ]
+    return [*written, *(write_rows(trials, target, "fold_trials") if trials else ())]
 
 
 def _columns(detail: StudyDetail) -> dict[str, list[Any]]:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.model.clock import to_iso
 from engine.optimization.objective import Objective
 from engine.optimization.walk_forward import FoldResult, StitchedCurve
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 def export_walk_forward(
@@ -28,8 +25,6 @@ def export_walk_forward(
     Raises:
         OSError: *folder* cannot be written.
     """
-    import polars as pl
-
     tables = {
         "folds": fold_rows([one.to_plain(objective) for one in folds]),
         "fold_trials": _trial_rows(folds, objective),
@@ -41,9 +36,23 @@ def export_walk_forward(
         ]
     written: list[Path] = []
     for name, rows in tables.items():
-        frame = pl.DataFrame(_columns(rows), strict=False, infer_schema_length=None)
-        written += _write(frame, folder, name)
+        written += write_rows(rows, folder, name)
     return tuple(written)
+
+
+def write_rows(rows: Sequence[Mapping[str, Any]], folder: Path, name: str) -> tuple[Path, Path]:
+    """Write *rows* as CSV and Parquet to *folder* and return both files.
+
+    Raises:
+        OSError: *folder* cannot be written.
+    """
+    import polars as pl
+
+    frame = pl.DataFrame(_columns(rows), strict=False, infer_schema_length=None)
+    csv, parquet = folder / f"{name}.csv", folder / f"{name}.parquet"
+    frame.write_csv(csv)
+    frame.write_parquet(parquet)
+    return csv, parquet
 
 
 def fold_rows(folds: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -90,10 +99,3 @@ def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
         elif any(isinstance(value, float) for value in values):
             columns[name] = [None if value is None else float(value) for value in values]
     return columns
-
-
-def _write(frame: pl.DataFrame, folder: Path, name: str) -> tuple[Path, Path]:
-    csv, parquet = folder / f"{name}.csv", folder / f"{name}.parquet"
-    frame.write_csv(csv)
-    frame.write_parquet(parquet)
-    return csv, parquet

@@ -13,6 +13,7 @@ import pytest
 from engine.api.commands import RunOptimization
 from engine.api.files import check_session_file
 from engine.api.optimization_check import check_optimization
+from engine.api.optimization_export import export_optimization
 from engine.api.optimization_views import StudyDetail, TrialRow
 from engine.api.paper_file import trial_config, write_paper_session
 from engine.backtest.coordinator import BacktestCoordinator
@@ -152,3 +153,20 @@ def test_what_cannot_become_a_session_is_told(tmp_path: Path) -> None:
     blocked.write_text("", encoding="utf-8")
     with pytest.raises(EngineError, match="cannot be written"):
         write_paper_session(DONE, 17, blocked)
+
+
+def test_an_exported_walk_forward_has_its_folds_and_trainings(tmp_path: Path) -> None:
+    study = make_studies()["opt-c4417e0b"]
+    files = [Path(file).name for file in export_optimization(study, str(tmp_path))]
+    assert files[:7] == [
+        "trials.csv", "trials.parquet", "study.json", "folds.csv", "folds.parquet",
+        "fold_trials.csv", "fold_trials.parquet",
+    ]  # fmt: skip
+    folds = (tmp_path / "folds.csv").read_text(encoding="utf-8").splitlines()
+    assert folds[0].startswith("fold,train_start,train_stop")
+    assert len(folds) == 5
+    trials = (tmp_path / "fold_trials.csv").read_text(encoding="utf-8").splitlines()
+    assert trials[0] == "fold,index,fast,slow,status,selected,sharpe"
+    assert len(trials) == 1 + 4 * len(study.trials)
+    plain = [Path(file).name for file in export_optimization(DONE, str(tmp_path / "other"))]
+    assert plain == ["trials.csv", "trials.parquet", "study.json"]
