@@ -511,8 +511,7 @@ class BacktestConfig(_Section):
     check_lookahead: bool = Field(default=False, description="run the look-ahead checks too")
     allow_imports: tuple[str, ...] = Field(
         default=(),
-        description="modules that own code may be imported from; strategies also from the "
-        "folder of the file",
+        description="modules that own code may be imported from, beside the file or installed",
     )
     data: tuple[DataEntry, ...] = Field(description="bars, one entry per symbol")
     components: Components = Components()

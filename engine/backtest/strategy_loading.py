@@ -52,7 +52,7 @@ def find_strategy_type(
     if section.kind in types:
         return types[section.kind]
     file = _file_of(section.kind, base_dir)
-    if file is not None:
+    if file is not None and _is_allowed(section.kind, allow_imports):
         return type_of_class(_only_strategy(section.kind, _module_of_file(file)))
     module_name, _, class_name = section.kind.replace(":", ".").rpartition(".")
     if not module_name:
@@ -60,14 +60,9 @@ def find_strategy_type(
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise StrategyLoadError(
             f"strategy {section.kind!r} is not known, {hint}allowed: {', '.join(sorted(types))}, "
-            "or package.module.Class with its package beside the file or in allow_imports"
+            "or package.module.Class with its package in allow_imports"
         )
-    if is_beside(module_name, base_dir):
-        found: object = getattr(_module(module_name, base_dir), class_name, None)
-    else:
-        found = import_allowed(
-            "strategy", section.kind, base_dir=base_dir, allow_imports=allow_imports
-        )
+    found = import_allowed("strategy", section.kind, base_dir=base_dir, allow_imports=allow_imports)
     if not (isinstance(found, type) and issubclass(found, Strategy)):
         raise StrategyLoadError(
             f"strategy {section.kind!r}: {class_name} of {module_name} is no subclass of Strategy"
@@ -89,28 +84,19 @@ def import_allowed(what: str, name: str, *, base_dir: Path, allow_imports: Seque
     """
     module_name, _, attribute = name.replace(":", ".").rpartition(".")
     package = module_name.partition(".")[0]
-    if not any(
-        module_name == one or module_name.startswith(f"{one}.") or package == one
-        for one in allow_imports
-    ):
+    if not _is_allowed(module_name, allow_imports):
         allowed = ", ".join(allow_imports) or "none"
         raise StrategyLoadError(
             f"{what} {name!r}: package {package!r} may not be imported, "
-            f"allow_imports has: {allowed}"
+            f"allow_imports has: {allowed}; add {package} to it if you trust its code"
         )
     found: object = getattr(_module(module_name, base_dir), attribute, None)
     return found
 
 
-def is_beside(module_name: str, base_dir: Path) -> bool:
-    """Whether the module, or the package that it is of, lies in the folder of the configuration.
-
-    Who wrote the file wrote these too: naming them in ``allow_imports`` would add nothing.
-    """
-    place = base_dir / module_name.partition(".")[0]
-    return place.with_suffix(".py").is_file() or (
-        place.is_dir() and any(one.suffix == ".py" for one in place.iterdir())
-    )
+def _is_allowed(module_name: str, allow_imports: Sequence[str]) -> bool:
+    """Return whether the module, or a package that it is of, is among those that are named."""
+    return any(module_name == one or module_name.startswith(f"{one}.") for one in allow_imports)
 
 
 def _file_of(name: str, base_dir: Path) -> Path | None:

@@ -151,16 +151,15 @@ def _find_type(
     known = strategy_types()
     if section.kind in known:
         return known[section.kind]
-    from engine.backtest.strategy_loading import find_strategy_type, is_beside
-
-    if not config.allow_imports and not is_beside(section.kind, document.base_dir):
+    if not config.allow_imports:
         raise document.error(
             (*place, "class"),
             f"strategy {section.kind!r} is not known, allowed: {', '.join(sorted(known))}, or "
-            "package.module.Class with its package beside the file or in allow_imports",
+            "package.module.Class with its package in allow_imports",
         )
     # Imports the user's code: only for files that ask for it.
     from engine.backtest.config import StrategySection
+    from engine.backtest.strategy_loading import find_strategy_type
 
     try:
         return find_strategy_type(

@@ -135,7 +135,7 @@ class StrategySection(_Section):
         default="", description="where the module of your own lies, default beside this file"
     )
     allow_imports: tuple[str, ...] = Field(
-        default=(), description="installed packages that your own may be imported from"
+        default=(), description="packages that your own may be imported from"
     )
 
 

@@ -49,8 +49,7 @@ class LiveStrategySection(_Section):
 
     kind: str = Field(
         alias="class",
-        description="name of a strategy, or package.module.Class beside the file or in "
-        "allow_imports",
+        description="name of a strategy, or package.module.Class (allow_imports)",
     )
     id: str = Field(default="", max_length=40, description="its name beside other strategies")
     market: str | None = Field(

@@ -65,14 +65,14 @@ def test_a_mistake_is_told_with_its_line(
     assert any(expected in text for text in caught.value.problems), caught.value.problems
 
 
-def test_a_strategy_of_the_users_own_lies_beside_the_file_or_is_allowed(tmp_path: Path) -> None:
+def test_a_strategy_of_the_users_own_is_imported_where_the_file_allows_it(tmp_path: Path) -> None:
     text = SAMPLE.read_text(encoding="utf-8")
     text = text.replace("class: sma_cross", "class: mine_live.Quiet").replace(
         "params: {fast: 10, slow: 30}", "params: {n: 2}"
     )
     path = tmp_path / "live.yaml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"13: .*or package.module.Class with its package beside"):
+    with pytest.raises(ConfigError, match=r"13: .*or package.module.Class with its package in"):
         read_live_file(path)
     path.write_text(
         text.replace("  container_type: live\n", "  container_type: live\n  allow_imports: [os]\n"),
@@ -81,7 +81,11 @@ def test_a_strategy_of_the_users_own_lies_beside_the_file_or_is_allowed(tmp_path
     with pytest.raises(ConfigError, match="package 'mine_live' may not be imported"):
         read_live_file(path)
     (tmp_path / "mine_live.py").write_text(QUIET, encoding="utf-8")
-    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match="add mine_live to it if you trust its code"):
+        read_live_file(path)
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("[os]", "[mine_live]"), encoding="utf-8"
+    )
     file = read_live_file(path)
     assert type(file.kind.build({"n": 2})).__name__ == "Quiet"
 
@@ -96,9 +100,9 @@ def test_a_module_with_one_strategy_names_it(tmp_path: Path, place: str) -> None
     path = tmp_path / "live.yaml"
     sample = SAMPLE.read_text(encoding="utf-8")
     path.write_text(
-        sample.replace("class: sma_cross", "class: my_pkg.momentum").replace(
-            "params: {fast: 10, slow: 30}", "params: {}"
-        ),
+        sample.replace("class: sma_cross", "class: my_pkg.momentum")
+        .replace("params: {fast: 10, slow: 30}", "params: {}")
+        .replace("  container_type: live\n", "  container_type: live\n  allow_imports: [my_pkg]\n"),
         encoding="utf-8",
     )
     made = read_live_file(path).kind.build({})
