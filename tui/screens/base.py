@@ -150,6 +150,8 @@ class ConsoleScreen(Screen[None]):
         self.set_class(session is not None and session.mode == "live", "-live")
         self._fault_bar.pull()
         self.update_keys()
+        if self.console.time_format == "relative" and self.console.paused_at is None:
+            self.repaint_tables()  # ages grow though the rows stay
 
     # --- key bar ---------------------------------------------------------------------------------
 

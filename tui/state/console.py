@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 _SECOND_NS = 1_000_000_000
 _DAY_NS = 86_400 * _SECOND_NS
+_SHORT_AGE = 5
+"""Characters of an age that leave room for ``ago`` in the narrowest column of times."""
 
 
 class ConsoleState:
@@ -71,7 +73,10 @@ class ConsoleState:
     def stamp(self, at_ns: int, now_ns: int | None, *, millis: bool = True) -> str:
         """Return an instant as the operator wants to see it."""
         if self.time_format == "relative" and now_ns is not None:
-            return format_duration(max(0, now_ns - at_ns) / _SECOND_NS) + " ago"
+            if now_ns - at_ns < _SECOND_NS:
+                return "now"
+            age = format_duration(float((now_ns - at_ns) // _SECOND_NS))
+            return f"{age} ago" if len(age) <= _SHORT_AGE else age
         if self.time_format == "local":
             at_ns += local_offset_ns(at_ns)
         return format_clock(at_ns, millis=millis)

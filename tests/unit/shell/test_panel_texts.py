@@ -241,6 +241,9 @@ def test_times_are_utc_local_or_relative() -> None:
     assert state.stamp(at, None) == "12:04:31.204"
     state.time_format = "relative"
     assert state.stamp(at - 90 * 10**9, at) == "1m30s ago"
+    assert state.stamp(at - 664 * 10**9, at) == "11m04s", "nine cells are the narrowest column"
+    assert state.stamp(at - 3_500_000_000, at) == "3s ago"
+    assert state.stamp(at - 999_999_999, at) == state.stamp(at + 1, at) == "now"
     state.time_format = "local"
     assert state.stamp(at, at, millis=False).count(":") == 2
     assert state.stamp(10**30, None) == "--"
