@@ -15,6 +15,10 @@ def check_limits(
     """Raise ValueError for the first setting that is out of its range, or no integer."""
     _check_count(queue_capacity, "Queue capacity must be greater than 0")
     refresh = capacity_refresh_time
+    if not isinstance(refresh, (int, float)) or isinstance(refresh, bool):
+        raise ValueError(  # noqa: TRY004 (values wrong by themselves are ValueErrors)
+            f"Capacity refresh time must be >= 0.01s and a number, not {refresh!r}"
+        )
     # Written so that NaN fails too.
     rules = (
         (queue_capacity <= 10_000, "Queue capacity must be <= 10000", queue_capacity),

@@ -89,7 +89,8 @@ class TaskConductor:
         elif handle.state is TaskState.FAILED and error is not None:
             record.failures += 1
             record.errors += 1
-            if isinstance(error, StrayCancellation):  # the agent took it for its own end
+            # An agent counts its own exceptions; these passed it, or it took one for its own end.
+            if isinstance(error, StrayCancellation) or not isinstance(error, Exception):
                 self._note_failed_cycle(handle, error, run_time)
             log = getattr(record.agent, "logger", None) or LOG
             log.error("task %s failed", handle.id, exc_info=error)

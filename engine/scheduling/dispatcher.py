@@ -38,6 +38,9 @@ MOVED_AT_ONCE: Final = 64
 SERVICE_GRACE: Final = 1.0
 """Seconds that cancelled services get; they only ever wait for short things."""
 
+_FOR_THE_HOST: Final = (asyncio.CancelledError, KeyboardInterrupt, SystemExit)
+"""What asyncio takes from a task; any other exception would only be told as never retrieved."""
+
 _DELAYED, _READY, _PARKED = TaskState.DELAYED, TaskState.READY, TaskState.PARKED
 _RUNNING, _DONE, _FAILED = TaskState.RUNNING, TaskState.DONE, TaskState.FAILED
 _TIMED_OUT, _CANCELLED = TaskState.TIMED_OUT, TaskState.CANCELLED
@@ -454,11 +457,12 @@ class Dispatcher:
             value = await awaitable
         except Exception as error:  # noqa: BLE001 (boundary: foreign code runs here)
             self._ended(handle, None, error)
-        except GeneratorExit:
-            raise  # the coroutine is being destroyed after its loop: nothing can follow
         except BaseException as error:
+            if isinstance(error, GeneratorExit) and not _is_inside(handle.asyncio_task):
+                raise  # the coroutine is being destroyed after its loop: nothing can follow
             self._ended(handle, None, error)
-            raise
+            if isinstance(error, _FOR_THE_HOST):
+                raise
         else:
             self._ended(handle, value, None)
 
@@ -618,6 +622,15 @@ class Dispatcher:
     def _check_calm(self) -> None:
         if self._calm is not None:
             self._calm()
+
+
+def _is_inside(task: asyncio.Future[None] | None) -> bool:
+    """Return whether *task* is the one that runs now; None stands for one being created."""
+    try:
+        current = asyncio.current_task()
+    except RuntimeError:  # no loop runs in this thread
+        return False
+    return current is not None and task in {None, current}
 
 
 def _report_service(service: asyncio.Future[None]) -> None:

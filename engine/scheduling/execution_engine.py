@@ -336,7 +336,7 @@ class ExecutionEngine(Optioned):
             self._check_task_type(task_type)
         level = priority if priority.__class__ is TaskPriority else to_priority(priority)
         assert isinstance(level, TaskPriority)  # noqa: S101 (for the type checker)
-        seconds = checked_delay(delay, "delay") if delay else 0.0
+        seconds = 0.0 if delay.__class__ is float and not delay else checked_delay(delay, "delay")
         limit = self._default_timeout if timeout is None else checked_timeout(timeout)
         now = self._dispatcher.now()
         lane = None

@@ -122,6 +122,8 @@ def consistent(executor: flow.Executor) -> bool:
         ("capacity_refresh_time", 0.009, "Capacity refresh time must be >= 0.01s"),
         ("capacity_refresh_time", float("nan"), "Capacity refresh time must be >= 0.01s"),
         ("capacity_refresh_time", 3601, "Capacity refresh time must be <= 3600s"),
+        ("capacity_refresh_time", "1", "Capacity refresh time must be .* a number, not '1'"),
+        ("capacity_refresh_time", True, "Capacity refresh time must be .* a number, not True"),
         ("concurrency_limit", 0, "Concurrency limit must be >= 1"),
         ("max_queue_size", 0, "Max queue size must be >= 1"),
         ("max_denial_tracking", 0, "Max denial tracking must be >= 1"),

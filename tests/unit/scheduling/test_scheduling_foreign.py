@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from typing import Any
 
 import pytest
 
 from engine.scheduling.log_context import add_running_task
-from engine.testing.agent_bench import quiet_engine
+from engine.testing.agent_bench import ToldAgent, quiet_engine
 from engine.testing.manual_clock import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -107,3 +108,45 @@ async def test_log_lines_name_agent_and_task(clock: ManualClock) -> None:
         await handle.result()
     assert seen == [{"event": "text", "agent_id": "a", "task_id": handle.id}]
     assert add_running_task(None, "info", {"event": "text"}) == {"event": "text"}
+
+
+class StrangeEnd(BaseException):
+    """No `Exception`, and nothing that asyncio knows."""
+
+
+@pytest.mark.parametrize("error", [StrangeEnd("x"), GeneratorExit("x")], ids=["base", "generator"])
+async def test_a_task_that_raises_more_than_an_error_frees_its_slot_and_is_told_once(
+    clock: ManualClock, caplog: Any, error: BaseException
+) -> None:
+    async def work_that_ends_strangely(pool: Any) -> None:
+        raise error
+
+    async with quiet_engine(clock, max_concurrent_tasks=1) as engine:
+        strange = await engine.schedule_task("a", "strange", work_that_ends_strangely)
+        after = await engine.schedule_task("a", "after", work)
+        await clock.settle()
+        assert (strange.state, after.state) == ("failed", "done")
+        assert strange.error is error
+        assert engine.get_stats()["running_tasks"] == 0
+        assert engine.get_stats()["failed_total"] == 1
+    gc.collect()
+    # asyncio would add a line of its own about an exception that nobody retrieved.
+    assert [record.name for record in caplog.records if record.exc_info] == ["engine.scheduling"]
+
+
+async def test_a_cycle_that_raises_more_than_an_error_counts_as_failed(clock: ManualClock) -> None:
+    agent = ToldAgent("strange", {"interval": 10})
+
+    async def end_strangely(pool: Any) -> dict[str, Any]:
+        raise StrangeEnd("x")
+
+    agent.body = end_strangely
+    async with quiet_engine(clock) as engine:
+        await agent.start()
+        await engine.schedule_agent_cycle(agent)
+        await clock.settle()
+        assert engine.agent_stats("strange")["failures_in_a_row"] == 1
+        assert agent.metrics["cycles_failed"] == 1
+        assert agent.metrics["last_cycle_error"] == "StrangeEnd: x"
+        await clock.run_for(40)
+        assert agent.metrics["cycles_failed"] > 1
