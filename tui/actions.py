@@ -100,6 +100,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("app.interrupt", "ctrl+c", "quit at once",
            "Copy the selected text; twice within 2 s: quit, keep positions", _E,
            "interrupt", danger=2, group="Session", priority=True),
+    Action("panel.jump", "semicolon", "jump", "A letter on each panel; the letter goes there", _E,
+           "jump", group="Find your way"),
     Action("view.pause", "p", "pause", "Freeze the display; the engine goes on", _E, "pause",
            group="View", bar=82),
     Action("view.time", "T", "time", "Times in UTC, local or relative", _E, "time_format",
@@ -130,6 +132,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
            group="Rows", bar=10),
     Action("list.mark", "space", "mark", "Mark the row and step down", _L, "mark",
            group="Rows", bar=20),
+    Action("list.mark_range", "v", "range", "Mark from the last marked row to this one", _L,
+           "mark_range", group="Rows"),
     Action("list.mark_all", "asterisk", "mark all", "Mark every row that the filter shows", _L,
            "mark_all", group="Rows"),
     Action("list.unmark", "minus", "unmark", "Take all marks off", _L, "unmark", group="Rows"),
@@ -307,6 +311,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
            "step(-1)", group="Forms"),
     Action("overlay.close", "escape,q", "close", "Close", Scope.OVERLAY, "close",
            group="Dialogs"),
+    Action("settings.pnl", "P", "PnL colours", "Colours of profit and loss: the next pair",
+           Scope.SETTINGS, "pnl_colors", group="View"),
     Action("settings.time", "T", "time", "Times in UTC, local or relative", Scope.SETTINGS,
            "time_format", group="View"),
     Action("prompt.leave", "escape", "close", "Close it", Scope.PROMPT, "leave",
@@ -318,9 +324,10 @@ ACTIONS: Final[tuple[Action, ...]] = (
 )  # fmt: skip
 
 _SHOWN: Final = {
-    "question_mark": "?", "colon": ":", "comma": ",", "slash": "/", "asterisk": "*", "minus": "-",
-    "space": "space", "escape": "esc", "enter": "enter", "pagedown": "pgdn", "pageup": "pgup",
-    "down": "↓", "up": "↑", "left": "←", "right": "→", "right_square_bracket": "]",
+    "question_mark": "?", "colon": ":", "semicolon": ";", "comma": ",", "slash": "/",
+    "asterisk": "*", "minus": "-", "space": "space", "escape": "esc", "enter": "enter",
+    "pagedown": "pgdn", "pageup": "pgup", "down": "↓", "up": "↑", "left": "←", "right": "→",
+    "right_square_bracket": "]",
     "left_square_bracket": "[", "plus": "+", "equals_sign": "=", "left_parenthesis": "(",
     "right_parenthesis": ")", "less_than_sign": "<", "greater_than_sign": ">",
 }  # fmt: skip

@@ -5,25 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from textual import events, on
 from textual.app import App
 from textual.binding import BindingType
-from textual.notifications import SeverityLevel
+from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
 from tui.actions import Scope, bindings_for
 from tui.key_gate import KeyGate
 from tui.screens.base import CommandEntered, ConsoleScreen
-from tui.settings import DEFAULT_THEME, TIME_FORMATS, Settings
+from tui.settings import DEFAULT_THEME, PNL_COLORS, TIME_FORMATS, Settings
 from tui.state.console import ConsoleState
 from tui.state.modes import mode_title
-from tui.theming import ThemeFileError, complete, load_theme, theme_names
+from tui.theming import ThemeFileError, complete, load_theme, theme_names, with_pnl_colors
 from tui.widgets.safe import safe
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from tui.state.command_line import Command
 
 _TWICE_S = 2.0
+_MOST_TOASTS = 3
+_TIMES = "  x"
 _SAVING = "settings"
 _KEYS = "keys"
 
@@ -45,6 +49,15 @@ def _palette_provider() -> type[Provider]:
     from tui.palette import ActionProvider
 
     return ActionProvider
+
+
+@runtime_checkable
+class _WithKeyBar(Protocol):
+    """A screen that answers keys in its key bar."""
+
+    def say(self, text: str) -> None: ...
+    def pull_all(self) -> None: ...
+    def update_keys(self) -> None: ...
 
 
 class ConsoleApp(App[None], inherit_bindings=False):
@@ -90,9 +103,9 @@ class ConsoleApp(App[None], inherit_bindings=False):
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._theme_problem = ""
+        self.settings = settings  # the styles ask for it already while the app is made
         super().__init__()
         self.animation_level = "none"
-        self.settings = settings
         self._save = save
         self._save_lock = Lock()
         self.themes_dir = themes_dir
@@ -241,7 +254,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def get_css_variables(self) -> dict[str, str]:
         """Return the theme's variables, with those of the console that it lacks."""
-        variables = complete(super().get_css_variables())
+        own = complete(super().get_css_variables())
+        variables = with_pnl_colors(own, self.settings.pnl_colors)
         self.theme_variables = variables
         return variables
 
@@ -308,6 +322,13 @@ class ConsoleApp(App[None], inherit_bindings=False):
                 timeout=3_600.0,
             )
 
+    def action_pnl_colors(self) -> None:
+        """Show profit and loss in the next pair of colours."""
+        place = PNL_COLORS.index(self.settings.pnl_colors)
+        self._remember(replace(self.settings, pnl_colors=PNL_COLORS[(place + 1) % len(PNL_COLORS)]))
+        self.refresh_css(animate=False)
+        self.say(f"Profit and loss in {self.settings.pnl_colors.replace('_', ' and ')}.")
+
     # --- talking ---------------------------------------------------------------------------------
 
     def tell(
@@ -316,6 +337,20 @@ class ConsoleApp(App[None], inherit_bindings=False):
         """Show a toast; *text* is never read as markup."""
         self.notify(text, severity=severity, timeout=timeout, markup=False)
 
+    def on_notify(self, event: Notify) -> None:
+        """Count a toast that is shown already in place of stacking it; keep the newest three."""
+        fresh, shown = event.notification, self._notifications  # Textual has no public list of them
+        text = fresh.message
+        for old in list(shown):
+            before, mark, times = old.message.rpartition(_TIMES)
+            counted = mark and before == text and times.isdecimal()
+            if old.severity == fresh.severity and (old.message == text or counted):
+                fresh.message = f"{text}{_TIMES}{int(times) + 1 if counted else 2}"
+                del shown[old]
+        while len(shown) >= _MOST_TOASTS:
+            by_worth = sorted(shown, key=lambda one: (one.severity == "error", one.raised_at))
+            del shown[by_worth[0]]
+
     def show_problem(self, text: str) -> None:
         """Say that the engine answered with an exception."""
         self.say(f"⚠ {text}")
@@ -323,7 +358,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
     def say(self, text: str) -> None:
         """Answer in the key bar, or in a toast where there is none."""
         screen = self.screen
-        if isinstance(screen, ConsoleScreen):
+        if isinstance(screen, _WithKeyBar):
             screen.say(text)
         else:
             self.tell(text)
@@ -360,17 +395,41 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def action_command_line(self) -> None:
         """Open the command line."""
-        if isinstance(self.screen, ConsoleScreen):
-            from tui.state.command_line import suggestions
+        from tui.state.command_line import suggestions
 
-            names = [row.name for row in self.console_state.engine.sessions()]
-            words = suggestions(self.known_themes(), names)
-            self.screen.open_prompt(":", suggestions=words, history=tuple(self._history))
+        names = [row.name for row in self.console_state.engine.sessions()]
+        words = suggestions(self.known_themes(), names, self._possible_actions())
+        history = tuple(self._history)
+        if isinstance(self.screen, ConsoleScreen):
+            self.screen.open_prompt(":", suggestions=words, history=history)
+        else:
+            from tui.modals.command_prompt import CommandPrompt
+
+            _ = self.push_screen(CommandPrompt(words, history), self._command_typed)
+
+    def _command_typed(self, text: str | None) -> None:
+        if text is not None:
+            self.run_command(text)
+
+    def action_jump(self) -> None:
+        """Overlay a letter on every panel; the letter goes there."""
+        from tui.modals.jump import JumpScreen
+
+        panels = [one for one in self.screen.focus_chain if one.region]
+        if len(panels) > 1:
+            regions = [one.region for one in panels]
+            _ = self.push_screen(JumpScreen(regions), partial(self._jumped, panels))
+        else:
+            self.say("There is only one panel here.")
+
+    def _jumped(self, panels: list[Widget], place: int | None) -> None:
+        if place is not None and panels[place].is_mounted:
+            panels[place].focus()
 
     def action_pause(self) -> None:
         """Freeze the display, or go on."""
         paused = self.console_state.toggle_pause()
-        if isinstance(self.screen, ConsoleScreen):
+        if isinstance(self.screen, _WithKeyBar):
             if not paused:
                 self.screen.pull_all()
             self.screen.update_keys()
@@ -479,6 +538,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
             "exec": self._command_exec,
             "session": self._command_session,
             "mode": lambda command: self.action_mode(command.argument),
+            "action": self._command_action,
         }
         if command.problem:
             self.say(command.problem)
@@ -487,6 +547,21 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def _run(self, action: str) -> None:
         self.call_later(self.run_action, action)
+
+    def _possible_actions(self) -> dict[str, str]:
+        """Return id -> first key of what the screen and its focus can do, as the palette has it."""
+        bound = {one.binding.id: key for key, one in reversed(self.screen.active_bindings.items())}
+        return {name: key for name, key in bound.items() if name}
+
+    def _command_action(self, command: Command) -> None:
+        self.call_after_refresh(self._press_key_of, command.argument)
+
+    def _press_key_of(self, action_id: str) -> None:
+        key = self._possible_actions().get(action_id)
+        if key is None:
+            self.say(f"{action_id} is not possible here. ? lists what is.")
+        else:
+            self.simulate_key(key)
 
     def _command_theme(self, command: Command) -> None:
         if not command.argument:

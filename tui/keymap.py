@@ -20,9 +20,10 @@ FORBIDDEN: Final[dict[str, str]] = {
     "ctrl+z": "it would stop the engine with the screen",
 }
 _NAMES: Final = {
-    "?": "question_mark", ":": "colon", ",": "comma", "/": "slash", "*": "asterisk", "-": "minus",
-    " ": "space", "esc": "escape", "+": "plus", "=": "equals_sign", "(": "left_parenthesis",
-    ")": "right_parenthesis", "<": "less_than_sign", ">": "greater_than_sign",
+    "?": "question_mark", ":": "colon", ";": "semicolon", ",": "comma", "/": "slash",
+    "*": "asterisk", "-": "minus", " ": "space", "esc": "escape", "+": "plus",
+    "=": "equals_sign", "(": "left_parenthesis", ")": "right_parenthesis",
+    "<": "less_than_sign", ">": "greater_than_sign",
 }  # fmt: skip
 _MODE: Final = frozenset({Scope.EVERYWHERE, Scope.SCREEN, Scope.LIST})
 _TOGETHER: Final = (

@@ -14,7 +14,8 @@ from typing import Any, Final
 SETTINGS_FILE: Final = "config.yaml"
 DEFAULT_THEME: Final = "quarterdeck-dark"
 TIME_FORMATS: Final = ("utc", "local", "relative")
-_CHOSEN: Final = ("theme", "time_format")
+PNL_COLORS: Final = ("theme", "blue_orange", "green_red", "red_green", "none")
+_CHOSEN: Final = ("theme", "time_format", "pnl_colors")
 _PLAIN: Final = re.compile(r"[A-Za-z][\w-]*")
 
 
@@ -27,12 +28,14 @@ class Settings:
     """Settings of the console.
 
     ``fps`` is how often a second the visible screen asks the engine, 0 only when told (tests).
+    ``pnl_colors`` is the pair of colours of profit and loss: the theme's own, or another.
     ``keymap`` maps action ids to keys, comma separated. ``read_only`` dims whatever acts.
     """
 
     theme: str = DEFAULT_THEME
     fps: int = 10
     time_format: str = "utc"
+    pnl_colors: str = "theme"
     read_only: bool = False
     keymap: Mapping[str, str] = field(default_factory=_no_keys)
 
@@ -42,6 +45,9 @@ class Settings:
             raise ValueError(msg)
         if self.time_format not in TIME_FORMATS:
             msg = f"time_format is {self.time_format!r}; allowed are {', '.join(TIME_FORMATS)}"
+            raise ValueError(msg)
+        if self.pnl_colors not in PNL_COLORS:
+            msg = f"pnl_colors is {self.pnl_colors!r}; allowed are {', '.join(PNL_COLORS)}"
             raise ValueError(msg)
 
 
@@ -87,7 +93,7 @@ def load_settings(config_dir: Path) -> Settings:
 
 
 def save_settings(config_dir: Path, settings: Settings) -> None:
-    """Write what is chosen in the console, theme and time format, to ``config.yaml``.
+    """Write what is chosen in the console, such as the theme, to ``config.yaml``.
 
     Every other line of the file stays as it is, and nothing is written for a default that the file
     does not name. The file is readable by its owner only.
@@ -138,6 +144,7 @@ _KINDS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = MappingProxy
         "theme": (_is_text, f"a name such as {DEFAULT_THEME}"),
         "fps": (lambda value: type(value) is int, "a whole number from 0 to 30"),
         "time_format": (_is_text, f"one of {', '.join(TIME_FORMATS)}"),
+        "pnl_colors": (_is_text, f"one of {', '.join(PNL_COLORS)}"),
         "read_only": (lambda value: isinstance(value, bool), "true or false"),
         "keymap": (_is_keymap, "lines of action and key such as 'exec.new: n'"),
     }

@@ -51,6 +51,16 @@ HEAT_STEPS: Final = 7
 so that they keep their order without hue."""
 
 
+_PNL_PAIRS: Final[dict[str, tuple[str, str]]] = {
+    "green_red": ("success", "error"),
+    "red_green": ("error", "success"),
+    "none": ("foreground", "foreground"),
+}
+_BLUE_ORANGE: Final = {True: ("#56B4E9", "#E69F00"), False: ("#0072B2", "#D55E00")}
+"""Safe for the three common deficiencies of colour vision (Okabe and Ito), by dark theme."""
+_TEXT_CONTRAST: Final = 4.5
+
+
 class ThemeFileError(ValueError):
     """A theme file cannot be used; the message names file, line or field, and value."""
 
@@ -128,6 +138,49 @@ def complete(variables: Mapping[str, str]) -> dict[str, str]:
     for name, source in _DERIVED.items():
         result.setdefault(name, result.get(source, result.get("foreground", "")))
     return result
+
+
+def with_pnl_colors(variables: Mapping[str, str], pair: str) -> dict[str, str]:
+    """Return the complete *variables* with the colours of profit and loss that *pair* names.
+
+    ``theme`` leaves those of the theme. A colour that the ground would swallow moves towards the
+    text's until it can be read.
+    """
+    result = dict(variables)
+    ground = _parse(result.get("background", ""))
+    if pair == "theme" or ground is None:
+        return result
+    if pair == "blue_orange":
+        up, down = _BLUE_ORANGE[ground.brightness < 0.5]
+    else:
+        up, down = (result.get(name, "") for name in _PNL_PAIRS[pair])
+    for name, value in (("pnl-up", up), ("pnl-down", down)):
+        result[name] = _readable(value, ground, _parse(result.get("foreground", "")))
+    return result
+
+
+def _readable(value: str, ground: Color, ink: Color | None) -> str:
+    color = _parse(value)
+    if color is None or ink is None or any(one.ansi is not None for one in (color, ground, ink)):
+        return value
+    for step in range(11):
+        mixed = color.blend(ink, step / 10)
+        if _contrast(mixed, ground) >= _TEXT_CONTRAST:
+            return mixed.hex6
+    return value
+
+
+def _contrast(one: Color, other: Color) -> float:
+    """Return the contrast ratio of two colours, 1 to 21 (WCAG 2)."""
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(color: Color) -> float:
+    red, green, blue = (
+        c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in color.normalized
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _plain_mapping(text: str) -> dict[str, Any] | None:

@@ -42,7 +42,7 @@ class SettingsScreen(Overlay[str | None]):
     SettingsScreen > .overlay-box { width: 52; height: 70%; }
     """
     heading: ClassVar[str] = "Settings ─ theme"
-    hint: ClassVar[str] = "enter takes it · T times · esc puts back"
+    hint: ClassVar[str] = "enter takes it · T times · P PnL · esc back"
 
     def __init__(self, console: ConsoleState, themes: tuple[str, ...], present: str) -> None:
         super().__init__(console)
@@ -87,6 +87,10 @@ class SettingsScreen(Overlay[str | None]):
         """Put the old theme back and close."""
         self.post_message(ThemeWanted(self._before))
         _ = self.dismiss(None)
+
+    async def action_pnl_colors(self) -> None:
+        """Show profit and loss in the next pair of colours."""
+        await self.app.run_action("app.pnl_colors")
 
     async def action_time_format(self) -> None:
         """Show times in the next format."""

@@ -266,6 +266,7 @@ class ConsoleScreen(Screen[None]):
                 read_only=console.read_only,
                 clock=console.clock,
                 drafts=console.drafts,
+                paused_for=lambda: console.paused_for,
             )
             _ = self.app.push_screen(detail)
 

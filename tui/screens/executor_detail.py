@@ -19,7 +19,7 @@ from textual.timer import Timer
 from engine.api.console import ConsoleEngine
 from engine.api.views import ExecutorDetail, SessionRow
 from tui.actions import Scope, action_by_id, bindings_for
-from tui.formatting import clean, mode_badge, mode_role, short_id
+from tui.formatting import clean, format_duration, mode_badge, mode_role, short_id
 from tui.screens.command_reporter import CommandReporter
 from tui.state.detail_text import TABS, header_lines, tab_line
 from tui.state.ladder_text import ladder_lines
@@ -28,6 +28,7 @@ from tui.widgets.key_bar import KeyBar, key_entries
 from tui.widgets.ladder import Ladder
 from tui.widgets.line_view import LineView
 from tui.widgets.painted import Painted
+from tui.widgets.safe import safe
 from tui.widgets.top_bar import TopBar
 
 FPS: Final = 5.0
@@ -59,6 +60,7 @@ class ExecutorDetailScreen(Screen[None]):
         read_only: whether changing anything is off.
         clock: seconds from any origin.
         drafts: see ``CreateExecutorModal``.
+        paused_for: seconds since the display was paused, or None.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings_for(
@@ -99,8 +101,10 @@ class ExecutorDetailScreen(Screen[None]):
         read_only: bool = False,
         clock: Callable[[], float] = time.perf_counter,
         drafts: dict[str, dict[str, str]] | None = None,
+        paused_for: Callable[[], float | None] = lambda: None,
     ) -> None:
         super().__init__()
+        self._paused_for = paused_for
         self._drafts = {} if drafts is None else drafts
         self.engine = engine
         self.session = session
@@ -133,7 +137,7 @@ class ExecutorDetailScreen(Screen[None]):
         """Start the paint clock."""
         self.query_one("#ladder-title", Painted).show_lines([((BARRIERS, "bold"),)])
         if self._fps:
-            self._timer = self.set_interval(1 / self._fps, self.pull)
+            self._timer = self.set_interval(1 / self._fps, self._tick)
         self.call_after_refresh(self.pull)
 
     def on_screen_suspend(self) -> None:
@@ -159,6 +163,21 @@ class ExecutorDetailScreen(Screen[None]):
 
     # --- painting ----------------------------------------------------------------------------
 
+    def _tick(self) -> None:
+        if self._paused_for() is None:
+            self.pull()
+        else:
+            self.update_keys()
+
+    def pull_all(self) -> None:
+        """Ask the engine now, as on every other screen."""
+        self.pull()
+
+    def show_problem(self, text: str) -> None:
+        """Say that the engine's answer was an exception; what is shown stays."""
+        self.say(f"⚠ {text}  r tries again.")
+
+    @safe
     def pull(self) -> None:
         """Ask the engine and repaint what changed."""
         detail = self.engine.executor(self.session, self.executor_id)
@@ -180,7 +199,7 @@ class ExecutorDetailScreen(Screen[None]):
             facts.show_lines(lines)
             self.query_one(Ladder).show_detail(detail, now_ns)
             self._show_page(detail, now_ns)
-        self._show_keys()
+        self.update_keys()
 
     def _session_row(self) -> SessionRow | None:
         rows = self.engine.sessions()
@@ -216,15 +235,24 @@ class ExecutorDetailScreen(Screen[None]):
             table = tables[self._tab]
             page.show_lines(table.header(width), table.lines(width))
 
-    def _show_keys(self) -> None:
+    def update_keys(self) -> None:
+        """Bring the key bar up to date."""
         keymap = self.app._keymap  # noqa: SLF001 (Textual has no public getter for the key map)
         entries = key_entries(map(action_by_id, _SHOWN), keymap, self.why_not)
-        badge = "READ ONLY" if self._read_only else ""
+        paused = self._paused_for()
+        badge = "" if paused is None else f"PAUSED {format_duration(float(int(paused)))}"
+        if self._read_only:
+            badge = f"READ ONLY {badge}".rstrip()
         self.query_one(KeyBar).update_keys(entries, badge=badge, now=self._clock())
 
     def say(self, text: str) -> None:
         """Answer the last key in one sentence."""
         self.query_one(KeyBar).say(text, now=self._clock())
+
+    def on_key(self, event: events.Key) -> None:
+        """Say so when a key means nothing here."""
+        if event.key not in self.active_bindings and event.is_printable:
+            self.say(f"{event.character} has no meaning here. ? lists the keys.")
 
     # --- moving ------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,7 +40,7 @@ _OTHER_NAMES: Final = {"quit": "q", "wq": "q", "executors": "exec", "h": "help",
 
 
 def parse_command(text: str) -> Command:
-    """Return what the line *text* means."""
+    """Return what the line *text* means: a command, or an action by its id (``:exec.stop``)."""
     word, _, argument = text.strip().removeprefix(":").strip().partition(" ")
     name = _OTHER_NAMES.get(word.casefold(), word.casefold())
     argument = argument.strip()
@@ -49,7 +49,12 @@ def parse_command(text: str) -> Command:
     if name not in COMMANDS:
         from difflib import get_close_matches
 
-        near = get_close_matches(name, COMMANDS, n=1)
+        from tui.actions import ACTIONS
+
+        ids = [action.id for action in ACTIONS if not action.fixed]
+        if name in ids:
+            return Command("action", name)
+        near = get_close_matches(name, [*COMMANDS, *ids], n=1)
         hint = f" Did you mean :{near[0]}?" if near else " :help lists the keys."
         return Command(name, argument, f"There is no command :{word}.{hint}")
     if name == "session" and not argument:
@@ -57,7 +62,9 @@ def parse_command(text: str) -> Command:
     return Command(name, argument)
 
 
-def suggestions(themes: Sequence[str], sessions: Sequence[str]) -> tuple[str, ...]:
+def suggestions(
+    themes: Sequence[str], sessions: Sequence[str], actions: Iterable[str] = ()
+) -> tuple[str, ...]:
     """Return whole lines to complete to."""
     return (
         *COMMANDS,
@@ -66,4 +73,5 @@ def suggestions(themes: Sequence[str], sessions: Sequence[str]) -> tuple[str, ..
         "exec state:running",
         "exec pnl<0",
         "exec pnl>0",
+        *actions,
     )

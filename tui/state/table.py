@@ -80,6 +80,7 @@ class TableModel(Generic[RowT]):
         self._now = 0.0
         self._moved_at = self._sorted_at = float("-inf")
         self._held: tuple[int, int, Query] | None = None
+        self._hidden: tuple[object, float, int] | None = None
         self._live = frozenset(column.key for column in source.columns if column.live)
 
     # --- reading -------------------------------------------------------------------------------
@@ -260,6 +261,35 @@ class TableModel(Generic[RowT]):
         """Mark every row that passes the filter."""
         everything = self.source.window(self.query, 0, self.window.matching)
         self.marks |= dict.fromkeys(self.source.row_id(row) for row in everything.rows)
+
+    def mark_range(self) -> None:
+        """Mark from the row that was marked last to the cursor's; that one only if none was."""
+        if self.cursor_id is None or not self.window.matching:
+            return
+        last = next(reversed(self.marks), None)
+        start = None if last is None else self.source.index_of(self.query, last)
+        here = self._locate()
+        if start is None or here is None:
+            self.marks[self.cursor_id] = None
+            return
+        first, count = min(start, here), abs(start - here) + 1
+        between = [self.source.row_id(r) for r in self.source.window(self.query, first, count).rows]
+        for row_id in between if start <= here else reversed(between):
+            _ = self.marks.pop(row_id, None)  # so that the cursor's row is the last one marked
+            self.marks[row_id] = None
+
+    def hidden_marks(self) -> int:
+        """Return how many marked rows the filter hides; counted at most once a second."""
+        if not self.marks or not self.query.filter_text:
+            return 0
+        about = (self.query.filter_text, len(self.marks), next(reversed(self.marks)))
+        known = self._hidden
+        if known is None or known[0] != about or self._now - known[1] >= HOLD_S:
+            shown = self.source.window(self.query, 0, self.window.matching).rows
+            ids = {self.source.row_id(row) for row in shown}
+            known = (about, self._now, sum(one not in ids for one in self.marks))
+            self._hidden = known
+        return known[2]
 
     def unmark_all(self) -> None:
         """Take all marks off."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui.formatting import fit
+from tui.formatting import fit, format_duration
 from tui.state.columns import RowT, Slot
 from tui.state.table import Query, TableModel
 from tui.state.text import Line, Span
@@ -23,7 +23,9 @@ def table_title(heading: str, model: TableModel[RowT]) -> str:
     if query.filter_text:
         parts.append(f"filter {query.filter_text}")
     if model.marks:
-        parts.append(f"{len(model.marks):,} {model.mark_word}")
+        hidden = model.hidden_marks()
+        note = f", {hidden:,} not shown" if hidden else ""
+        parts.append(f"{len(model.marks):,} {model.mark_word}{note}")
     if model.source.tail and not model.follow:
         below = model.window.matching - model.top - len(model.rows)
         parts.append(f"↓ {below:,} below" if below > 0 else "not following")
@@ -62,10 +64,16 @@ def row_line(slots: Sequence[Slot[RowT]], row: RowT, *, here: bool, marked: bool
     return tuple(spans)
 
 
-def empty_lines(model: TableModel[RowT], empty: str, problem: str) -> tuple[Line, ...]:
-    """Return what a table without rows says, and the key that changes it."""
+def empty_lines(
+    model: TableModel[RowT], empty: str, problem: str, age_s: float | None = None
+) -> tuple[Line, ...]:
+    """Return what a table without rows says, and the key that changes it.
+
+    *age_s* is how long ago the source answered last; None if it never did.
+    """
     if problem:
-        return ((("  ⚠ ", "error"), (problem, "error")), (("    r tries again", "dim"),))
+        last = "" if age_s is None else f"last answer {format_duration(float(int(age_s)))} ago · "
+        return ((("  ⚠ ", "error"), (problem, "error")), ((f"    {last}r tries again", "dim"),))
     if model.window.error:
         text = f"  ✗ {model.query.filter_text}: {model.window.error}"
         return (((text, "error"),), (("    esc clears the filter", "dim"),))

@@ -24,13 +24,15 @@ _MOST_WARNING_LINES = 3
 _GAP: Span = ("  ", "bar")
 
 
-def top_line(health: HealthView, session: SessionRow | None, width: int) -> Line:
+def top_line(
+    health: HealthView, session: SessionRow | None, width: int, *, read_only: bool = False
+) -> Line:
     """Return the top bar in exactly *width* cells; what matters least goes first."""
     if session is None:
         state = f" {health.state.value} engine… " if _is_starting(health) else health.state.value
         name: Line = ((" quarterdeck ", "bar bold"), (state, "bar dim"))
         return _on_bar(ends(name, ((health.message, "bar dim"), (" ", "bar")), width))
-    left, right = _left_parts(session), _right_parts(health, session)
+    left, right = _left_parts(session, read_only=read_only), _right_parts(health, session)
     for drop_left, drop_right in ((0, 0), (0, 1), (1, 1), (1, 2), (2, 2), (2, 3), (3, 4)):
         shown_left = _join(left[: len(left) - drop_left])
         shown_right = _join(right[drop_right:])
@@ -57,12 +59,13 @@ def _is_starting(health: HealthView) -> bool:
     return health.state.value == "starting"
 
 
-def _left_parts(session: SessionRow) -> list[Line]:
+def _left_parts(session: SessionRow, *, read_only: bool) -> list[Line]:
     """Return the parts at the left, the last to drop first."""
     pairs = session.markets[0] if session.markets else ""
     more = f" +{len(session.markets) - 1}" if len(session.markets) > 1 else ""
+    badge, role = badge_span(session.mode)
     return [
-        (badge_span(session.mode),),
+        ((f"{badge}RO " if read_only else badge, role),),
         ((session.name, "bar bold"),),
         ((f"{pairs}{more}", "bar dim"),),
     ]

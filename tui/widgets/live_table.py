@@ -109,6 +109,7 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         self.empty = empty
         self.problem = ""
         self._clock = clock
+        self._answered_at: float | None = None
         self._header_rows = 1 if show_header else 0
         self._offset = 0
         self.wide = False
@@ -131,6 +132,7 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         before = self.model.cursor_id
         self.model.refresh(now=self._clock(), height=height)
         self.problem = ""
+        self._answered_at = self._clock()
         self._settle()
         if self.model.cursor_id != before:
             self.post_message(self.CursorMoved(self))
@@ -201,7 +203,8 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         keys: list[object] = [("head", model.query, self._slots)] * self._header_rows
         self._messages = ()
         if self.problem or not model.rows:
-            self._messages = empty_lines(model, self.empty, self.problem)
+            age_s = None if self._answered_at is None else self._clock() - self._answered_at
+            self._messages = empty_lines(model, self.empty, self.problem, age_s)
             return [*keys, *self._messages]
         focus, cursor_id, marks = self.has_focus, model.cursor_id, model.marks
         for row in model.rows:
@@ -347,6 +350,12 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
     def action_mark_all(self) -> None:
         """Mark everything that the filter shows."""
         self.model.mark_all()
+        self._settle()
+
+    @safe
+    def action_mark_range(self) -> None:
+        """Mark every row from the one that was marked last to the cursor's."""
+        self.model.mark_range()
         self._settle()
 
     def action_unmark(self) -> None:

@@ -43,7 +43,9 @@ class TopBar(Painted):
         """Show the engine's state now."""
         session = pick_session(self._engine.sessions(), self._session)
         health, width = self._engine.health(), self.size.width
-        lines = [top_line(health, session, width)]
+        state = getattr(self.app, "console_state", None)  # tests open dialogs in bare apps
+        read_only = bool(getattr(state, "read_only", False))
+        lines = [top_line(health, session, width, read_only=read_only)]
         if session is not None:
             lines += warning_lines(health, width)
         if self.styles.height is None or self.styles.height.value != len(lines):

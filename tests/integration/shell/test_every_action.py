@@ -269,6 +269,25 @@ async def marks_and_steps_down(console: Console) -> None:
     assert "●" in console.shown("#executors").splitlines()[1][:2]
 
 
+@checks("list.mark_range")
+async def marks_a_range(console: Console) -> None:
+    await console.press("j", "j", "v")
+    assert len(table(console).model.marks) == 3
+    assert "3 marked" in str(table(console).border_title)
+
+
+@checks("panel.jump")
+async def jumps_to_a_panel(console: Console) -> None:
+    assert top(console) == "JumpScreen"
+    await console.press("escape")
+    before = console.app.focused
+    await console.press("semicolon", "s")
+    assert top(console) == "DashboardScreen"
+    assert console.app.focused is not before
+    await console.press("semicolon", "m")  # no panel has this letter
+    assert top(console) == "DashboardScreen"
+
+
 @checks("list.mark_all", "list.unmark")
 async def marks_all_and_none(console: Console) -> None:
     await console.press("asterisk")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from tui.state.columns import Column
 from tui.state.table import Query, TableModel, Window
+from tui.state.table_text import empty_lines, table_title
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,3 +272,60 @@ def test_an_empty_list_has_no_cursor_and_takes_every_key() -> None:
     assert model.current is None
     assert model.chosen() == ()
     assert not model.marks
+
+
+def test_a_range_of_marks_goes_from_the_last_marked_row_to_the_cursor() -> None:
+    model, _ = table(20)
+    model.mark_range()
+    assert list(model.marks) == ["r000"]
+    model.unmark_all()
+    model.move_to(2)
+    model.toggle_mark()
+    model.move_to(6)
+    model.mark_range()
+    assert sorted(model.marks) == ["r002", "r003", "r004", "r005", "r006"]
+    model.move_to(9)
+    model.mark_range()  # goes on from the sixth
+    assert sorted(model.marks) == [f"r00{number}" for number in range(2, 10)]
+
+
+def test_a_range_of_marks_goes_upwards_too() -> None:
+    model, _ = table(20)
+    model.move_to(8)
+    model.toggle_mark()
+    model.move_to(5)
+    model.mark_range()
+    assert list(model.marks) == ["r008", "r007", "r006", "r005"]
+
+
+def test_a_range_whose_start_is_filtered_away_is_the_row_under_the_cursor() -> None:
+    model, _ = table(20)
+    model.toggle_mark()
+    model.set_filter("r01")
+    model.move_to(3)
+    model.mark_range()
+    assert list(model.marks) == ["r000", "r013"]
+
+
+def test_the_title_says_how_many_marked_rows_the_filter_hides() -> None:
+    model, source = table(20)
+    for index in (0, 1, 11):
+        model.move_to(index)
+        model.toggle_mark()
+    assert model.hidden_marks() == 0
+    model.set_filter("r01")
+    assert model.hidden_marks() == 2
+    assert "3 marked, 2 not shown" in table_title("Rows", model)
+    asked = len(source.asked)
+    assert model.hidden_marks() == 2
+    assert len(source.asked) == asked  # not counted again at once
+    model.set_filter("")
+    assert model.hidden_marks() == 0
+
+
+def test_a_table_that_gets_no_answer_says_how_old_its_last_one_is() -> None:
+    model, _ = table(3)
+    first, second = (line[-1][0] for line in empty_lines(model, "", "OSError: no disk", 41.7))
+    assert first == "OSError: no disk"
+    assert second.strip() == "last answer 41s ago · r tries again"
+    assert empty_lines(model, "", "OSError: no disk")[1][0][0].strip() == "r tries again"

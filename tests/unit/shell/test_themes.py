@@ -9,8 +9,15 @@ import yaml
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES
 
-from tui.settings import DEFAULT_THEME
-from tui.theming import ThemeFileError, complete, load_theme, parse_theme, theme_names
+from tui.settings import DEFAULT_THEME, PNL_COLORS
+from tui.theming import (
+    ThemeFileError,
+    complete,
+    load_theme,
+    parse_theme,
+    theme_names,
+    with_pnl_colors,
+)
 
 THEMES = Path(__file__).parents[3] / "themes"
 SHIPPED = (
@@ -119,3 +126,19 @@ def test_a_bad_file_says_what_is_wrong(text: str, message: str) -> None:
 def test_an_unknown_theme_lists_those_there_are() -> None:
     with pytest.raises(ThemeFileError, match="there is no theme 'nrod'; there are quarterdeck-cb"):
         load_theme(THEMES, "nrod")
+
+
+@pytest.mark.parametrize("pair", PNL_COLORS)
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_pair_of_colours_of_profit_can_be_read(name: str, pair: str) -> None:
+    colors = with_pnl_colors(variables(name), pair)
+    for role in ("pnl-up", "pnl-down"):
+        assert luminance_contrast(colors[role], colors["background"]) >= 4.5, role
+    if pair == "theme":
+        assert colors == variables(name)
+
+
+def test_swapped_colours_are_those_of_the_other() -> None:
+    own = variables("quarterdeck-dark")
+    one, other = with_pnl_colors(own, "green_red"), with_pnl_colors(own, "red_green")
+    assert (one["pnl-up"], one["pnl-down"]) == (other["pnl-down"], other["pnl-up"])
