@@ -12,6 +12,7 @@ from tui.formatting.modes import mode_badge, mode_role
 from tui.formatting.money import Direction, direction, format_money, format_signed_money
 from tui.formatting.numbers import UNKNOWN, Number, format_compact, format_decimal
 from tui.formatting.percent import format_percent, format_share
+from tui.formatting.raw import iso_time, raw_text
 from tui.formatting.sparkline import sparkline
 from tui.formatting.text import (
     clean,
@@ -43,9 +44,11 @@ __all__ = [
     "format_run_time",
     "format_share",
     "format_signed_money",
+    "iso_time",
     "mode_badge",
     "mode_role",
     "plural",
+    "raw_text",
     "short_id",
     "short_ids",
     "sparkline",

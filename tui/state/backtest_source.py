@@ -15,7 +15,7 @@ from tui.formatting import (
     format_percent,
     format_share,
 )
-from tui.state.columns import Column
+from tui.state.columns import Column, raw_of, time_of
 from tui.state.console import ConsoleState
 from tui.state.row_filter import RowFilter, RowFilterError
 from tui.state.table import Query, Window
@@ -141,23 +141,33 @@ class BacktestSource:
         self._filter: RowFilter[BacktestRow] = RowFilter(texts=_TEXTS, numbers=_NUMBERS)
         self.columns: tuple[Column[BacktestRow], ...] = (
             Column("name", "Name", 20, lambda r: (r.name, "bold"), letter="n", frozen=True),
-            Column("state", "State", 16, state_span, letter="s", live=True),
+            Column("state", "State", 16, state_span, letter="s", live=True,
+                   raw=lambda r: r.status.value),
             Column("return", "Return", 10, lambda r: return_span(r.total_return), "right",
-                   letter="r", live=True),
+                   letter="r", live=True,
+                   raw=raw_of("total_return")),
             Column("sharpe", "Sharpe", 6, lambda r: (ratio_text(r.sharpe), ""), "right",
-                   letter="p", rank=1, live=True),
+                   letter="p", rank=1, live=True,
+                   raw=raw_of("sharpe")),
             Column("drawdown", "MaxDD", 8, lambda r: (drawdown_text(r.max_drawdown), ""),
-                   "right", letter="d", live=True),
-            Column("trades", "Trades", 7, _trades, "right", letter="t", rank=2, live=True),
+                   "right", letter="d", live=True,
+                   raw=raw_of("max_drawdown")),
+            Column("trades", "Trades", 7, _trades, "right", letter="t", rank=2, live=True,
+                   raw=raw_of("n_trades")),
             Column("equity", "Equity", 13, lambda r: (format_decimal(r.final_equity, 2), ""),
-                   "right", letter="e", rank=6, live=True),
+                   "right", letter="e", rank=6, live=True,
+                   raw=raw_of("final_equity")),
             Column("bars", "Bars", 9, lambda r: (f"{r.bars_total:,}" if r.bars_total else UNKNOWN,
-                   "dim"), "right", letter="b", rank=8, live=True),
+                   "dim"), "right", letter="b", rank=8, live=True,
+                   raw=raw_of("bars_total")),
             Column("speed", "Bars/s", 7, lambda r: (format_compact(r.bars_per_second), "dim"),
-                   "right", letter="v", rank=7, live=True),
+                   "right", letter="v", rank=7, live=True,
+                   raw=raw_of("bars_per_second")),
             Column("engine", "Engine", 8, lambda r: (r.engine or UNKNOWN, "dim"), letter="g",
-                   rank=5),
-            Column("when", "When", 11, self._when, "right", letter="w", rank=4, live=True),
+                   rank=5,
+                   raw=raw_of("engine")),
+            Column("when", "When", 11, self._when, "right", letter="w", rank=4, live=True,
+                   raw=time_of("created_ns")),
             Column("note", "What", 14, note_span, rank=3, flexible=True),
         )  # fmt: skip
 

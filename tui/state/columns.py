@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from tui.formatting import iso_time, raw_text
 from tui.state.text import Align, Span
 
 RowT = TypeVar("RowT")
@@ -40,6 +41,16 @@ class Column(Generic[RowT]):
     def copied(self, row: RowT) -> str:
         """Return what goes to the clipboard for *row*."""
         return self.cell(row)[0] if self.raw is None else self.raw(row)
+
+
+def raw_of(name: str) -> Callable[[Any], str]:
+    """Return what makes the exact text of a row's attribute *name*, for the clipboard."""
+    return lambda row: raw_text(getattr(row, name))
+
+
+def time_of(name: str) -> Callable[[Any], str]:
+    """Return what makes the ISO 8601 time of a row's attribute *name*, nanoseconds."""
+    return lambda row: iso_time(getattr(row, name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from tui.formatting import format_duration, short_id, short_ids
-from tui.state.columns import Column
+from tui.state.columns import Column, raw_of, time_of
 from tui.state.command_watch import target_name
 from tui.state.console import ConsoleState
 from tui.state.list_source import ListSource
@@ -46,16 +46,16 @@ class LogSource(ListSource["LogRow"]):
 
     def _columns(self) -> tuple[Column[LogRow], ...]:
         return (
-            Column("time", "Time", 12, self._time, frozen=True),
-            Column("level", "Level", 7, _level),
+            Column("time", "Time", 12, self._time, frozen=True, raw=time_of("ts_ns")),
+            Column("level", "Level", 7, _level, raw=raw_of("level")),
             Column("source", "From", 12, _source, rank=2, raw=_raw_source),
             Column("text", "Message", 30, _text, flexible=True, raw=lambda row: row.text),
         )
 
     def _small_columns(self) -> tuple[Column[LogRow], ...]:
         return (
-            Column("time", "Time", 8, self._time, frozen=True),
-            Column("level", "", 1, _shape),
+            Column("time", "Time", 8, self._time, frozen=True, raw=time_of("ts_ns")),
+            Column("level", "", 1, _shape, raw=raw_of("level")),
             Column("text", "Message", 20, _short, flexible=True, raw=lambda row: row.text),
         )
 
@@ -89,13 +89,13 @@ class CommandSource(ListSource["CommandRow"]):
         super().__init__(
             noun="commands",
             columns=(
-                Column("time", "Time", 12, self._time, frozen=True),
+                Column("time", "Time", 12, self._time, frozen=True, raw=time_of("ts_ns")),
                 Column("kind", "Command", 15, lambda r: (r.kind, "bold")),
                 Column(
                     "target", "Target", 12, lambda r: (target_name(r), ""), raw=lambda r: r.target
                 ),
-                Column("status", "Status", 12, _status),
-                Column("took", "Took", 7, _took, "right", rank=2),
+                Column("status", "Status", 12, _status, raw=raw_of("status")),
+                Column("took", "Took", 7, _took, "right", rank=2, raw=raw_of("duration_ms")),
                 Column("actor", "By", 9, lambda r: (r.actor, "dim"), rank=3),
                 Column(
                     "reason",

@@ -13,7 +13,7 @@ from tui.formatting import (
     format_signed_money,
 )
 from tui.formatting.money import direction
-from tui.state.columns import Column
+from tui.state.columns import Column, raw_of, time_of
 from tui.state.row_filter import RowFilterError, parse_terms
 from tui.state.table import Query, Window
 from tui.state.text import Span
@@ -54,31 +54,44 @@ class TradeSource:
         self.view: ResultTables | None = None
         self.columns = (
             Column("number", "#", 7, lambda r: (f"{r.number + 1:,}", "dim"), "right", letter="n",
-                   frozen=True),
+                   frozen=True,
+                   raw=lambda r: str(r.number + 1)),
             Column("symbol", "Symbol", 8, lambda r: (r.symbol, ""), letter="y", rank=6),
             Column("side", "Side", 5, side_span, letter="s", rank=3),
             Column("entry", "Entry", 16, lambda r: (format_date_time(r.entry_ns)[:16], "dim"),
-                   letter="e"),
+                   letter="e",
+                   raw=time_of("entry_ns")),
             Column("exit", "Exit", 16, lambda r: (format_date_time(r.exit_ns)[:16], "dim"),
-                   letter="x", rank=4),
+                   letter="x", rank=4,
+                   raw=time_of("exit_ns")),
             Column("qty", "Qty", 10, lambda r: (format_decimal(r.qty), ""), "right", letter="q",
-                   rank=5, live=True),
-            Column("in", "In", 10, lambda r: (price_text(r.entry_price), ""), "right", rank=2),
-            Column("out", "Out", 10, lambda r: (price_text(r.exit_price), ""), "right", rank=2),
+                   rank=5, live=True,
+                   raw=raw_of("qty")),
+            Column("in", "In", 10, lambda r: (price_text(r.entry_price), ""), "right", rank=2,
+                   raw=raw_of("entry_price")),
+            Column("out", "Out", 10, lambda r: (price_text(r.exit_price), ""), "right", rank=2,
+                   raw=raw_of("exit_price")),
             Column("pnl", "PnL", 13, lambda r: (format_signed_money(r.pnl), direction(r.pnl)),
-                   "right", letter="p", live=True),
+                   "right", letter="p", live=True,
+                   raw=raw_of("pnl")),
             Column("return", "%", 8, lambda r: (format_percent(r.return_pct),
-                   direction(r.return_pct, 4)), "right", letter="r", live=True, rank=1),
+                   direction(r.return_pct, 4)), "right", letter="r", live=True, rank=1,
+                   raw=raw_of("return_pct")),
             Column("bars", "Bars", 6, lambda r: (f"{r.bars_held:,}", "dim"), "right", letter="b",
-                   rank=7, live=True),
+                   rank=7, live=True,
+                   raw=raw_of("bars_held")),
             Column("fees", "Fees", 8, lambda r: (format_decimal(r.fees, 2), "dim"), "right",
-                   letter="f", live=True, rank=9),
+                   letter="f", live=True, rank=9,
+                   raw=raw_of("fees")),
             Column("mae", "Worst", 10, lambda r: (format_decimal(r.mae, 2), "dim"), "right",
-                   letter="w", live=True, rank=11),
+                   letter="w", live=True, rank=11,
+                   raw=raw_of("mae")),
             Column("mfe", "Best", 10, lambda r: (format_decimal(r.mfe, 2), "dim"), "right",
-                   letter="t", live=True, rank=10),
+                   letter="t", live=True, rank=10,
+                   raw=raw_of("mfe")),
             Column("why", "Why", 12, lambda r: (clean(r.exit_reason).replace("_", " "), "dim"),
-                   rank=8),
+                   rank=8,
+                   raw=raw_of("exit_reason")),
         )  # fmt: skip
 
     def name_symbols(self) -> None:
