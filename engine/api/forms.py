@@ -166,7 +166,7 @@ def value_text(value: object) -> str:
 def _read(form_field: FormField, text: str) -> tuple[object, str]:
     if not form_field.many:
         return _read_one(form_field, text)
-    parts = [_read_one(form_field, part) for part in text.split(",") if part.strip()]
+    parts = [_read_one(form_field, part) for part in text.replace(",", " ").split()]
     return [value for value, _ in parts], ", ".join(meaning for _, meaning in parts)
 
 

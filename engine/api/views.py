@@ -374,7 +374,7 @@ class FormField:
     choices: tuple[str, ...] = ()
     group: str = ""
     many: bool = False
-    """Whether several values are given, with commas between them."""
+    """Whether several values are given, with commas or blanks between them."""
 
 
 @dataclass(frozen=True, slots=True)

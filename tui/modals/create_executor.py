@@ -108,14 +108,18 @@ class CreateExecutorModal(Dialog):
     def on_mount(self) -> None:
         """Go to the first field that must be filled in."""
         super().on_mount()
-        if self.query("#type-label"):
-            label = (("  Type", "dim"),)
-            self.query_one("#type-label", Painted).show_lines([label])
+        self._mark_type()
         frame = self.query_one("#dialog")
         live = "a live session must be armed to create an executor"
         frame.border_subtitle = live if self.mode == "live" else _KEYS
         if self._form is not None:
             self.call_after_refresh(self._form.focus_first)
+
+    def _mark_type(self) -> None:
+        for label in self.query("#type-label").results(Painted):
+            is_chosen = self.query_one("#type").has_focus
+            spans = (("▸ ", "key"), ("Type", "bold")) if is_chosen else (("  Type", "dim"),)
+            label.show_lines([spans])
 
     def action_cancel(self) -> None:
         """Close and keep what was typed."""
@@ -161,6 +165,7 @@ class CreateExecutorModal(Dialog):
 
     def on_descendant_focus(self, _event: DescendantFocus) -> None:
         """Show the help of the field, and what enter does now."""
+        self._mark_type()
         if self._form is not None:
             self.query_one(FormHelp).show_form(self._form)
             if self.mode != "live" and not isinstance(self.focused, Button):

@@ -160,10 +160,12 @@ async def test_the_type_can_be_chosen_and_keeps_each_draft(
     engine = FakeConsoleEngine(types=(fake_forms.POSITION, fake_forms.TWAP))
     async with open_stage(CreateExecutorModal(engine, "main")) as pilot:
         await pilot.press(*"0.7")
+        assert shown(pilot, "#type-label").startswith("  Type")
         pilot.app.screen.query_one("#type", Choice).focus()
         await pilot.press("right")
         await pilot.pause()
         assert "equal slices" in shown(pilot, "#head")
+        assert shown(pilot, "#type-label").startswith("▸ Type")
         assert row_of(pilot, "total_duration").value == ""
         await pilot.press("left")
         await pilot.pause()

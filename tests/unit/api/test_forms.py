@@ -130,6 +130,13 @@ def test_values_are_read_by_kind_and_nested_by_dots() -> None:
     assert Outer.model_validate(values).inner == Inner(depth=3)
 
 
+@pytest.mark.parametrize("typed", ["1% 2%", "1%,2%", " 1%  , 2%"])
+def test_several_values_stand_between_commas_or_blanks(typed: str) -> None:
+    values, errors, _ = read(steps=typed)
+    assert errors == {}
+    assert values["steps"] == [Decimal("0.01"), Decimal("0.02")]
+
+
 def test_an_emptied_field_takes_the_default_of_the_model() -> None:
     values, errors, _ = read(share="  ", inner__rate="", colour="")
     assert errors == {}
