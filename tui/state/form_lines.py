@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.cells import cell_len
 
@@ -72,15 +72,22 @@ def help_line(item: FormField | None, understood: str) -> Line:
 
 
 def form_preview_lines(
-    check: FormCheck, width: int, *, shown_errors: Iterable[str], height: int = 0
+    check: FormCheck,
+    width: int,
+    *,
+    shown_errors: Iterable[str],
+    height: int = 0,
+    labels: Mapping[str, str] | None = None,
 ) -> list[Line]:
     """Return the preview in *width* cells: a pair takes two lines where one is too narrow.
 
+    With *labels* by field name the verdict names the first field that keeps the form from being
+    sent: it may be scrolled away.
     Where *height* lines are too few (0: no bound), the verdict goes to the first line: it is not
     what may be missing.
     """
     pairs = _pair_lines(check, width)
-    verdict = _verdict_lines(check, width, shown_errors)
+    verdict = _verdict_lines(check, width, shown_errors, labels or {})
     if height and len(verdict) == 1 and len(pairs) + 3 > height:
         return [(("Preview  ", "bold"), *verdict[0]), *pairs]
     return [(("Preview", "bold"),), *pairs, (), *verdict]
@@ -101,13 +108,20 @@ def _pair_lines(check: FormCheck, width: int) -> list[Line]:
     return lines
 
 
-def _verdict_lines(check: FormCheck, width: int, shown_errors: Iterable[str]) -> list[Line]:
+def _verdict_lines(
+    check: FormCheck, width: int, shown_errors: Iterable[str], labels: Mapping[str, str]
+) -> list[Line]:
     errors = list(shown_errors)
     if "" in check.errors:
         parts = wrap_words(check.errors[""], width - 2)
         return [((f"{'  ' if at else '⚠ '}{part}", "warn"),) for at, part in enumerate(parts)]
     if check.ok:
         return [(("✓ ready", "ok"),)]
+    wanted = errors or list(check.errors)
+    first = next((label for name, label in labels.items() if name in wanted), "")
+    which = f": {clean(first)}{', …' if len(wanted) > 1 else ''}" if first else ""
     if errors:
-        return [((f"✗ {plural(len(errors), 'field')} to correct", "error"),)]
-    return [((f"… {plural(len(check.errors), 'field')} still to fill", "dim"),)]
+        text, role = f"✗ {plural(len(errors), 'field')} to correct{which}", "error"
+    else:
+        text, role = f"… {plural(len(check.errors), 'field')} still to fill{which}", "dim"
+    return [((clip(text, width), role),)]

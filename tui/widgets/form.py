@@ -118,6 +118,11 @@ class Form(VerticalScroll, can_focus=False):
         }
 
     @property
+    def labels(self) -> dict[str, str]:
+        """The labels of all fields by their name, in their order."""
+        return {item.name: item.label for item in self._fields}
+
+    @property
     def shown_errors(self) -> tuple[str, ...]:
         """Names of the fields whose errors are on the screen."""
         return tuple(
@@ -225,7 +230,11 @@ class FormPreview(Painted):
         self._form = form
         size = self.content_size
         lines = form_preview_lines(
-            form.check, size.width, shown_errors=form.shown_errors, height=size.height
+            form.check,
+            size.width,
+            shown_errors=form.shown_errors,
+            height=size.height,
+            labels=form.labels,
         )
         self.show_lines(lines)
 

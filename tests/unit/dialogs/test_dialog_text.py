@@ -157,6 +157,24 @@ def test_the_preview_says_whether_it_can_be_sent(
     assert plain(form_lines.form_preview_lines(check, 40, shown_errors=shown)[-1]) == text
 
 
+@pytest.mark.parametrize(
+    ("errors", "shown", "text"),
+    [
+        ({"b": "x"}, [], "… 1 field still to fill: Stop loss"),
+        ({"b": "x", "c": "y"}, [], "… 2 fields still to fill: Stop loss, …"),
+        ({"b": "x", "c": "y"}, ["c"], "✗ 1 field to correct: Take profit"),
+        ({"elsewhere": "x"}, [], "… 1 field still to fill"),
+    ],
+)
+def test_the_verdict_names_the_field_that_may_be_scrolled_away(
+    errors: dict[str, str], shown: list[str], text: str
+) -> None:
+    labels = {"a": "Amount", "b": "Stop loss", "c": "Take profit"}
+    check = FormCheck(errors)
+    lines = form_lines.form_preview_lines(check, 40, shown_errors=shown, labels=labels)
+    assert plain(lines[-1]) == text
+
+
 def test_a_pair_that_is_too_wide_takes_lines_of_its_own() -> None:
     check = FormCheck(preview=(("Balance", "2,579.22 of 9,120.00 USDT free"),))
     lines = [plain(line) for line in form_lines.form_preview_lines(check, 26, shown_errors=())]
