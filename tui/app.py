@@ -19,7 +19,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 from textual.worker import Worker, WorkerState
 
-from tui.actions import Scope, bindings_for
+from tui.actions import ACTIONS, Scope, bindings_for
 from tui.key_gate import KeyGate
 from tui.screens.base import CommandEntered, ConsoleScreen
 from tui.settings import DEFAULT_THEME, PNL_COLORS, TIME_FORMATS, Settings
@@ -529,7 +529,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self._history.append(text)
         from tui.state.command_line import parse_command
 
-        command = parse_command(text)
+        command = parse_command(text, [action.id for action in ACTIONS if not action.fixed])
         handlers: dict[str, Callable[[Command], None]] = {
             "q": lambda _: self._run("quit"),
             "help": lambda _: self.action_help(),

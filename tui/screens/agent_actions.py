@@ -39,7 +39,7 @@ class AgentActions(Screen[None]):
 
     def why_not_agent(self, action_id: str) -> str:
         """Return why an action on agents is not possible now; empty if it is."""
-        if action_id == "agent.actions":
+        if action_id in {"agent.actions", "agent.export"}:
             return ""
         if self.console.read_only:
             return "This console is read only."

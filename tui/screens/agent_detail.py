@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from rich.cells import cell_len
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -21,6 +21,7 @@ from tui.state.agent_tabs import AGENT_TABS
 from tui.state.agent_text import agent_lines
 from tui.state.console import ConsoleState
 from tui.state.detail_text import tab_line
+from tui.state.key_line import key_badge
 from tui.widgets.key_bar import KeyBar, key_entries
 from tui.widgets.line_view import LineView
 from tui.widgets.painted import Painted
@@ -126,7 +127,12 @@ class AgentDetailScreen(AgentActions):
             facts.show_lines(agent_lines(self._detail, facts.size.width, _FACTS))
             self._show_page(self._detail)
         self.reporter.report()
-        self._show_keys()
+        self.update_keys()
+
+    def pull_all(self) -> None:
+        """Ask the engine now, even while the display is paused."""
+        self._detail = None
+        self.pull()
 
     def _show_page(self, detail: AgentDetail) -> None:
         tables = {name: make(detail) for name, make in AGENT_TABS}
@@ -137,15 +143,21 @@ class AgentDetailScreen(AgentActions):
         table = tables[self._tab]
         page.show_lines(table.header(width), table.lines(width))
 
-    def _show_keys(self) -> None:
+    def update_keys(self) -> None:
+        """Bring the key bar up to date."""
         keymap = self.app._keymap  # noqa: SLF001 (Textual has no public getter for the key map)
         entries = key_entries(map(action_by_id, _SHOWN), keymap, self.why_not)
-        badge = "READ ONLY" if self.console.read_only else ""
+        badge = key_badge(self.console.paused_for, read_only=self.console.read_only)
         self.query_one(KeyBar).update_keys(entries, badge=badge, now=self.console.clock())
 
     def say(self, text: str) -> None:
         """Answer the last key in one sentence."""
         self.query_one(KeyBar).say(text, now=self.console.clock())
+
+    def on_key(self, event: events.Key) -> None:
+        """Say so when a key means nothing here."""
+        if event.key not in self.active_bindings and event.is_printable:
+            self.say(f"{event.character} has no meaning here. ? lists the keys.")
 
     def why_not(self, action_id: str) -> str:
         """Return why an action is not possible now; empty if it is."""
@@ -200,8 +212,12 @@ class AgentDetailScreen(AgentActions):
 
     def action_refresh_now(self) -> None:
         """Ask the engine again now."""
-        self.pull()
+        self.pull_all()
         self.say("Asked the engine again.")
+
+    def action_export_rows(self) -> None:
+        """Say where rows are exported."""
+        self.say("Rows are exported from the list of agents; Y copies the tab.")
 
     def action_copy_id(self) -> None:
         """Copy the agent's id."""

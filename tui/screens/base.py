@@ -15,9 +15,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from tui.actions import Action, Scope, bindings_for, in_scope
-from tui.formatting import format_duration
 from tui.state.console import ConsoleState
-from tui.state.key_line import KeyEntry
+from tui.state.key_line import KeyEntry, key_badge
 from tui.widgets.key_bar import KeyBar, key_entries
 from tui.widgets.live_table import LiveTable
 from tui.widgets.mode_bar import ModeBar
@@ -161,10 +160,7 @@ class ConsoleScreen(Screen[None]):
 
     def update_keys(self) -> None:
         """Bring the key bar up to date."""
-        paused = self.console.paused_for
-        badge = "" if paused is None else f"PAUSED {format_duration(float(int(paused)))}"
-        if self.console.read_only:
-            badge = f"READ ONLY {badge}".rstrip()
+        badge = key_badge(self.console.paused_for, read_only=self.console.read_only)
         self._key_bar.update_keys(self._entries(), badge=badge, now=self.console.clock())
 
     def _entries(self) -> tuple[KeyEntry, ...]:
@@ -340,6 +336,25 @@ class ConsoleScreen(Screen[None]):
                 event.table.sort_by(key)
 
         _ = self.app.push_screen(SortMenu(self.console, columns, event.table.model.query), sort)
+
+    def action_export_rows(self) -> None:
+        """Ask for a file and write the rows of the focused list there."""
+        table = self.focused
+        if not isinstance(table, LiveTable):
+            table = next(iter(self.query(LiveTable)), None)
+        if table is None or not table.model.window.matching:
+            self.say("There are no rows here to export.")
+            return
+        from tui.modals.export_rows import ExportRowsModal
+        from tui.state.row_export import shown_columns
+
+        def told(text: str | None) -> None:
+            if text:
+                self.say(text)
+
+        shown = shown_columns(table.model, table.size.width, wide=table.wide)
+        noun = table.model.source.noun
+        _ = self.app.push_screen(ExportRowsModal(self.console, table.model, shown, name=noun), told)
 
     @on(LiveTable.Copied)
     def _copied(self, event: LiveTable.Copied) -> None:

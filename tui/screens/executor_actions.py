@@ -58,7 +58,7 @@ class ExecutorScreen(ConsoleScreen):
         """Return why an action on executors is not possible now; empty if it is."""
         if not action_id.startswith("exec."):
             return super().why_not(action_id)
-        if action_id == "exec.actions":
+        if action_id in {"exec.actions", "exec.export"}:
             return ""
         if self.console.read_only:
             return "This console is read only."

@@ -19,9 +19,10 @@ from textual.timer import Timer
 from engine.api.console import ConsoleEngine
 from engine.api.views import ExecutorDetail, SessionRow
 from tui.actions import Scope, action_by_id, bindings_for
-from tui.formatting import clean, format_duration, mode_badge, mode_role, short_id
+from tui.formatting import clean, mode_badge, mode_role, short_id
 from tui.screens.command_reporter import CommandReporter
 from tui.state.detail_text import TABS, header_lines, tab_line
+from tui.state.key_line import key_badge
 from tui.state.ladder_text import ladder_lines
 from tui.state.prefill import config_prefill
 from tui.widgets.key_bar import KeyBar, key_entries
@@ -33,6 +34,10 @@ from tui.widgets.top_bar import TopBar
 
 FPS: Final = 5.0
 BARRIERS: Final = "Barriers"
+_IN_THE_LIST: Final = {
+    "exec.controller": "Controllers are stopped in the list of executors; esc goes back.",
+    "exec.export": "Rows are exported from the list of executors; Y copies the tab.",
+}
 _NARROW: Final = 100
 _SHOWN: Final = (
     "exec.stop",
@@ -239,10 +244,7 @@ class ExecutorDetailScreen(Screen[None]):
         """Bring the key bar up to date."""
         keymap = self.app._keymap  # noqa: SLF001 (Textual has no public getter for the key map)
         entries = key_entries(map(action_by_id, _SHOWN), keymap, self.why_not)
-        paused = self._paused_for()
-        badge = "" if paused is None else f"PAUSED {format_duration(float(int(paused)))}"
-        if self._read_only:
-            badge = f"READ ONLY {badge}".rstrip()
+        badge = key_badge(self._paused_for(), read_only=self._read_only)
         self.query_one(KeyBar).update_keys(entries, badge=badge, now=self._clock())
 
     def say(self, text: str) -> None:
@@ -321,8 +323,8 @@ class ExecutorDetailScreen(Screen[None]):
         """Return why an action is not possible now; empty if it is."""
         if not action_id.startswith("exec.") or action_id == "exec.actions":
             return ""
-        if action_id == "exec.controller":
-            return "Controllers are stopped in the list of executors; esc goes back."
+        if action_id in _IN_THE_LIST:
+            return _IN_THE_LIST[action_id]
         if self._read_only:
             return "This console is read only."
         if action_id == "exec.new":
@@ -348,6 +350,10 @@ class ExecutorDetailScreen(Screen[None]):
             self.say(reason)
             return None
         return self._detail
+
+    def action_export_rows(self) -> None:
+        """Say where rows are exported."""
+        _ = self._row_if_allowed("exec.export")
 
     def action_exec_stop(self) -> None:
         """Ask before stopping."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -39,8 +39,11 @@ _MODES: Final = {
 _OTHER_NAMES: Final = {"quit": "q", "wq": "q", "executors": "exec", "h": "help", "set": "settings"}
 
 
-def parse_command(text: str) -> Command:
-    """Return what the line *text* means: a command, or an action by its id (``:exec.stop``)."""
+def parse_command(text: str, actions: Collection[str] = ()) -> Command:
+    """Return what the line *text* means: a command, or one of *actions* by its id.
+
+    An action is any that the palette may list, such as ``:exec.stop``.
+    """
     word, _, argument = text.strip().removeprefix(":").strip().partition(" ")
     name = _OTHER_NAMES.get(word.casefold(), word.casefold())
     argument = argument.strip()
@@ -49,12 +52,9 @@ def parse_command(text: str) -> Command:
     if name not in COMMANDS:
         from difflib import get_close_matches
 
-        from tui.actions import ACTIONS
-
-        ids = [action.id for action in ACTIONS if not action.fixed]
-        if name in ids:
+        if name in actions:
             return Command("action", name)
-        near = get_close_matches(name, [*COMMANDS, *ids], n=1)
+        near = get_close_matches(name, [*COMMANDS, *actions], n=1)
         hint = f" Did you mean :{near[0]}?" if near else " :help lists the keys."
         return Command(name, argument, f"There is no command :{word}.{hint}")
     if name == "session" and not argument:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tui.formatting import format_duration
 from tui.state.text import Line, Span, ends, line_width
 
 
@@ -16,6 +17,14 @@ class KeyEntry:
     label: str
     text: str
     enabled: bool = True
+
+
+def key_badge(paused_for: float | None, *, read_only: bool) -> str:
+    """Return what stands at the right end of the bar: how long the display is paused, RO."""
+    words = ["READ ONLY"] if read_only else []
+    if paused_for is not None:
+        words.append(f"PAUSED {format_duration(float(int(paused_for)))}")
+    return " ".join(words)
 
 
 def fitting_entries(entries: Sequence[KeyEntry], width: int) -> tuple[tuple[KeyEntry, Line], ...]:

@@ -423,8 +423,8 @@ async def test_a_key_typed_while_quitting_is_dropped(open_console: OpenConsole) 
 
 async def test_a_key_without_meaning_says_so(open_console: OpenConsole) -> None:
     async with open_console() as console:
-        await console.press("v")
-        assert "v has no meaning here. ? lists the keys." in console.hint()
+        await console.press("V")
+        assert "V has no meaning here. ? lists the keys." in console.hint()
         console.now[0] += 10
         pull(console)
         assert "quit" in console.hint()

@@ -276,6 +276,11 @@ async def marks_a_range(console: Console) -> None:
     assert "3 marked" in str(table(console).border_title)
 
 
+@checks("exec.export", "agent.export", "log.export")
+async def asks_where_to_write_the_rows(console: Console) -> None:
+    assert top(console) == "ExportRowsModal"
+
+
 @checks("panel.jump")
 async def jumps_to_a_panel(console: Console) -> None:
     assert top(console) == "JumpScreen"

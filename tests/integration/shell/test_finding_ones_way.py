@@ -136,3 +136,17 @@ async def test_a_question_that_fails_does_not_end_the_detail(open_console: OpenC
         await console.press("r")
         detail.pull()
         assert "OSError: the disk is [/gone]" in console.hint()
+
+
+async def test_the_detail_of_an_agent_has_the_keys_of_everywhere(open_console: OpenConsole) -> None:
+    async with open_console() as console:
+        await console.press("5", "enter", "V")
+        assert "V has no meaning here" in console.hint()
+        await console.press("p")
+        assert "PAUSED" in console.hint()
+        await console.press("p")
+        assert "PAUSED" not in console.hint()
+        await console.press("E")
+        assert "exported from the list of agents" in console.hint()
+        await console.press("colon", *"dash", "enter")
+        assert type(console.app.screen).__name__ == "DashboardScreen"
