@@ -86,7 +86,7 @@ def _as_markdown(rows: list[tuple[str, str, str, str]]) -> Iterator[str]:
 
 def _places(data_dir: str | None) -> dict[str, str]:
     """Return every path by what it is; none of them needs to exist."""
-    from tui.settings import SETTINGS_FILE
+    from tui.settings import KEYMAP_FILE, SETTINGS_FILE
 
     data, config = paths.data_dir(data_dir), paths.config_dir()
     return {
@@ -94,6 +94,8 @@ def _places(data_dir: str | None) -> dict[str, str]:
         "database": str(data / "quarterdeck.db"),
         "log": str(data / "quarterdeck.log"),
         "settings": str(config / SETTINGS_FILE),
+        "key map": str(config / KEYMAP_FILE),
+        "own themes": str(config / "themes"),
         "themes": str(paths.asset_dir("themes")),
         "samples": str(paths.asset_dir("sample_configs")),
         "python": sys.executable,

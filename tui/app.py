@@ -31,6 +31,7 @@ from tui.widgets.safe import safe
 if TYPE_CHECKING:
     from textual.command import Provider
     from textual.driver import Driver
+    from textual.theme import Theme
     from textual.types import CSSPathType
 
     from engine.api.console import ConsoleEngine
@@ -73,6 +74,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
         theme: shown in place of the settings' theme in this run; it is not remembered.
         save: keeps what the operator chooses; called in a thread of its own, None keeps nothing.
         themes_dir: where the theme files are.
+        own_themes_dir: where the operator's own theme files are; it need not exist. A file of the
+            theme on show is read again when it changes.
         clock: monotonic seconds; the event loop's by default.
     """
 
@@ -100,6 +103,7 @@ class ConsoleApp(App[None], inherit_bindings=False):
         theme: str | None = None,
         save: Callable[[Settings], None] | None = None,
         themes_dir: Traversable,
+        own_themes_dir: Path | None = None,
         clock: Callable[[], float] | None = None,
     ) -> None:
         self._theme_problem = ""
@@ -109,6 +113,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self._save = save
         self._save_lock = Lock()
         self.themes_dir = themes_dir
+        self._own_themes_dir = own_themes_dir
+        self._theme_stamp: int | None = None
         self.console_state = ConsoleState(
             engine,
             clock=clock or _loop_clock,
@@ -203,6 +209,8 @@ class ConsoleApp(App[None], inherit_bindings=False):
         self.add_mode("optimization", self._optimization)
         self.add_mode("logs", self._logs)
         self.set_interval(1.0, self._look_at_engine)
+        if self._own_themes_dir is not None:
+            self.set_interval(1.0, self._reload_theme)
 
     def on_ready(self) -> None:
         """Start the engine as soon as the first frame is on the screen."""
@@ -260,16 +268,50 @@ class ConsoleApp(App[None], inherit_bindings=False):
         return variables
 
     def known_themes(self) -> tuple[str, ...]:
-        """Return our themes first, then those of Textual."""
+        """Return our themes first, then the operator's, then those of Textual."""
         ours = theme_names(self.themes_dir)
-        return (*ours, *sorted(name for name in self.available_themes if name not in ours))
+        folder = self._own_themes_dir
+        own = theme_names(folder) if folder is not None and folder.is_dir() else ()
+        first = dict.fromkeys((*ours, *own))
+        return (*first, *sorted(name for name in self.available_themes if name not in first))
+
+    def _own_theme(self, name: str) -> Path | None:
+        """Return the operator's file of the theme *name*, or None; it goes before ours."""
+        if self._own_themes_dir is None or Path(name).name != name:
+            return None
+        path = self._own_themes_dir / f"{name}.yaml"
+        return path if path.is_file() else None
+
+    def _load_theme(self, name: str) -> Theme:
+        """Return the theme *name* from the operator's files, from ours, or of Textual."""
+        own = self._own_theme(name)
+        if own is not None and self._own_themes_dir is not None:
+            self._theme_stamp = own.stat().st_mtime_ns
+            theme = load_theme(self._own_themes_dir, name)
+            theme.name = name  # the file's name is what the operator chooses it by
+            return theme
+        known = None if name in theme_names(self.themes_dir) else self.available_themes.get(name)
+        return known or load_theme(self.themes_dir, name)
+
+    @safe
+    def _reload_theme(self) -> None:
+        """Show the operator's theme file anew if it was written since."""
+        own = self._own_theme(self.theme)
+        if own is None or own.stat().st_mtime_ns == self._theme_stamp:
+            return
+        try:
+            self.register_theme(self._load_theme(self.theme))
+        except ThemeFileError as error:
+            self.tell(str(error), severity="warning", timeout=3_600.0)
+            return
+        self.refresh_css(animate=False)
 
     def _start_theme(self, name: str) -> None:
         """Take the first theme before any style is parsed: a later change parses all again."""
         for wanted in (name, DEFAULT_THEME):
             try:
-                theme = self.available_themes.get(wanted) or load_theme(self.themes_dir, wanted)
-            except ThemeFileError as error:
+                theme = self._load_theme(wanted)
+            except (ThemeFileError, OSError) as error:
                 self._theme_problem = str(error)
                 continue
             self.register_theme(theme)
@@ -281,12 +323,11 @@ class ConsoleApp(App[None], inherit_bindings=False):
 
     def use_theme(self, name: str) -> bool:
         """Switch to the theme *name*; on a mistake say so and return False."""
-        if name not in self.available_themes or name in theme_names(self.themes_dir):
-            try:
-                self.register_theme(load_theme(self.themes_dir, name))
-            except ThemeFileError as error:
-                self._theme_problem = str(error)
-                return False
+        try:
+            self.register_theme(self._load_theme(name))
+        except (ThemeFileError, OSError) as error:
+            self._theme_problem = str(error)
+            return False
         self.theme = name
         return True
 

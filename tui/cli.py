@@ -321,6 +321,7 @@ def _one_console(
         settings_problem=problem,
         save=None if problem else partial(save_settings, paths.config_dir()),
         themes_dir=paths.asset_dir("themes"),
+        own_themes_dir=paths.config_dir() / "themes",
     )
     try:
         anyio.run(partial(_console_and_signals, app, mouse=not options.no_mouse))

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 SETTINGS_FILE: Final = "config.yaml"
+KEYMAP_FILE: Final = "keymap.yaml"
 DEFAULT_THEME: Final = "quarterdeck-dark"
 TIME_FORMATS: Final = ("utc", "local", "relative")
 PNL_COLORS: Final = ("theme", "blue_orange", "green_red", "red_green", "none")
@@ -69,27 +70,42 @@ def load_usable_settings(config_dir: Path) -> tuple[Settings, str]:
 def load_settings(config_dir: Path) -> Settings:
     """Return the settings of ``config.yaml`` in *config_dir*, defaults if there is none.
 
+    Keys in ``keymap.yaml`` beside it, lines such as ``exec.stop: x,ctrl+k``, go before those of
+    its ``keymap``.
+
     Raises:
-        SettingsError: the file is no mapping of known settings.
+        SettingsError: the file is no mapping of known settings, or of actions and keys.
     """
-    path = config_dir / SETTINGS_FILE
+    path, keys_path = config_dir / SETTINGS_FILE, config_dir / KEYMAP_FILE
     values: dict[str, Any] = {}
     if path.is_file():
-        import yaml
-
-        try:
-            loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except yaml.MarkedYAMLError as error:
-            line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-            raise SettingsError(f"{path}: cannot be read: {line}{error.problem}") from error
-        except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-            reason = " ".join(str(error).split())
-            raise SettingsError(f"{path}: cannot be read: {reason}") from error
-        values = _known_values(path, loaded or {})
+        values = _known_values(path, _read_yaml(path))
+    if keys_path.is_file():
+        loaded = _read_yaml(keys_path)
+        if isinstance(loaded, dict) and set(loaded) == {"keymap"}:
+            loaded = loaded["keymap"]  # as `quarterdeck keys --format yaml` prints it
+        if isinstance(loaded, dict):
+            loaded = {name: str(key) if type(key) is int else key for name, key in loaded.items()}
+        if not _is_keymap(loaded):
+            raise SettingsError(f"{keys_path}: write {_KINDS['keymap'][1]}")
+        values = {**values, "keymap": {**values.get("keymap", {}), **loaded}}
     try:
         return Settings(**values)
     except ValueError as error:
         raise SettingsError(f"{path}: {error}") from error
+
+
+def _read_yaml(path: Path) -> Any:  # noqa: ANN401 (whatever the file holds)
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise SettingsError(f"{path}: cannot be read: {line}{error.problem}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise SettingsError(f"{path}: cannot be read: {reason}") from error
 
 
 def save_settings(config_dir: Path, settings: Settings) -> None:

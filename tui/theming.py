@@ -103,18 +103,22 @@ def parse_theme(text: str, *, source: str) -> Theme:
     if not isinstance(name, str) or not name:
         raise ThemeFileError(f"{source}: name: a theme needs a name")
     if not isinstance(dark, bool):
-        raise ThemeFileError(f"{source}: dark: {dark!r} is not true or false")
+        raise ThemeFileError(f"{_at(source, text, 'dark')}: dark: {dark!r} is not true or false")
     if not isinstance(variables, dict):
-        raise ThemeFileError(f"{source}: variables: {variables!r} is not a mapping")
+        place = _at(source, text, "variables")
+        raise ThemeFileError(f"{place}: variables: {variables!r} is not a mapping")
     for field in document:
         if field not in COLOR_FIELDS:
             allowed = ", ".join(COLOR_FIELDS)
-            raise ThemeFileError(f"{source}: {field}: unknown field; allowed are {allowed}")
+            place = _at(source, text, str(field))
+            raise ThemeFileError(f"{place}: {field}: unknown field; allowed are {allowed}")
     if "primary" not in document:
         raise ThemeFileError(f"{source}: primary: a theme needs a primary colour")
-    colors = {field: _color(source, field, value) for field, value in document.items()}
+    colors = {
+        field: _color(_at(source, text, field), field, value) for field, value in document.items()
+    }
     checked = {
-        str(field): _color(source, f"variables.{field}", value)
+        str(field): _color(_at(source, text, str(field)), f"variables.{field}", value)
         for field, value in variables.items()
     }
     theme = Theme(name=name, dark=dark, variables=checked, primary=colors.pop("primary"))
@@ -181,6 +185,12 @@ def _luminance(color: Color) -> float:
         c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in color.normalized
     )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _at(source: str, text: str, key: str) -> str:
+    """Return *source* with the line of *text* that gives *key*, if one does."""
+    found = re.search(rf"^[ \t]*['\"]?{re.escape(key)}['\"]?[ \t]*:", text, re.MULTILINE)
+    return source if found is None else f"{source}:{text.count(chr(10), 0, found.start()) + 1}"
 
 
 def _plain_mapping(text: str) -> dict[str, Any] | None:

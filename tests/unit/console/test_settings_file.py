@@ -88,3 +88,21 @@ def test_a_file_with_a_mistake_is_defaults_and_one_sentence(tmp_path: Path, text
 def test_a_file_without_a_mistake_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("fps: 5\nread_only: true\n", "utf-8")
     assert load_usable_settings(tmp_path) == (Settings(fps=5, read_only=True), "")
+
+
+def test_a_key_map_of_its_own_goes_before_that_of_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("keymap:\n  exec.new: N\n  exec.edit: M\n")
+    (tmp_path / "keymap.yaml").write_text("exec.stop: x,ctrl+k\nexec.edit: 9\n")
+    keymap = load_settings(tmp_path).keymap
+    assert keymap == {"exec.new": "N", "exec.stop": "x,ctrl+k", "exec.edit": "9"}
+    (tmp_path / "keymap.yaml").write_text("keymap:\n  exec.stop: Z\n")
+    assert load_settings(tmp_path).keymap["exec.stop"] == "Z"
+    (tmp_path / "keymap.yaml").write_text("")
+    assert dict(load_settings(tmp_path).keymap) == {"exec.new": "N", "exec.edit": "M"}
+
+
+@pytest.mark.parametrize("text", ["- exec.stop\n", "exec.stop: [x]\n", "exec.stop: {a: b\n"])
+def test_a_key_map_that_is_none_names_its_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / "keymap.yaml").write_text(text)
+    with pytest.raises(SettingsError, match=r"keymap\.yaml: "):
+        load_settings(tmp_path)
