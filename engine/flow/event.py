@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import math
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Mapping
 from inspect import isawaitable
 from typing import ClassVar, Final, NoReturn, Self, final
@@ -255,5 +255,6 @@ class _NoStream:
 
 def _check_timeout(timeout: object) -> None:
     is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
-    if not is_number or not math.isfinite(timeout) or timeout <= 0:  # type: ignore[arg-type, operator]  # is_number narrowed it
+    # Compared, not asked by `isfinite`: that overflows for an integer that no float can hold.
+    if not is_number or not 0 < timeout <= sys.float_info.max:  # type: ignore[operator]  # is_number narrowed it
         raise ValueError(f"timeout must be finite and above 0 seconds, not {timeout!r}")

@@ -14,11 +14,8 @@ def check_limits(
 ) -> None:
     """Raise ValueError for the first setting that is out of its range, or no integer."""
     _check_count(queue_capacity, "Queue capacity must be greater than 0")
+    _check_number(capacity_refresh_time, "Capacity refresh time must be >= 0.01s")
     refresh = capacity_refresh_time
-    if not isinstance(refresh, (int, float)) or isinstance(refresh, bool):
-        raise ValueError(  # noqa: TRY004 (values wrong by themselves are ValueErrors)
-            f"Capacity refresh time must be >= 0.01s and a number, not {refresh!r}"
-        )
     # Written so that NaN fails too.
     rules = (
         (queue_capacity <= 10_000, "Queue capacity must be <= 10000", queue_capacity),
@@ -32,6 +29,11 @@ def check_limits(
     _check_count(max_queue_size, "Max queue size must be >= 1")
     _check_count(max_denial_tracking, "Max denial tracking must be >= 1")
     _check_count(max_denials, "Max denials must be >= 1")
+
+
+def _check_number(value: object, rule: str) -> None:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        raise ValueError(f"{rule} and a number, not {value!r}")  # noqa: TRY004 (as below)
 
 
 def _check_count(value: object, rule: str) -> None:

@@ -243,7 +243,8 @@ class Processor:
         self._loop_task = asyncio.current_task()
         self.execution_mode = True
         batch = Batch(is_loop=True)
-        self._batches = {other for other in self._batches if other.workers}
+        # A batch on demand without a worker may be waiting for a slot: only it forgets itself.
+        self._batches = {one for one in self._batches if one.workers or not one.is_loop}
         self._batches.add(batch)
         try:
             await self._run_loop(batch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
 
 from engine.flow.errors import EngineError, ValidationError
@@ -51,8 +51,7 @@ def _duration_from(duration: object) -> float | UnsetType:
     if (
         isinstance(duration, (int, float))
         and not isinstance(duration, bool)
-        and math.isfinite(duration)
-        and duration >= 0
+        and 0 <= duration <= sys.float_info.max
     ):
         return float(duration)
     raise _corrupt("duration", duration, "a finite number of seconds, or null")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from cachetools import Cache, TLRUCache
+
+from engine.scheduling.option import as_number
 
 MAX_KEY_LENGTH: Final = 512
 
@@ -128,6 +129,7 @@ def checked_ttl(ttl: object) -> float:
     Raises:
         ValueError: it is negative, NaN or no number.
     """
-    if isinstance(ttl, bool) or not isinstance(ttl, int | float) or math.isnan(ttl) or ttl < 0:
+    seconds = as_number(ttl)
+    if seconds is None or seconds < 0:
         raise ValueError(f"ttl must be a number of seconds of at least 0: {ttl!r}")
-    return float(ttl)
+    return seconds

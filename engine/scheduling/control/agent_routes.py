@@ -102,7 +102,7 @@ class AgentRoutes:
         """PUT /agents/{id}."""
         agent = self._changeable_agent(request)
         wanted = await read_model(request, AgentChange)
-        config = _with_name(_without_masks(wanted.config), wanted.name)
+        config = _with_name(_unmasked(wanted.config, agent.config), wanted.name)
         try:
             await agent.update_config(config)
         except AgentConfigError as error:
@@ -218,8 +218,28 @@ def _with_name(config: Mapping[str, Any], name: str | None) -> dict[str, Any]:
     return dict(config) if name is None else {**config, "name": name}
 
 
-def _without_masks(config: Mapping[str, Any]) -> dict[str, Any]:
-    # Who sends back what it was shown must not overwrite a secret with its mask.
+def _unmasked(given: Mapping[str, Any], known: object) -> dict[str, Any]:
+    """Return *given* with the secrets of *known* in the place of their masks, at any depth.
+
+    Who sends back what it was shown must not overwrite a secret with its mask.
+    """
+    old = known if isinstance(known, Mapping) else {}
     return {
-        key: value for key, value in config.items() if not (is_secret_name(key) and value == MASK)
+        key: old[key] if value == MASK and is_secret_name(key) else _unmasked_item(value, old, key)
+        for key, value in given.items()
+        if not (value == MASK and is_secret_name(key) and key not in old)
     }
+
+
+def _unmasked_item(value: object, known: object, place: str | int) -> object:
+    """Return *value*, which stands at *place* of what was shown for *known*, with its secrets."""
+    old: object = None
+    if isinstance(known, Mapping):
+        old = known.get(place)
+    elif isinstance(known, list | tuple) and isinstance(place, int) and place < len(known):
+        old = known[place]
+    if isinstance(value, Mapping):
+        return _unmasked(value, old)
+    if isinstance(value, list):
+        return [_unmasked_item(item, old, number) for number, item in enumerate(value)]
+    return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,13 +27,21 @@ class Refusal(Exception):  # noqa: N818 (what the API says, not a defect)
         self.headers = dict(headers or {})
 
 
+class _AsciiJson(JSONResponse):
+    """JSON with every other character escaped: half a surrogate pair has no UTF-8 form."""
+
+    def render(self, content: Any) -> bytes:  # noqa: ANN401 (JSON)
+        """Return *content* as bytes."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
 def answer(
     data: Any,  # noqa: ANN401 (JSON)
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Return *data* as a response that nobody may keep."""
-    return JSONResponse(data, status_code=status, headers={**SAFE_HEADERS, **(headers or {})})
+    return _AsciiJson(data, status_code=status, headers={**SAFE_HEADERS, **(headers or {})})
 
 
 def refused(refusal: Refusal) -> JSONResponse:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import Request
@@ -91,10 +91,16 @@ async def read_model(request: Request, model: type[M]) -> M:
     if media_type != "application/json":
         raise Refusal(415, "the body must be application/json")
     try:
-        data = json.loads(await read_body(request))
+        data = json.loads(await read_body(request), parse_constant=_no_constant)
+        # Half a surrogate pair could be neither shown nor stored.
+        json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise Refusal(422, "the body is no JSON") from None
     return _validated(model, data)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def read_query(request: Request, model: type[M]) -> M:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -389,3 +390,45 @@ async def test_nobody_may_keep_or_sniff_an_answer(api: Api, method: str, path: s
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["x-content-type-options"] == "nosniff"
     assert "server" not in response.headers
+
+
+async def test_nested_secrets_that_were_shown_masked_are_kept_as_well(api: Api) -> None:
+    agent_id = await api.make(
+        "worker",
+        venue={"password": HUSH, "name": "paper"},
+        feeds=[{"api_key": HUSH, "depth": 5}],
+        access_token={"deep": HUSH},
+    )
+    shown = (await api.client.get(f"/agents/{agent_id}")).json()["config"]
+    shown["venue"]["name"] = "live"
+    shown["feeds"].append({"api_key": "***", "depth": 1})
+    response = await api.client.put(f"/agents/{agent_id}", json={"config": shown})
+    assert response.status_code == 200
+    config = api.registry.agents[agent_id].config
+    assert config["venue"] == {"password": HUSH, "name": "live"}
+    assert config["feeds"] == [{"api_key": HUSH, "depth": 5}, {"depth": 1}]
+    assert config["access_token"] == {"deep": HUSH}
+
+
+@pytest.mark.parametrize(
+    "text", [r'{"x": "\ud800"}', r'{"\udfff": 1}', '{"x": NaN}', '{"x": -Infinity}']
+)
+async def test_a_config_that_has_no_json_form_is_refused(api: Api, text: str) -> None:
+    body = f'{{"agent_type": "worker", "config": {text}}}'
+    headers = {"content-type": "application/json"}
+    response = await api.client.post("/agents", content=body, headers=headers)
+    assert (response.status_code, response.json()) == (422, {"detail": "the body is no JSON"})
+    assert not api.registry.agents
+
+
+async def test_half_a_surrogate_pair_of_an_agent_does_not_hide_the_others(api: Api) -> None:
+    agent_id = await api.make("worker")
+    agent = api.registry.agents[agent_id]
+    agent.metrics["last_cycle_error"] = "bad \ud800 text"
+    line = {"msg": "bad \ud800 text", "levelno": logging.INFO, "levelname": "INFO"}
+    agent.log.emit(logging.makeLogRecord(line))  # past the test's own log, which cannot take it
+    listed = await api.client.get("/agents")
+    assert listed.status_code == 200
+    assert listed.json()["agents"][0]["metrics"]["last_cycle_error"] == "bad \ud800 text"
+    logs = await api.client.get(f"/agents/{agent_id}/logs")
+    assert logs.json()["logs"][0]["message"] == "bad \ud800 text"

@@ -74,6 +74,7 @@ class ExecutorMachine(RuleBasedStateMachine):
         )
         self.gate: asyncio.Event = self.run(self.make_gate())
         self.events: list[Work] = []
+        self.batches: list[asyncio.Task[None]] = []
         self.changes: list[tuple[S, S]] = []
         self.executor.subscribe(lambda _event, old, new: self.changes.append((old, new)))
 
@@ -170,6 +171,25 @@ class ExecutorMachine(RuleBasedStateMachine):
             self.gate.clear()
 
         self.run(batch())
+
+    @precondition(lambda self: self.executor.processor is not None)
+    @rule()
+    def forward_beside_everything_else(self) -> None:
+        async def begin() -> None:
+            work = self.executor.forward()
+            self.batches.append(asyncio.get_running_loop().create_task(work))
+            await asyncio.sleep(0)
+
+        self.run(begin())
+
+    @invariant()
+    def whatever_runs_can_be_found(self) -> None:
+        processor = self.executor.processor
+        running = {event.id for event in self.executor.processing_events}
+        for worker in () if processor is None else processor.workers():
+            if worker.event is not None:
+                running.discard(worker.event.id)
+        assert not running
 
     @invariant()
     def agrees(self) -> None:

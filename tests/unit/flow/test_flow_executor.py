@@ -521,6 +521,31 @@ async def test_forward_waits_for_events_that_the_loop_began_before() -> None:
     await executor.stop()
 
 
+@pytest.mark.parametrize("executor_type", [Jobs, GatedJobs], ids=["unchecked", "checked"])
+async def test_a_batch_that_waits_for_a_slot_is_not_lost_when_the_loop_restarts(
+    executor_type: type[flow.Executor],
+) -> None:
+    executor = await ready(executor_type, concurrency_limit=1)
+    first, second = Job(seconds=3.0), Job(seconds=50.0)
+    await executor.append(first)
+    await asyncio.sleep(1)
+    await executor.stop()
+    await executor.append(second)
+    batch = spawn(executor.forward())
+    await asyncio.sleep(1)
+    await executor.start()
+    await asyncio.sleep(5)
+    assert second in executor.processing_events
+    joined = spawn(executor.processor.join())
+    await asyncio.sleep(1)
+    assert not joined.done()
+    assert await executor.cancel(second)
+    await batch
+    await joined
+    assert status_of(second) is S.CANCELLED
+    await executor.stop()
+
+
 class Told(flow.Processor):
     event_type = Job
 
