@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 
@@ -39,6 +39,13 @@ class EngineError(Exception):
         """The error behind this one, if there is one."""
         return self.__cause__
 
+    def __reduce__(self) -> tuple[Callable[..., EngineError], tuple[object, ...]]:
+        """Copy and pickle what is there: a subclass's constructor may take something else.
+
+        An error of a worker process that cannot be read back would break the whole pool.
+        """
+        return _restored, (type(self), self.args, self.__dict__)
+
     def to_dict(self) -> dict[str, object]:
         """Return `error` (class name), `message`, `retryable`, and `details` if not empty."""
         plain: dict[str, object] = {
@@ -49,6 +56,14 @@ class EngineError(Exception):
         if self.details:
             plain["details"] = dict(self.details)
         return plain
+
+
+def _restored(
+    kind: type[EngineError], args: tuple[object, ...], state: Mapping[str, object]
+) -> EngineError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class ValidationError(EngineError):

@@ -235,3 +235,26 @@ def test_an_error_without_a_readable_text_is_still_written() -> None:
             raise RuntimeError
 
     assert "Mute" in str(error_to_dict(MuteError())["message"])
+
+
+class PlacedError(flow.EngineError, ValueError):
+    """Takes other arguments than its base."""
+
+    def __init__(self, path: str, *, line: int) -> None:
+        super().__init__(f"{path}:{line}", details={"line": line}, retryable=False)
+        self.line = line
+
+
+@pytest.mark.parametrize(
+    "again",
+    [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy],  # noqa: S301 (own data)
+    ids=["pickle", "copy", "deepcopy"],
+)
+def test_an_error_comes_back_whole_whatever_its_constructor_takes(again: Any) -> None:
+    error = PlacedError("plan.yaml", line=3)
+    found = again(error)
+    assert type(found) is PlacedError
+    assert (str(found), found.args, found.line) == ("plan.yaml:3", error.args, 3)
+    assert found.to_dict() == error.to_dict()
+    unknown = again(flow.UnknownProgressionError("Progression 'x' not found"))
+    assert (str(unknown), unknown.retryable) == ("Progression 'x' not found", False)
