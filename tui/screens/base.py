@@ -234,7 +234,7 @@ class ConsoleScreen(Screen[None]):
             table.repaint_all()
 
     def action_back(self) -> None:
-        """Close the topmost thing: prompt, maximised panel, filter, marks. Never quits."""
+        """Close the topmost thing: prompt, maximised panel, filter, marks, toasts. Never quits."""
         if self._prompt is not None:
             self._close_prompt()
         elif self.has_class("-zoomed"):
@@ -247,6 +247,8 @@ class ConsoleScreen(Screen[None]):
                 table.set_filter("")
             elif table is not None and table.model.marks:
                 table.action_unmark()
+            else:
+                self.app.clear_notifications()
 
     def open_executor(self, executor_id: str) -> None:
         """Open everything about one executor."""

@@ -271,6 +271,20 @@ class LiveTable(PaintSource, ScrollView, Generic[RowT], can_focus=True):
         """Show the cursor as idle."""
         self._repaint()
 
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Scroll the columns where shift is held; without it the rows, as everywhere."""
+        if event.shift:
+            _ = event.prevent_default()
+            event.stop()
+            self.action_columns(1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Scroll the columns back where shift is held."""
+        if event.shift:
+            _ = event.prevent_default()
+            event.stop()
+            self.action_columns(-1)
+
     def on_click(self, event: events.Click) -> None:
         """Put the cursor on a row, open it on a double click, or sort by a header."""
         offset = event.get_content_offset(self)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Never
 
 import pytest
+from textual.events import MouseEvent, MouseScrollDown, MouseScrollUp
 
 from tests.integration.shell.conftest import OpenConsole
 from tui.screens.executor_detail import ExecutorDetailScreen
 from tui.settings import Settings
+from tui.widgets.live_table import LiveTable
 from tui.widgets.painted import Painted
 
 pytestmark = pytest.mark.anyio
@@ -150,3 +152,37 @@ async def test_the_detail_of_an_agent_has_the_keys_of_everywhere(open_console: O
         assert "exported from the list of agents" in console.hint()
         await console.press("colon", *"dash", "enter")
         assert type(console.app.screen).__name__ == "DashboardScreen"
+
+
+async def test_escape_dismisses_what_stays_until_it_is_dismissed(open_console: OpenConsole) -> None:
+    async with open_console() as console:
+        console.app.tell("the order was refused", severity="error", timeout=3_600.0)
+        await console.press("space", "escape")
+        assert len(list(console.app._notifications)) == 1  # the marks go first
+        await console.press("escape")
+        assert not list(console.app._notifications)
+        assert type(console.app.screen).__name__ == "DashboardScreen"
+
+
+async def test_the_wheel_scrolls_columns_with_shift_and_rows_without(
+    open_console: OpenConsole,
+) -> None:
+    def wheel(kind: type[MouseEvent], *, shift: bool) -> MouseEvent:
+        return kind(table, 5, 3, 0, 1, 0, shift, False, False)
+
+    async with open_console(size=(80, 24)) as console:
+        await console.press("2")
+        table = console.app.screen.query_one("#executors", LiveTable)
+        header = console.shown("#executors").splitlines()[0]
+        assert "Pair" in header
+        for _ in range(2):
+            table.post_message(wheel(MouseScrollDown, shift=True))
+        await console.pilot.pause()
+        scrolled = console.shown("#executors").splitlines()[0]
+        assert "Id" in scrolled
+        assert "Pair" not in scrolled
+        assert table.model.top == 0
+        for _ in range(2):
+            table.post_message(wheel(MouseScrollUp, shift=True))
+        await console.pilot.pause()
+        assert "Pair" in console.shown("#executors").splitlines()[0]
