@@ -24,7 +24,8 @@ class AgentFactory:
             ValueError: *name* cannot be a name.
         """
         check_name(name, "agent type")
-        if not issubclass(cls, BaseAgent):
+        given: object = cls  # whatever the annotation promises
+        if not isinstance(given, type) or not issubclass(given, BaseAgent):
             raise TypeError(f"agent type {name}: {cls!r} is no subclass of BaseAgent")
         self._types[name] = cls
 

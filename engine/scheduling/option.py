@@ -116,6 +116,8 @@ class Optioned:
 
     def __init__(self, config: Mapping[str, object] | None = None) -> None:
         values = {name: spec.default for name, spec in self.OPTIONS.items()}
+        if config is not None and not isinstance(config, Mapping):
+            raise ValueError(f"{type(self).__name__} takes a mapping of options, not {config!r}")
         given = dict(config or {})
         check_keys(given, {*values, *self.SECTIONS}, owner=type(self).__name__)
         for name, value in given.items():

@@ -262,5 +262,6 @@ def test_a_factory_makes_agents_of_registered_types_only() -> None:
         with pytest.raises(UnknownAgentType, match="told"):
             factory.create_agent(name, "a", {})
     assert issubclass(UnknownAgentType, ValueError)
-    with pytest.raises(TypeError, match="BaseAgent"):
-        factory.register_agent_type("int", int)  # type: ignore[arg-type]  # what is tested
+    for wrong in (int, None, agent):
+        with pytest.raises(TypeError, match="is no subclass of BaseAgent"):
+            factory.register_agent_type("wrong", wrong)  # type: ignore[arg-type]  # what is tested

@@ -95,6 +95,13 @@ def test_an_unknown_key_is_an_error_that_names_those_that_there_are(config: Any)
         ExecutionEngine(config)
 
 
+@pytest.mark.parametrize("kind", [ExecutionEngine, ResourcePool, AdaptiveScheduler])
+@pytest.mark.parametrize("config", ["abc", [1], 3, [("jitter", 0)]], ids=str)
+def test_what_is_no_mapping_of_options_is_refused(kind: Any, config: Any) -> None:
+    with pytest.raises(ValueError, match=f"{kind.__name__} takes a mapping of options, not"):
+        kind(config)
+
+
 def test_sections_reach_their_parts() -> None:
     engine = ExecutionEngine(FULL_PROFILE)
     assert (engine.max_concurrent_tasks, engine.critical_reserve) == (20, 2)
