@@ -58,6 +58,7 @@ class ConsoleScreen(Screen[None]):
         super().__init__()
         self.console = console
         self._ticks = 0
+        self._was_pulled = False
         self._clock_timer: Timer | None = None
         self._panels: list[tuple[Pulling, int]] = []
         self._fault_bar = FaultBar(console)
@@ -107,10 +108,11 @@ class ConsoleScreen(Screen[None]):
             self._clock_timer.pause()
 
     def on_screen_resume(self) -> None:
-        """Go on, with fresh rows at once."""
+        """Go on, with fresh rows at once; a paused display stands still behind dialogs too."""
         if self._clock_timer is not None:
             self._clock_timer.resume()
-        self.call_after_refresh(self.pull_all)
+        if self.console.paused_at is None or not self._was_pulled:
+            self.call_after_refresh(self.pull_all)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """Remember what has the focus: it is lost while the terminal is too small for panels."""
@@ -126,6 +128,7 @@ class ConsoleScreen(Screen[None]):
 
     def pull_all(self) -> None:
         """Ask for everything now."""
+        self._was_pulled = True
         for panel, _ in self._panels:
             panel.pull()
         self._breathe()

@@ -186,3 +186,17 @@ async def test_the_wheel_scrolls_columns_with_shift_and_rows_without(
             table.post_message(wheel(MouseScrollUp, shift=True))
         await console.pilot.pause()
         assert "Pair" in console.shown("#executors").splitlines()[0]
+
+
+async def test_a_paused_display_stands_still_behind_a_dialog(open_console: OpenConsole) -> None:
+    async with open_console() as console:
+        await console.press("2", "p")
+        before = console.shown("#executors")
+        console.engine.advance()
+        await console.press("question_mark", "escape")
+        await console.press("1", "2")
+        assert console.shown("#executors") == before
+        await console.press("5")  # what was never shown shows what there is
+        assert "stop-guard" in console.shown("#agents")
+        await console.press("2", "p")
+        assert console.shown("#executors") != before
