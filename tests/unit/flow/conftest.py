@@ -19,6 +19,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._now
 
+    def block(self, seconds: float) -> None:
+        """Let time pass as if somebody held the loop so long."""
+        self._now += seconds
+
     def _skip(self, timeout: float | None) -> Any:
         events = self._select(0)
         if not events:

@@ -224,6 +224,22 @@ async def test_work_that_swallows_its_limit_has_exceeded_it_all_the_same() -> No
         assert "timed out" in str(event.execution.error)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_work_that_never_yields_cannot_be_cut_off_and_keeps_its_outcome(fails: bool) -> None:
+    async def hold() -> int:
+        loop: Any = asyncio.get_running_loop()
+        loop.block(5.0)
+        if fails:
+            raise ValueError("late")
+        return 7
+
+    event = Job(work=hold, timeout=0.05)
+    await event.invoke()
+    # What was done must not look as if a retry were safe.
+    assert event.status is (S.FAILED if fails else S.COMPLETED)
+    assert event.response == (flow.Unset if fails else 7)
+
+
 @pytest.mark.parametrize("limit", [None, 9.0])
 async def test_cancellation_from_outside_is_recorded_and_raised(limit: float | None) -> None:
     event = Job(work=forever, timeout=limit)
