@@ -21,8 +21,11 @@ from engine.scheduling.settings import SchedulingSettings
 from engine.scheduling.task_handle import TaskHandle
 from engine.scheduling.task_names import check_name
 from engine.scheduling.task_priority import TaskPriority, to_priority
+from engine.scheduling.timed_wait import DeadlinePassed, within
 
 LOG: Final = logging.getLogger("engine.scheduling")
+HOOK_LIMIT_S: Final = 10.0
+"""Time that the agents' hooks get when everything stops."""
 
 
 class AgentRegistry:
@@ -87,9 +90,18 @@ class AgentRegistry:
         await self.engine.start()
 
     async def stop(self) -> None:
-        """Stop all agents, then the engine."""
+        """Stop all agents, then the engine.
+
+        A hook of an agent that does not end is cancelled `HOOK_LIMIT_S` after the graces of the
+        cycles; the agent is then in `error`.
+        """
+        engine = self.engine
+        limit = engine.stop_grace + engine.cancel_grace + HOOK_LIMIT_S
         try:
-            await self.stop_all_agents()
+            await within(engine.clock, limit, self.stop_all_agents)
+        except DeadlinePassed:
+            late = [one.agent_id for one in self.get_all_agents() if _is_left(one)]
+            LOG.error("agents did not stop within %g s: %s", limit, ", ".join(late))  # noqa: TRY400 (its traceback tells nothing)
         finally:
             await self.engine.stop()
 
@@ -308,6 +320,10 @@ class AgentRegistry:
                 listener(agent_id)
             except Exception:
                 LOG.exception("a registry listener failed")
+
+
+def _is_left(agent: BaseAgent) -> bool:
+    return agent.status not in {AgentStatus.INITIALIZED, AgentStatus.STOPPED}
 
 
 def _is_running(agent: BaseAgent) -> bool:

@@ -346,6 +346,52 @@ async def test_a_cycle_of_a_forgotten_agent_is_the_last_one(
     await registry.engine.stop()
 
 
+@pytest.mark.parametrize("hook", ["_initialize", "_cleanup"])
+async def test_a_hook_that_never_ends_does_not_keep_everything_from_stopping(
+    registry: AgentRegistry, clock: ManualClock, hook: str, caplog: Any
+) -> None:
+    class Hanging(ToldAgent):
+        async def _initialize(self) -> None:
+            await self._hang_in("_initialize")
+
+        async def _cleanup(self) -> None:
+            await self._hang_in("_cleanup")
+
+        async def _hang_in(self, name: str) -> None:
+            if name == hook:
+                await anyio.sleep_forever()
+
+    registry.factory.register_agent_type("hanging", Hanging)
+    agent = await registry.register_agent("hanging", "stuck", {})
+    good = await added(registry, "good")
+    await registry.start()
+    await registry.start_agent("good")
+    ended: list[str] = []
+
+    async def start() -> None:
+        with anyio.CancelScope() as scope:
+            scopes.append(scope)
+            await registry.start_agent("stuck")
+
+    async def stop() -> None:
+        await registry.stop()
+        ended.append("stop")
+
+    scopes: list[anyio.CancelScope] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(start)
+        await clock.settle()
+        group.start_soon(stop)
+        await clock.run_for(24)
+        assert (ended, good.status) == ([], AgentStatus.STOPPED)
+        await clock.run_for(2)
+        assert ended == ["stop"]
+        scopes[0].cancel()
+    assert agent.status is AgentStatus.ERROR
+    assert not registry.engine.running
+    assert "agents did not stop within 25 s: stuck" in caplog.text
+
+
 async def test_an_agent_that_never_ran_has_nothing_to_clean_up(registry: AgentRegistry) -> None:
     await registry.start()
     agent = await added(registry)
