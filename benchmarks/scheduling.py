@@ -76,6 +76,7 @@ def _latency(peers: Sequence[Maker]) -> list[Finding]:
     rounds: list[list[list[float]]] = [[[] for _ in shares] for _ in makers]
     for _ in range(LATENCY_ROUNDS):
         for found, maker in zip(rounds, makers, strict=True):
+            gc.collect()  # what the round before left is not this one's
             samples = asyncio.run(_idle_latency_us(maker))
             for kept, share in zip(found, shares, strict=True):
                 kept.append(percentile(samples, share))

@@ -485,6 +485,7 @@ class Dispatcher:
                 handle.close(_DONE, value, None)
         else:
             self._close_failed(handle, error)
+        handle.asyncio_task = None  # its context knows the handle: work for the collector else
         if self.is_observed:
             self._conductor.state_changed(handle, _RUNNING)
         lane = handle.lane

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import gc
 import logging
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 from typing import Any
 
@@ -254,3 +256,26 @@ async def test_a_failing_task_ends_only_itself(
         assert len(lines) == 1  # logged once, with its traceback
         assert lines[0].exc_info is not None
         assert engine.agent_stats("a")["errors"] == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_task_that_has_ended_leaves_nothing_to_the_collector(
+    clock: ManualClock, *, fails: bool
+) -> None:
+    tasks: list[weakref.ref[Any]] = []
+
+    async def work(pool: Any) -> None:
+        tasks.append(weakref.ref(asyncio.current_task()))
+        await asyncio.sleep(0)
+        if fails:
+            raise ValueError("as asked")
+
+    async with quiet_engine(clock) as engine:
+        gc.collect()
+        gc.disable()
+        try:
+            await engine.schedule_task("a", "t", work)
+            await clock.settle()
+            assert [task() for task in tasks] == [None]
+        finally:
+            gc.enable()
