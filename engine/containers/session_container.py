@@ -266,18 +266,7 @@ class SessionContainer:
         if lots:
             self._order_desk.send(
                 self._bus,
-                OrderRequest(
-                    client_order_id=f"{self.id}-flat-{market}",
-                    market=market,
-                    side=TradeType.SELL if lots > 0 else TradeType.BUY,
-                    order_type=OrderType.MARKET,
-                    lots=abs(lots),
-                    limit_ticks=None,
-                    position_action=PositionAction.CLOSE,
-                    leverage=1,
-                    owner_id=STRATEGY_OWNER,
-                    role=STRATEGY_ROLE,
-                ),
+                _closing_request(market, lots, client_order_id=f"{self.id}-flat-{market}"),
             )
 
     def quiet_below(self, market: ConnectorPair) -> tuple[int, ...] | None:
@@ -386,21 +375,14 @@ class SessionContainer:
                 leg = "" if position.side is PositionSide.BOTH else f"-{position.side.name}"
                 self._order_desk.send(
                     self._bus,
-                    OrderRequest(
+                    _closing_request(
+                        market,
+                        lots,
                         client_order_id=(
                             f"{self.id}-{request_id}-{market.trading_pair}{leg}"
                             if next_order_id is None
                             else next_order_id()
                         ),
-                        market=market,
-                        side=TradeType.SELL if lots > 0 else TradeType.BUY,
-                        order_type=OrderType.MARKET,
-                        lots=abs(lots),
-                        limit_ticks=None,
-                        position_action=PositionAction.CLOSE,
-                        leverage=1,
-                        owner_id=STRATEGY_OWNER,
-                        role=STRATEGY_ROLE,
                         reduce_only=True,
                     ),
                 )
@@ -635,3 +617,22 @@ def _looks_back(item: SessionInput) -> bool:
     Who held a position at that time pays, before anybody acts on the time that has passed.
     """
     return isinstance(item, StartInput) or (isinstance(item, FundingRate) and bool(item.due_ns))
+
+
+def _closing_request(
+    market: ConnectorPair, lots: int, *, client_order_id: str, reduce_only: bool = False
+) -> OrderRequest:
+    """Return the market order that takes *lots*, signed, off a strategy's position."""
+    return OrderRequest(
+        client_order_id=client_order_id,
+        market=market,
+        side=TradeType.SELL if lots > 0 else TradeType.BUY,
+        order_type=OrderType.MARKET,
+        lots=abs(lots),
+        limit_ticks=None,
+        position_action=PositionAction.CLOSE,
+        leverage=1,
+        owner_id=STRATEGY_OWNER,
+        role=STRATEGY_ROLE,
+        reduce_only=reduce_only,
+    )

@@ -1,55 +1,29 @@
-"""The dialog that writes a result to a folder; the writing is done in a thread."""
+"""The dialog that writes a result to a folder."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
-
-from textual import on
-from textual.app import ComposeResult
-from textual.containers import Container
-from textual.message import Message
-from textual.widgets import Button
+from typing import TYPE_CHECKING, Final
 
 from engine.api.views import FormCheck, FormField
-from tui.actions import Scope
-from tui.formatting import clean, plural
+from tui.formatting import plural
 from tui.modals.backtest_dialog import BacktestDialog
-from tui.modals.facts import Facts
+from tui.modals.export_dialog import ExportDialog
 from tui.state.console import ConsoleState
-from tui.state.text import Line
-from tui.widgets.form import CHECK_DELAY_S, Form, FormHelp
+from tui.widgets.form import CHECK_DELAY_S, Form
 
 if TYPE_CHECKING:
     from engine.api.backtest_views import BacktestRow
     from engine.api.optimization_views import StudyRow
 
-_KEYS: Final = "⏎ check, ⏎ again writes · esc cancel"
 _WHAT: Final = "tables (Parquet, CSV), metrics, configuration, HTML report"
 
 
-class ExportBacktestModal(BacktestDialog):
+class ExportBacktestModal(ExportDialog, BacktestDialog):
     """Name a folder; ends with a sentence for the operator, or None."""
-
-    scopes: ClassVar[tuple[Scope, ...]] = (Scope.FORM, Scope.DIALOG)
-    AUTO_FOCUS = ""
-    DEFAULT_CSS = """
-    ExportBacktestModal #export-form { height: auto; max-height: 5; }
-    ExportBacktestModal #export-form Form { height: auto; max-height: 5; }
-    ExportBacktestModal FormRow > Input { width: 1fr; }
-    ExportBacktestModal #outcome { margin-top: 1; }
-    """
-
-    class Written(Message):
-        """The files are written, or *problem* says why not."""
-
-        def __init__(self, files: tuple[str, ...], problem: str) -> None:
-            super().__init__()
-            self.files = files
-            self.problem = problem
 
     def __init__(
         self,
@@ -58,9 +32,8 @@ class ExportBacktestModal(BacktestDialog):
         *,
         check_delay: float = CHECK_DELAY_S,
     ) -> None:
-        super().__init__(console)
+        BacktestDialog.__init__(self, console)
         self._row = row
-        self._is_writing = False
         folder = re.sub(r"[^\w.-]+", "-", row.name).strip("-.") or "backtest"
         field = FormField(
             "folder", "Folder", "text", required=True, default=f"exports/{folder}",
@@ -76,71 +49,18 @@ class ExportBacktestModal(BacktestDialog):
         """Say what is written."""
         return _WHAT
 
-    def compose_body(self) -> ComposeResult:
-        """Compose the field and the outcome."""
-        with Container(id="export-form"):
-            yield self._form
-        yield FormHelp(id="help")
-        yield Facts(id="outcome")
-
-    def compose_buttons(self) -> ComposeResult:
-        """Compose Cancel and Export."""
-        yield self.button("Cancel", "esc", "cancel")
-        yield self.button("Export", "⏎", "export", confirm=True)
-
-    def on_mount(self) -> None:
-        """Go to the field."""
-        super().on_mount()
-        self.query_one("#dialog").border_subtitle = _KEYS
-        self.call_after_refresh(self._form.focus_first)
-
-    @on(Form.Checked)
-    def _show_check(self, event: Form.Checked) -> None:
-        self.query_one(FormHelp).show_form(event.form)
-
-    def on_descendant_focus(self) -> None:
-        """Show the help of the field as soon as it has the focus."""
-        if self._form.is_mounted:
-            self.query_one(FormHelp).show_form(self._form)
-
-    @on(Form.Completed)
-    def _offer_export(self) -> None:
-        self.query_one("#export", Button).focus()
-
-    def action_export(self) -> None:
-        """Write the files, in a thread."""
-        if self._is_writing or not self._form.complete():
-            return
-        self._is_writing = True
-        self._tell("writing …", "accent")
-        folder = self._form.values["folder"].strip()
-        self.run_worker(partial(self._write, folder), thread=True, exit_on_error=False)
-
-    def _write(self, folder: str) -> None:
-        try:
-            files = self.export_to(folder)
-        except Exception as error:  # noqa: BLE001 (boundary: the engine's answer was an exception)
-            self.post_message(self.Written((), str(getattr(error, "message", error))))
-        else:
-            self.post_message(self.Written(files, ""))
+    def writer(self) -> Callable[[], str]:
+        """Write the files to the folder that is named."""
+        return partial(self._write_files, self._form.values["folder"].strip())
 
     def export_to(self, folder: str) -> tuple[str, ...]:
         """Write the files and return them; in a thread."""
         return self.engine.export_backtest(self._row.id, folder)
 
-    def on_export_backtest_modal_written(self, event: Written) -> None:
-        """Close with what was written, or stay with what went wrong."""
-        event.stop()
-        self._is_writing = False
-        if event.problem:
-            self._tell(f"✗ {clean(event.problem)}", "error")
-            return
-        folder = Path(event.files[0]).parent if event.files else ""
-        self.finish(f"Wrote {plural(len(event.files), 'file')} to {folder}.")
-
-    def _tell(self, text: str, role: str) -> None:
-        line: Line = ((text, role),)
-        self.query_one("#outcome", Facts).show_facts([line])
+    def _write_files(self, folder: str) -> str:
+        files = self.export_to(folder)
+        place = Path(files[0]).parent if files else ""
+        return f"Wrote {plural(len(files), 'file')} to {place}."
 
 
 def _check_folder(typed: Mapping[str, str]) -> FormCheck:
