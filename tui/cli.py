@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SIGNS: Final = "quarterdeck-signs"
 _UPDATES_PER_S: Final = "120"
+_LOOK_AT_TERMINAL_S: Final = 1.0
 _EXAMPLES: Final = """\
 examples:
   quarterdeck                                   open the console on the built-in paper session
@@ -331,7 +332,8 @@ def _one_console(
 
 
 async def _console_and_signals(app: ConsoleApp, *, mouse: bool) -> None:
-    """Run the console beside one task that turns signals into a clean exit."""
+    """Run the console beside tasks that turn signals and a lost terminal into a clean exit."""
+    import select
     import signal
 
     import anyio
@@ -342,8 +344,18 @@ async def _console_and_signals(app: ConsoleApp, *, mouse: bool) -> None:
             async for number in signals:
                 app.exit(return_code=128 + number)
 
+    async def watch_terminal() -> None:
+        # The system tells only the leader of the session that its terminal has gone; one that
+        # waits for us, as make does, does not pass it on.
+        terminal = select.poll()
+        terminal.register(sys.stdin.fileno(), 0)
+        while not any(what & select.POLLHUP for _, what in terminal.poll(0)):  # noqa: ASYNC110
+            await anyio.sleep(_LOOK_AT_TERMINAL_S)
+        app.exit(return_code=128 + signal.SIGHUP)
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch, name="signals")
+        tasks.start_soon(watch_terminal, name="terminal")
         try:
             await app.run_async(mouse=mouse)
         finally:

@@ -36,8 +36,11 @@ class Terminal:
         columns: int,
         lines: int,
         errors: Path | None = None,
+        leader: str = "",
     ) -> None:
         called, given = str(COMMAND), arguments
+        if leader:
+            called, given = "/bin/sh", ["-c", leader, called, *given]
         if errors is not None:
             called, given = "/bin/sh", ["-c", f'exec "$0" "$@" 2>{errors}', called, *given]
         self._screen = pyte.Screen(columns, lines)
@@ -208,10 +211,19 @@ def open_terminal(environment: dict[str, str]) -> Iterator[Callable[..., Termina
     terminals: list[Terminal] = []
 
     def start(
-        *arguments: str, columns: int = 120, lines: int = 40, errors: Path | None = None
+        *arguments: str,
+        columns: int = 120,
+        lines: int = 40,
+        errors: Path | None = None,
+        leader: str = "",
     ) -> Terminal:
         terminal = Terminal(
-            list(arguments), environment=environment, columns=columns, lines=lines, errors=errors
+            list(arguments),
+            environment=environment,
+            columns=columns,
+            lines=lines,
+            errors=errors,
+            leader=leader,
         )
         terminals.append(terminal)
         return terminal

@@ -58,6 +58,17 @@ def test_a_closed_window_ends_it_gracefully(
     assert _status(store_rows) == ["stopped"]
 
 
+def test_a_closed_window_is_noticed_behind_a_leader_that_only_waits(
+    open_terminal: Callable[..., Terminal], store_rows: StoreRows
+) -> None:
+    # As under make: the system tells the leader of the session alone, which waits for the console.
+    terminal = open_terminal(leader='trap : HUP; "$0" "$@"; code=$?; exit $code')
+    terminal.wait_for(SAYS_RUNNING)
+    terminal.hang_up()
+    assert terminal.wait_until_ended() == 128 + signal.SIGHUP
+    assert _status(store_rows) == ["stopped"]
+
+
 def test_a_signal_while_it_starts_ends_it(open_terminal: Callable[..., Terminal]) -> None:
     terminal = open_terminal()
     terminal.wait_for("Dashboard")
